@@ -1,0 +1,68 @@
+// Backend: where tensors live and who computes on them.
+//
+//   auto backend = device::make_backend("cpu");          // or "reference", "strict"
+//   auto stream = backend->make_stream();
+//   device::Arena arena(*backend, *stream, 1 << 20);
+//   device::Exec exec{*backend, *stream, arena};
+//   Tensor x = backend->allocate(Dtype::f32, {4, 8});    // content undefined
+//   device::fill(exec, x, 1.0);                          // an op: ops/fill.hpp
+//   float first = device::read_back<float>(exec, x.slice(0, 0, 1).slice(1, 0, 1)).get();
+//
+// Back ends: `reference` (plain loops, the oracle), `cpu` (oneDNN products, vector code chosen at
+// run time, OpenMP), `strict` (reference arithmetic on a worker thread per stream, memory that the
+// host cannot touch, poisoned allocations: code that passes on it is ready for a GPU).
+//
+// Threads: a Backend may be shared; each Stream, Arena and Exec belongs to one host thread.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "concordat/core/stream.hpp"
+#include "concordat/core/tensor.hpp"
+
+namespace concordat::device {
+
+class Kernels;  // private: src/device/kernels.hpp
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  Backend(const Backend&) = delete;
+  Backend& operator=(const Backend&) = delete;
+
+  virtual std::string_view name() const = 0;
+  /// A contiguous tensor in this back end's memory; the content is undefined (`strict` poisons it).
+  /// Never called by ops. @throws Error(io_failed) when the memory cannot be had.
+  virtual Tensor allocate(Dtype dtype, Shape shape) = 0;
+  /// Streams must not outlive their back end.
+  virtual std::unique_ptr<Stream> make_stream() = 0;
+  /// Instruction set, thread count and library of the kernels: recorded in checkpoints and printed
+  /// by `concordat --version`, because bits may differ where this text differs.
+  virtual std::string instructions_in_use() const = 0;
+
+  /// For the ops. True: a kernel call orders itself after what `stream` holds (on the `cpu` back
+  /// end it also completes). False: the op enqueues the call on the stream.
+  virtual bool immediate() const = 0;
+  virtual Kernels& kernels(Stream& stream) = 0;
+  /// Makes scratch that is handed out again unreadable in the sense of `strict`; else nothing.
+  virtual void poison(Stream& stream, const Tensor& tensor);
+
+ protected:
+  Backend() = default;
+};
+
+/// "reference", "cpu", "strict", or "auto" (= "cpu").
+/// @throws Error(device.unknown_backend) for another name, Error(device.no_avx2) from "cpu" on a
+/// processor without AVX2 and FMA.
+std::unique_ptr<Backend> make_backend(std::string_view name);
+
+/// The names that make_backend takes on this machine, without "auto".
+std::vector<std::string> backend_names();
+
+/// One line: vector instructions that the `cpu` back end uses here, threads, oneDNN's version.
+std::string instructions_in_use();
+
+}  // namespace concordat::device
