@@ -1,0 +1,11 @@
+// Error codes of `privacy`.
+#pragma once
+
+#include "concordat/core/error.hpp"
+
+namespace concordat::errors {
+
+/// Pair seeds that cannot be used: none, doubled, of the wrong length, or of the site itself.
+inline constexpr ErrorCode privacy_seeds{"privacy.seeds", Severity::round, ExitCode::data};
+
+}  // namespace concordat::errors
