@@ -1,0 +1,37 @@
+// DatasetManifest: what one ingest wrote, as a small text file `dataset` beside the shards, with a
+// MAC under the site's data key. It holds counts and digests of sealed bytes, nothing of the text.
+//
+//   DatasetManifest m = load_manifest(fs, "data/german", data_key.view());
+//   m.shards[0].digest;  m.digest();                 // the digest goes into the ledger
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "concordat/core/files.hpp"
+#include "concordat/data/token_shard.hpp"
+
+namespace concordat::data {
+
+struct DatasetManifest {
+  std::string name;
+  std::uint64_t num_documents = 0;   ///< kept, both splits
+  std::uint64_t num_duplicates = 0;  ///< dropped: same bytes as an earlier document
+  std::uint64_t num_empty = 0;       ///< dropped: no bytes at all
+  std::uint64_t num_bytes = 0;       ///< of the kept documents
+  std::uint32_t validation_permille = 0;
+  std::vector<ShardInfo> shards;  ///< train first, then validation, by number
+
+  std::uint64_t num_tokens(Split split) const;
+  /// The exact text of the file, without the MAC line.
+  std::string text() const;
+  /// SHA-256 of text().
+  Digest digest() const;
+};
+
+void save_manifest(FileSystem& fs, const FileSystem::Path& folder, const DatasetManifest& manifest,
+                   ByteView data_key);
+/// @throws Error(shard_damaged) for an edited, cut or foreign manifest; not_found.
+DatasetManifest load_manifest(FileSystem& fs, const FileSystem::Path& folder, ByteView data_key);
+
+}  // namespace concordat::data
