@@ -14,7 +14,7 @@
 #include <functional>
 #include <memory>
 
-#include "concordat/core/files.hpp"
+#include "concordat/core/file.hpp"
 
 namespace concordat::crypto {
 

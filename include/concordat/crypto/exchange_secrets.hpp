@@ -14,7 +14,7 @@
 #include <optional>
 #include <vector>
 
-#include "concordat/core/files.hpp"
+#include "concordat/core/file.hpp"
 #include "concordat/core/ids.hpp"
 #include "concordat/crypto/random.hpp"
 

@@ -12,7 +12,7 @@
 
 #include <string>
 
-#include "concordat/core/files.hpp"
+#include "concordat/core/file.hpp"
 #include "concordat/crypto/keys.hpp"
 
 namespace concordat::crypto {

@@ -15,7 +15,7 @@
 
 #include <memory>
 
-#include "concordat/core/files.hpp"
+#include "concordat/core/file.hpp"
 #include "concordat/crypto/random.hpp"
 
 namespace concordat::crypto {

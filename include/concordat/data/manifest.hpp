@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "concordat/core/files.hpp"
+#include "concordat/core/file.hpp"
 #include "concordat/data/token_shard.hpp"
 
 namespace concordat::data {

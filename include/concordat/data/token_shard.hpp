@@ -16,7 +16,7 @@
 #include <span>
 #include <string>
 
-#include "concordat/core/files.hpp"
+#include "concordat/core/file.hpp"
 #include "concordat/crypto/random.hpp"
 #include "concordat/data/tokenizer.hpp"
 
