@@ -27,14 +27,11 @@
 
 #include "concordat/core/clock.hpp"
 #include "concordat/core/file.hpp"
+#include "concordat/crypto/keys.hpp"
 #include "concordat/ledger/decision.hpp"
 #include "concordat/ledger/entries.hpp"
 #include "concordat/ledger/entry.hpp"
 #include "concordat/ledger/errors.hpp"
-
-namespace concordat::crypto {
-class SigningKey;
-}
 
 namespace concordat::ledger {
 

@@ -14,13 +14,9 @@
 #include <vector>
 
 #include "concordat/core/file.hpp"
+#include "concordat/crypto/keys.hpp"
 #include "concordat/ledger/entries.hpp"
 #include "concordat/ledger/entry.hpp"
-
-namespace concordat::crypto {
-class SigningKey;
-struct VerifyKey;
-}  // namespace concordat::crypto
 
 namespace concordat::ledger {
 
