@@ -1,0 +1,74 @@
+# The three functions by which areas, tests and must-not-compile tests are declared.
+
+set(CONCORDAT_WARNINGS -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wconversion
+    -Wno-sign-conversion -Wold-style-cast -Woverloaded-virtual)
+
+function(concordat_flags target)
+  target_compile_options(${target} PRIVATE ${CONCORDAT_WARNINGS})
+  if(CONCORDAT_WERROR)
+    target_compile_options(${target} PRIVATE -Werror)
+  endif()
+  if(CONCORDAT_SANITIZE)
+    target_compile_options(${target} PRIVATE -fsanitize=${CONCORDAT_SANITIZE}
+                           -fno-sanitize-recover=all -fno-omit-frame-pointer)
+    target_link_options(${target} PRIVATE -fsanitize=${CONCORDAT_SANITIZE})
+  endif()
+endfunction()
+
+# concordat_area(NAME SOURCES file... [AREAS area...] [PRIVATE target...])
+#   A static library concordat_NAME. AREAS are areas on lower floors that its headers or sources
+#   use; PRIVATE are outside libraries, which stay out of the public headers.
+function(concordat_area name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;AREAS;PRIVATE" ${ARGN})
+  set(target concordat_${name})
+  add_library(${target} STATIC ${ARG_SOURCES})
+  add_library(concordat::${name} ALIAS ${target})
+  target_include_directories(${target}
+    PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:include>
+    PRIVATE ${PROJECT_SOURCE_DIR}/src)
+  foreach(area IN LISTS ARG_AREAS)
+    target_link_libraries(${target} PUBLIC concordat_${area})
+  endforeach()
+  target_link_libraries(${target} PRIVATE ${ARG_PRIVATE} Threads::Threads)
+  concordat_flags(${target})
+endfunction()
+
+# concordat_test(NAME SOURCES file... AREAS area... [RANKS n] [TIMEOUT s] [LABELS l...] [PRIVATE t...])
+#   One test program. RANKS n starts it under mpirun with n ranks and demands tests/support/mpi_main.
+#   Every test has a watchdog (TIMEOUT, 60 s unless given).
+function(concordat_test name)
+  cmake_parse_arguments(ARG "" "RANKS;TIMEOUT" "SOURCES;AREAS;LABELS;PRIVATE" ${ARGN})
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 60)
+  endif()
+  add_executable(${name} ${ARG_SOURCES})
+  foreach(area IN LISTS ARG_AREAS)
+    target_link_libraries(${name} PRIVATE concordat_${area})
+  endforeach()
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/tests)
+  target_compile_definitions(${name} PRIVATE
+    CONCORDAT_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  concordat_flags(${name})
+  if(ARG_RANKS)
+    target_link_libraries(${name} PRIVATE ${ARG_PRIVATE} GTest::gtest concordat_test_mpi_main)
+    add_test(NAME ${name} COMMAND ${PROJECT_SOURCE_DIR}/tests/support/mpirun.sh ${ARG_RANKS}
+             $<TARGET_FILE:${name}>)
+    set_tests_properties(${name} PROPERTIES PROCESSORS 2)
+  else()
+    target_link_libraries(${name} PRIVATE ${ARG_PRIVATE} GTest::gtest_main)
+    add_test(NAME ${name} COMMAND ${name})
+  endif()
+  if(NOT ARG_LABELS)
+    set(ARG_LABELS quick)
+  endif()
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}")
+endfunction()
+
+# concordat_must_not_compile(NAME SOURCE file AREAS area...)
+#   Passes when SOURCE compiles without -DCONCORDAT_MISUSE and fails with it.
+function(concordat_must_not_compile name)
+  cmake_parse_arguments(ARG "" "SOURCE" "AREAS" ${ARGN})
+  add_test(NAME ${name} COMMAND ${PROJECT_SOURCE_DIR}/tests/support/must_not_compile.sh
+           ${CMAKE_CXX_COMPILER} ${PROJECT_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR}/${ARG_SOURCE})
+  set_tests_properties(${name} PROPERTIES TIMEOUT 60 LABELS "quick")
+endfunction()

@@ -1,0 +1,57 @@
+#include "concordat/core/dtype.hpp"
+
+#include <array>
+#include <bit>
+#include <string>
+#include <utility>
+
+#include "concordat/core/error.hpp"
+
+namespace concordat {
+namespace {
+
+struct Row {
+  Dtype dtype;
+  std::string_view name;
+  std::size_t size;
+};
+constexpr std::array<Row, 9> rows{{{Dtype::f32, "f32", 4},
+                                   {Dtype::bf16, "bf16", 2},
+                                   {Dtype::f16, "f16", 2},
+                                   {Dtype::f64, "f64", 8},
+                                   {Dtype::i32, "i32", 4},
+                                   {Dtype::i64, "i64", 8},
+                                   {Dtype::u8, "u8", 1},
+                                   {Dtype::u16, "u16", 2},
+                                   {Dtype::u32, "u32", 4}}};
+
+}  // namespace
+
+std::size_t size_of(Dtype dtype) { return rows.at(static_cast<std::size_t>(dtype)).size; }
+
+std::string_view name_of(Dtype dtype) { return rows.at(static_cast<std::size_t>(dtype)).name; }
+
+Dtype dtype_from(std::string_view name, std::string_view where) {
+  for (const Row& row : rows) {
+    if (row.name == name) return row.dtype;
+  }
+  throw Error(errors::malformed, {.what = "unknown element type",
+                                  .where = std::string(where),
+                                  .found = std::string(name),
+                                  .expected = "f32, bf16, f16, f64, i32, i64, u8, u16 or u32",
+                                  .remedy = {}});
+}
+
+Bf16 to_bf16(float value) {
+  auto bits = std::bit_cast<std::uint32_t>(value);
+  if ((bits & 0x7fff'ffffU) > 0x7f80'0000U)
+    return {static_cast<std::uint16_t>((bits >> 16U) | 64U)};
+  std::uint32_t round = 0x7fffU + ((bits >> 16U) & 1U);
+  return {static_cast<std::uint16_t>((bits + round) >> 16U)};
+}
+
+float to_float(Bf16 value) {
+  return std::bit_cast<float>(static_cast<std::uint32_t>(value.bits) << 16U);
+}
+
+}  // namespace concordat

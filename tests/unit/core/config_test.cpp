@@ -1,0 +1,98 @@
+#include "concordat/core/config.hpp"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "concordat/core/error.hpp"
+
+namespace concordat {
+namespace {
+
+ConfigSchema schema() {
+  ConfigSchema result;
+  result.section("train", "inner training")
+      .integer("train.steps", 10, {1, 100}, "inner steps")
+      .real("train.rate", 1e-3, {0.0, 1.0}, "peak rate")
+      .boolean("train.check", false, "stop before step 0")
+      .text("train.device", "auto", {"auto", "cpu"}, "back end")
+      .list("train.data", std::vector<std::string>{}, "datasets");
+  return result;
+}
+
+std::string written(const std::string& text) {
+  std::string path = testing::TempDir() + "concordat-config.toml";
+  std::ofstream(path) << text;
+  return path;
+}
+
+ErrorCode code_of(const std::string& toml, const std::vector<std::string>& flags = {}) {
+  try {
+    Config::load(schema(), toml.empty() ? "" : written(toml), flags);
+  } catch (const Error& error) {
+    return error.code();
+  }
+  return {"none", Severity::request, ExitCode::done};
+}
+
+TEST(Config, FlagBeatsFileBeatsDefaultAndOriginsAreKept) {
+  auto path = written("[train]\nsteps = 20\nrate = 0.5\ndata = [\"a\", \"b\"]\n");
+  Config config = Config::load(schema(), path, {"--train.steps=30", "--train.check=true"});
+  EXPECT_EQ(config.integer("train.steps"), 30);
+  EXPECT_EQ(config.real("train.rate"), 0.5);
+  EXPECT_EQ(config.text("train.device"), "auto");
+  EXPECT_EQ(config.list("train.data"), (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(config.origin("train.steps"), "flag");
+  EXPECT_EQ(config.origin("train.rate"), path + ":3");
+  EXPECT_FALSE(config.given("train.device"));
+}
+
+TEST(Config, EffectiveTomlReadsBackTheSame) {
+  auto path = written("[train]\nrate = 0.1\ndevice = \"cpu\"\n");
+  Config config = Config::load(schema(), path, {});
+  Config again = Config::load(schema(), written(config.effective_toml()), {});
+  EXPECT_EQ(again.real("train.rate"), config.real("train.rate"));
+  EXPECT_EQ(again.text("train.device"), "cpu");
+  EXPECT_EQ(again.integer("train.steps"), 10);
+}
+
+TEST(Config, AWholeNumberIsAcceptedWhereARealIsWanted) {
+  EXPECT_EQ(Config::load(schema(), written("train.rate = 1\n"), {}).real("train.rate"), 1.0);
+}
+
+TEST(Config, RefusesUnknownBadAndMissing) {
+  EXPECT_EQ(code_of("[train]\nstep = 1\n"), errors::config_unknown_key);
+  EXPECT_EQ(code_of("[train]\nsteps = 0\n"), errors::config_bad_value);
+  EXPECT_EQ(code_of("[train]\nsteps = 1.5\n"), errors::config_bad_value);
+  EXPECT_EQ(code_of("[train]\nrate = nan\n"), errors::config_bad_value);
+  EXPECT_EQ(code_of("[train]\ndevice = \"gpu\"\n"), errors::config_bad_value);
+  EXPECT_EQ(code_of("[train]\ndata = [1]\n"), errors::config_bad_value);
+  EXPECT_EQ(code_of("[train\n"), errors::config_bad_value);
+  EXPECT_EQ(code_of("", {"--train.stepz=1"}), errors::config_unknown_key);
+  EXPECT_EQ(code_of("", {"--train.steps=many"}), errors::config_bad_value);
+  ConfigSchema strict;
+  strict.integer("a.b", std::nullopt, {0, 1}, "");
+  EXPECT_THROW(Config::load(strict, "", {}), Error);
+}
+
+TEST(Config, AMisspeltKeyNamesTheNearest) {
+  try {
+    Config::load(schema(), written("[train]\nstep = 1\n"), {});
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_NE(error.fields().expected.find("train.steps"), std::string::npos);
+    EXPECT_NE(error.fields().where.find(":2"), std::string::npos);
+  }
+}
+
+TEST(Config, HelpListsEveryKeyWithItsRangeAndDefault) {
+  ConfigSchema all = schema();
+  std::string help = all.help();
+  for (const auto& key : all.keys()) {
+    EXPECT_NE(help.find("--" + key.name), std::string::npos);
+  }
+  EXPECT_NE(help.find("from 1 to 100; default 10"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace concordat
