@@ -3,9 +3,9 @@
 
 #include "concordat/core/error.hpp"
 
-namespace concordat::errors {
+namespace concordat::privacy::errors {
 
 /// Pair seeds that cannot be used: none, doubled, of the wrong length, or of the site itself.
-inline constexpr ErrorCode privacy_seeds{"privacy.seeds", Severity::round, ExitCode::data};
+inline constexpr ErrorCode seeds{"privacy.seeds", Severity::round, ExitCode::data};
 
-}  // namespace concordat::errors
+}  // namespace concordat::privacy::errors

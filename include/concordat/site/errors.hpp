@@ -1,0 +1,21 @@
+// Error codes of `site`.
+#pragma once
+
+#include "concordat/core/error.hpp"
+
+namespace concordat::site::errors {
+
+/// The run folder can be read or written by others, or belongs to somebody else.
+inline constexpr ErrorCode open_run_folder{"site.open_run_folder", Severity::process,
+                                           ExitCode::usage};
+/// A file of the run folder does not say what its format asks for.
+inline constexpr ErrorCode bad_run_file{"site.bad_run_file", Severity::process, ExitCode::data};
+/// Masked blocks or aggregate blocks that do not hash to what COMMIT or CLOSED says.
+inline constexpr ErrorCode block_digest{"site.block_digest", Severity::process, ExitCode::data};
+/// The ranks of a site do not hold what the closing record or the agreement says.
+inline constexpr ErrorCode state_differs{"site.state_differs", Severity::process, ExitCode::data};
+/// An exchange that was committed before: nothing is masked again.
+inline constexpr ErrorCode already_committed{"site.already_committed", Severity::process,
+                                             ExitCode::data};
+
+}  // namespace concordat::site::errors
