@@ -1,0 +1,136 @@
+// Checkpoint generations: durable, verified, readable by any HDF5 tool, restorable in any layout.
+//
+//   std::vector<NamedTensor> state = trainer.named_state();       // every rank: its local parts
+//   auto saved = save_generation(comm, fs, run / "checkpoints", {.step = 120, .round = 3},
+//                                state, {{"data.cursor", "61440"}});
+//   auto restored = restore_newest(comm, fs, run / "checkpoints", state);   // fills the tensors
+//   if (!restored) start_afresh();
+//
+// A generation is a directory `step-000120/` with `state.h5` (one contiguous dataset a logical
+// tensor) and `manifest.json`, written last; `LATEST` names the newest. See
+// docs/formats/checkpoint.md. All functions with a Communicator are collective over it, leave no
+// rank behind (errors are agreed) and end on all ranks with the same Error.
+//
+// Exchange secrets never belong here. A generation holds a site's own weights in clear: put the
+// folder on encrypted storage.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "concordat/checkpoint/errors.hpp"
+#include "concordat/comm/communicator.hpp"
+#include "concordat/core/file.hpp"
+#include "concordat/core/tensor.hpp"
+#include "concordat/parallel/canonical_space.hpp"
+
+namespace concordat::checkpoint {
+
+using Path = FileSystem::Path;
+using Metadata = std::map<std::string, std::string>;
+
+/// One logical tensor and this rank's part of it. The list is the same on all ranks: names,
+/// shapes and dtypes in the same order; a rank that holds nothing of a tensor leaves `local` empty.
+struct NamedTensor {
+  std::string name;  ///< "weights/model.norm.weight"; '/' makes HDF5 groups
+  Shape shape;       ///< global; {} for a scalar
+  Dtype dtype = Dtype::f32;
+  Tensor local;  ///< contiguous host tensor, shared with the owner: restore writes into it
+  /// In the tensor's own canonical space (element 0 is its first), local indices into `local`.
+  std::vector<parallel::Segment> held;
+  std::vector<parallel::Segment> owned;  ///< the part of `held` that this rank contributes
+};
+
+/// A tensor of a model from its spec, with the segments of this rank.
+NamedTensor named_tensor(std::string name, const parallel::ParameterSpec& spec, Dtype dtype,
+                         Tensor local, const parallel::MeshShape& mesh,
+                         const parallel::MeshCoords& coords);
+/// A flat vector of num_elements of which this rank holds a slice.
+NamedTensor named_slice(std::string name, std::int64_t num_elements, Dtype dtype, Tensor local,
+                        const parallel::Slice& slice);
+
+/// What every manifest states. Strings are free text that restore returns as it was.
+struct Position {
+  std::uint64_t step = 0;
+  std::uint64_t round = 0;
+};
+
+struct SaveOptions {
+  int keep = 2;                     ///< newest generations that stay; older ones are removed
+  std::vector<std::string> pins{};  ///< generations that stay whatever their age
+};
+
+struct Saved {
+  std::string name;         ///< "step-000120", or "step-000120.1" if that existed
+  Digest manifest;          ///< SHA-256 of manifest.json
+  std::uint64_t bytes = 0;  ///< of state.h5
+};
+
+/// Writes a generation and returns when it is durable. `metadata` (rank 0's counts) should hold
+/// layout, instruction set, threads, RNG keys, data cursor, loss scale, the effective
+/// configuration and the state digest; see the keys below.
+/// @throws Error(disk_full) before anything is written when the space does not suffice.
+Saved save_generation(comm::Communicator& comm, FileSystem& fs, const Path& folder,
+                      const Position& position, const std::vector<NamedTensor>& tensors,
+                      const Metadata& metadata, const SaveOptions& options = {});
+
+/// Keys of metadata that status and audit read.
+namespace keys {
+inline constexpr std::string_view layout = "layout";
+inline constexpr std::string_view instruction_set = "instruction_set";
+inline constexpr std::string_view threads_per_rank = "threads_per_rank";
+inline constexpr std::string_view data_cursor = "data.cursor";
+inline constexpr std::string_view rng_seed = "rng.seed";
+inline constexpr std::string_view loss_scale = "loss_scale";
+inline constexpr std::string_view state_digest = "state_digest";
+inline constexpr std::string_view effective_config = "effective_config";
+}  // namespace keys
+
+/// A generation that was passed over, and why.
+struct Skipped {
+  std::string name;
+  std::string reason;
+};
+
+struct Restored {
+  std::string name;
+  Digest manifest;
+  Position position;
+  Metadata metadata;
+  std::vector<Skipped> skipped;  ///< newer generations that did not verify; say so to the user
+};
+
+/// Fills the tensors from the newest generation whose every byte verifies, in whatever layout the
+/// ranks have now, then hashes what arrived and refuses if it differs.
+/// Returns nullopt if there is no generation at all.
+/// @throws Error(checkpoint.none_verifies | mismatch | digest_mismatch).
+std::optional<Restored> restore_newest(comm::Communicator& comm, FileSystem& fs, const Path& folder,
+                                       const std::vector<NamedTensor>& tensors);
+
+/// A manifest alone, for status, audit and decisions before a restore. Not collective.
+struct Manifest {
+  struct Dataset {
+    std::string name;
+    Shape shape;
+    Dtype dtype = Dtype::f32;
+    std::uint64_t offset = 0;  ///< of its first byte in state.h5
+    Digest root;               ///< Merkle root over its blocks
+  };
+  Position position;
+  Metadata metadata;
+  std::vector<Dataset> datasets;
+  std::uint64_t file_bytes = 0;
+  Digest structure;  ///< SHA-256 of the bytes of state.h5 outside the datasets
+};
+
+/// Names of complete-looking generations, newest first.
+std::vector<std::string> list_generations(FileSystem& fs, const Path& folder);
+/// @throws Error(not_found | malformed).
+Manifest read_manifest(FileSystem& fs, const Path& generation);
+/// Reads every byte; nullopt if all is as the manifest says, else the reason. Not collective.
+std::optional<std::string> verify_generation(FileSystem& fs, const Path& generation);
+
+}  // namespace concordat::checkpoint

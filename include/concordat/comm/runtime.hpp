@@ -1,0 +1,95 @@
+// Runtime: owns MPI for the life of the process.
+//
+//   int main(int argc, char** argv) {
+//     auto runtime = comm::Runtime::start(argc, argv);
+//     return runtime.run([](comm::Communicator& comm) {   // reports, then MPI_Abort, on errors
+//       auto report = comm::placement_report(comm, omp_get_max_threads());
+//       return train(comm);
+//     }, [](const std::exception& error) { log::error(error.what()); });
+//   }
+//
+// Works under mpirun, srun --mpi=pmix and alone (one rank, no launcher). No MPI function that we
+// call blocks: a wait is test + fault channel + watchdog + back-off (spin, yield, sleep <= 1 ms).
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "concordat/comm/communicator.hpp"
+#include "concordat/comm/threads.hpp"
+
+namespace concordat::comm {
+
+class Runtime {
+ public:
+  /// Initialises MPI (thread level at least SERIALIZED), or joins one that the program (a test)
+  /// initialised and that it will finalise. At most one Runtime that initialises per process.
+  /// @throws Error(comm.launcher_mismatch | comm.mpi_unsuitable | comm.mpi_failed).
+  static Runtime start(int& argc, char**& argv, const CommOptions& options = {});
+  Runtime(Runtime&&) noexcept;
+  Runtime& operator=(Runtime&&) = delete;
+  /// Collective: finalises MPI if start() initialised it and nothing failed. After a failure it
+  /// leaves MPI alone; use abort().
+  ~Runtime();
+
+  /// All ranks of this job. Lives as long as the Runtime. (When several sites share one mpirun,
+  /// a later issue gives a site's group through Runtime::split, and this goes.)
+  Communicator& communicator();
+
+  /// Runs `rank_main` and returns its value. If it throws: posts the failure for the other ranks,
+  /// calls `report`, and leaves through abort() with the error's exit code (70 for no Error).
+  int run(const std::function<int(Communicator&)>& rank_main,
+          const std::function<void(const std::exception&)>& report);
+
+  /// Ends all ranks at once, without MPI_Finalize. In a process without other ranks: exits.
+  [[noreturn]] void abort(ExitCode code);
+
+ private:
+  struct Impl;
+  explicit Runtime(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+/// Name and version of the MPI library; does not need a Runtime.
+std::string mpi_library();
+
+/// The number of processes that a launcher says it started, if one did: OMPI_COMM_WORLD_SIZE
+/// under mpirun, SLURM_STEP_NUM_TASKS (or SLURM_NTASKS) in an srun step. `environment` is
+/// ::getenv in production.
+struct LauncherSize {
+  int size = 0;
+  std::string variable;
+};
+std::optional<LauncherSize> launcher_size(
+    const std::function<const char*(const char*)>& environment);
+
+/// @throws Error(comm.launcher_mismatch) naming the variable, both sizes and the remedy.
+void check_launcher(int mpi_size, const std::function<const char*(const char*)>& environment);
+
+/// Where a rank runs.
+struct Placement {
+  int rank = 0;
+  std::string host;
+  int pid = 0;
+  std::vector<int> processors;  ///< sched_getaffinity, ascending
+  int threads = 1;              ///< compute threads of the rank
+};
+
+struct PlacementReport {
+  std::vector<Placement> ranks;
+  std::vector<std::string> lines;     ///< one a rank: "rank 0 on node7: 2 threads on 0-15"
+  std::vector<std::string> warnings;  ///< ranks whose threads outnumber their processors
+};
+
+/// Collective over `comm`: every rank gets all placements.
+PlacementReport placement_report(Communicator& comm, int threads_per_rank);
+/// The warnings for given placements: a set of ranks of one host that are confined to fewer
+/// processors than they have threads.
+std::vector<std::string> placement_warnings(const std::vector<Placement>& ranks);
+/// "0-3,8" for {0,1,2,3,8}.
+std::string processor_ranges(const std::vector<int>& processors);
+
+}  // namespace concordat::comm
