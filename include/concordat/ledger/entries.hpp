@@ -26,6 +26,7 @@
 
 #include <span>
 
+#include "concordat/crypto/keys.hpp"
 #include "concordat/ledger/decision.hpp"
 #include "concordat/ledger/entry.hpp"
 
@@ -170,6 +171,9 @@ Fields aggregate_facts(const Digest& root);
 /// kind closed: `document` is the closing record's digest, `tokens` the sum of weights W.
 Fields closed_facts(const Digest& document, const Digest& root, std::uint64_t tokens,
                     std::span<const SiteId> survivors);
+
+/// "concordat/NAME/KEY": the origin of a party's log; KEY is eight hex digits of its log key.
+std::string log_origin(std::string_view name, const crypto::VerifyKey& log_key);
 
 /// "site-0,site-1": how lists of parties are written; ascending.
 std::string parties(std::span<const SiteId> ids);
