@@ -1,0 +1,143 @@
+#!/usr/bin/env python3
+"""The rules of the house, held by tests (docs/architecture.md).
+
+house.py floors   no file includes a header of a floor above its own, or of a neighbour on its floor
+house.py heavy    heavy headers are included only in the files of heavy_headers.txt
+house.py headers  each public header compiles alone
+house.py sizes    file sizes: median, nine in ten, largest; caps are refused
+house.py words    no to-do marks, no machine paths, no printing from libraries
+"""
+import concurrent.futures
+import pathlib
+import re
+import statistics
+import subprocess
+import sys
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+FLOORS = [["core"], ["comm", "crypto", "observe", "exact"], ["parallel", "ledger", "device", "data"],
+          ["model", "checkpoint", "border", "privacy"], ["federation", "train", "governance"],
+          ["site", "coordinator", "audit"], ["cli"]]
+FLOOR_OF = {area: number for number, areas in enumerate(FLOORS) for area in areas}
+INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.M)
+HEAVY = {"asio": r"boost/asio", "toml++": r"toml\+\+", "nlohmann": r"nlohmann/", "spdlog": r"spdlog/",
+         "oneDNN": r"(oneapi/)?dnnl", "HDF5": r"hdf5\.h|H5.*\.h", "MPI": r"mpi\.h", "OpenSSL": r"openssl/",
+         "program_options": r"boost/program_options"}
+SOURCE_CAP = 1000
+
+
+def sources(*roots):
+    for root in roots:
+        for path in sorted((TOP / root).rglob("*")):
+            if path.suffix in (".hpp", ".cpp", ".cu", ".cuh"):
+                yield path
+
+
+def area_of(path):
+    parts = path.relative_to(TOP).parts
+    return parts[2] if parts[0] == "include" else parts[1]
+
+
+def floors():
+    """Every include of another area goes down."""
+    wrong = []
+    for path in sources("include", "src"):
+        area = area_of(path)
+        if area not in FLOOR_OF:
+            wrong.append(f"{path}: area {area} stands on no floor")
+            continue
+        for name in INCLUDE.findall(path.read_text()):
+            found = re.match(r"(?:concordat/)?(\w+)/", name)
+            other = found.group(1) if found else None
+            if other in FLOOR_OF and other != area and FLOOR_OF[other] >= FLOOR_OF[area]:
+                wrong.append(f"{path.relative_to(TOP)}: floor {FLOOR_OF[area]} ({area}) includes {name} "
+                             f"of floor {FLOOR_OF[other]}")
+            if other in FLOOR_OF and other != area and not name.startswith("concordat/"):
+                wrong.append(f"{path.relative_to(TOP)}: includes {name}, a private header of {other}")
+    return wrong
+
+
+def heavy():
+    """Heavy headers are in no public header and only in listed sources."""
+    listed = {}
+    for line in (TOP / "tests/house/heavy_headers.txt").read_text().splitlines():
+        if line and not line.startswith("#"):
+            library, path = line.split()
+            listed.setdefault(library, set()).add(path)
+    wrong, used = [], set()
+    for path in sources("include", "src"):
+        relative = str(path.relative_to(TOP))
+        for name in INCLUDE.findall(path.read_text()):
+            for library, pattern in HEAVY.items():
+                if re.match(pattern, name):
+                    used.add((library, relative))
+                    if relative not in listed.get(library, ()):
+                        wrong.append(f"{relative}: includes {name} ({library}) and is not in heavy_headers.txt")
+    for library, paths in listed.items():
+        wrong += [f"heavy_headers.txt: {path} no longer includes {library}"
+                  for path in paths if (library, path) not in used]
+    return wrong
+
+
+def compiles(path, compiler):
+    command = [compiler, "-std=c++20", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-fopenmp",
+               f"-I{TOP}/include", "-x", "c++", str(path)]
+    # A header as main file would warn about its own pragma once.
+    command.insert(1, "-Wno-pragma-once-outside-header" if "clang" in compiler else "-w")
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    return None if done.returncode == 0 else f"{path.relative_to(TOP)} does not compile alone:\n{done.stderr}"
+
+
+def headers():
+    compiler = sys.argv[2] if len(sys.argv) > 2 else "c++"
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        results = pool.map(lambda path: compiles(path, compiler), list(sources("include")))
+    return [result for result in results if result]
+
+
+def sizes():
+    """House style: median near 100 lines, nine in ten under 400, none over the cap."""
+    lines = {path: len(path.read_text().splitlines()) for path in sources("include", "src")}
+    counts = sorted(lines.values())
+    median, ninth = statistics.median(counts), counts[int(len(counts) * 0.9)]
+    tests = sum(len(path.read_text().splitlines()) for path in sources("tests"))
+    print(f"{len(counts)} files, {sum(counts)} lines, median {median:.0f}, nine in ten under {ninth}, "
+          f"largest {counts[-1]}, test ratio {tests / sum(counts):.2f}")
+    wrong = [f"{path.relative_to(TOP)}: {count} lines, cap {SOURCE_CAP}" for path, count in lines.items()
+             if count > SOURCE_CAP]
+    if median > 130:
+        wrong.append(f"the median file has {median} lines, at most 130 wanted")
+    if ninth > 400:
+        wrong.append(f"nine in ten files have under {ninth} lines, 400 wanted")
+    return wrong
+
+
+def words():
+    wrong = []
+    marks = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
+    printing = re.compile(r"std::(cout|cerr|clog)|\bs?printf\s*\(|\bexit\s*\(")
+    for path in sources("include", "src", "tests", "bench"):
+        relative = path.relative_to(TOP)
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            code = line.split("//")[0]
+            if marks.search(line):
+                wrong.append(f"{relative}:{number}: an unfinished mark: {line.strip()}")
+            quiet = relative.parts[0] in ("include", "src") and area_of(path) not in ("cli",)
+            if quiet and printing.search(code) and "snprintf" not in code:
+                wrong.append(f"{relative}:{number}: libraries never print and never exit: {line.strip()}")
+            if re.search(r"/(home|root|work|tmp/b)/\w", line):
+                wrong.append(f"{relative}:{number}: a path of one machine: {line.strip()}")
+    return wrong
+
+
+def main():
+    rules = {"floors": floors, "heavy": heavy, "headers": headers, "sizes": sizes, "words": words}
+    wrong = rules[sys.argv[1]]()
+    for line in wrong:
+        print(line, file=sys.stderr)
+    print(f"house {sys.argv[1]}: {len(wrong)} wrong")
+    sys.exit(1 if wrong else 0)
+
+
+if __name__ == "__main__":
+    main()
