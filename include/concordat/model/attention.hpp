@@ -1,0 +1,41 @@
+// Attention: query, key and value from one product, rotary positions, causal softmax, output
+// projection. Heads are sharded over tp; several query heads may share a key and value head.
+//
+//   Attention attention(config, mesh, {qkv_weight, out_weight}, slots, "layers.0.self_attn");
+//   Tensor y = attention.forward_add(pass, normed, residual);   // [rows, C]
+#pragma once
+
+#include "concordat/device/ops/attention.hpp"
+#include "concordat/model/config.hpp"
+#include "concordat/model/linear.hpp"
+
+namespace concordat::model {
+
+class Attention final : public Layer {
+ public:
+  struct Weights {
+    Weight& qkv;  ///< [q columns + 2 kv columns, C]: q_proj, k_proj, v_proj one below the other
+    Weight& out;  ///< [C, q columns]
+  };
+  Attention(const LlamaConfig& config, int tp, Weights weights, SlotNames& slots,
+            const std::string& name);
+  Tensor forward(Pass& pass, const Tensor& x) override { return forward_add(pass, x, {}); }
+  Tensor forward_add(Pass& pass, const Tensor& x, const Tensor& residual);
+  Tensor backward_input(Pass& pass, const Tensor& grad_y) override;
+  void backward_weight(Pass& pass) override;
+
+ private:
+  device::AttentionShape shape(const Pass& pass) const;
+  void turn(Pass& pass, const Tensor& qkv, bool inverse) const;
+  std::int64_t heads_;     // of this rank
+  std::int64_t kv_heads_;  // of this rank
+  std::int64_t head_dim_;
+  double rope_base_;
+  Linear qkv_;
+  Linear out_;
+  Slot turned_;
+  Slot result_;
+  Slot lse_;
+};
+
+}  // namespace concordat::model

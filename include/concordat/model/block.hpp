@@ -1,0 +1,27 @@
+// Block: x + attention(norm(x)), then that + feed_forward(norm(that)).
+//
+//   Block block(config, layer_index, tp, parameters, slots);
+//   Tensor y = block.forward(pass, x);     // [rows, C]
+#pragma once
+
+#include "concordat/model/attention.hpp"
+#include "concordat/model/feed_forward.hpp"
+#include "concordat/model/norm.hpp"
+
+namespace concordat::model {
+
+class Block final : public Layer {
+ public:
+  Block(const LlamaConfig& config, int layer, int tp, ParameterSet& parameters, SlotNames& slots);
+  Tensor forward(Pass& pass, const Tensor& x) override;
+  Tensor backward_input(Pass& pass, const Tensor& grad_y) override;
+  void backward_weight(Pass& pass) override;
+
+ private:
+  RmsNorm attention_norm_;
+  Attention attention_;
+  RmsNorm mlp_norm_;
+  FeedForward mlp_;
+};
+
+}  // namespace concordat::model

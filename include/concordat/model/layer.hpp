@@ -1,0 +1,62 @@
+// Layer: forward, backward_input and backward_weight as separate calls, and the Pass they share.
+//
+//   Tensor y = layer.forward(pass, x);                // saves what the backward calls need
+//   Tensor grad_x = layer.backward_input(pass, grad_y);
+//   layer.backward_weight(pass);                      // any time later: adds to the gradients
+//
+// A schedule may run other micro-batches between the three calls, so nothing that one call leaves
+// for another may stand in the layer: it goes into the Pass's SavedTable. backward_input never
+// writes to grad_y, which backward_weight still needs.
+//
+// Threads: one host thread per stage. Collective over the mesh axes that a layer names.
+#pragma once
+
+#include "concordat/device/exec.hpp"
+#include "concordat/model/length.hpp"
+#include "concordat/model/saved.hpp"
+#include "concordat/parallel/mesh.hpp"
+
+namespace concordat::model {
+
+/// One micro-batch as tensors. Positions are given, never counted off.
+struct MicroBatchTensors {
+  Tensor tokens;     ///< [rows] i32
+  Tensor targets;    ///< [rows] i32; negative: ignored
+  Tensor positions;  ///< [rows] i32, position of each row inside its whole sequence
+  TokenLayout layout{};
+  std::int64_t first_position = 0;  ///< of every sequence's part on this rank
+};
+
+/// What a layer may touch during one call for one micro-batch.
+struct Pass {
+  device::Exec& exec;
+  parallel::ProcessMesh& mesh;
+  BufferPool& pool;
+  SavedTable& saved;
+  const MicroBatchTensors& batch;
+  bool keeps = true;  ///< false: no backward follows, nothing is saved
+  bool last = false;  ///< backward_weight of the step's last micro-batch: gradients become ready
+
+  /// A new [rows, columns] f32 activation.
+  Tensor take(std::int64_t rows, std::int64_t columns) {
+    return pool.take(Dtype::f32, {rows, columns});
+  }
+  void save(Slot slot, const Tensor& tensor, int uses) {
+    if (keeps) saved.save(slot, tensor, uses);
+  }
+};
+
+class Layer {
+ public:
+  virtual ~Layer() = default;
+  Layer() = default;
+  Layer(const Layer&) = delete;
+  Layer& operator=(const Layer&) = delete;
+  /// x, y: [rows, C] f32. An embedding is given an empty x and reads the pass's tokens.
+  virtual Tensor forward(Pass& pass, const Tensor& x) = 0;
+  /// Gradient of x from that of y; empty for an embedding.
+  virtual Tensor backward_input(Pass& pass, const Tensor& grad_y) = 0;
+  virtual void backward_weight(Pass& pass) = 0;
+};
+
+}  // namespace concordat::model

@@ -1,0 +1,39 @@
+// Linear: y = x W^T, whole, column-parallel (W's rows are sharded) or row-parallel (its columns).
+//
+//   Linear qkv(parameters.weight({"q_proj.weight", "k_proj.weight", "v_proj.weight"}),
+//              Split::columns, slots, "qkv");
+//   Linear out(parameters.weight({"o_proj.weight"}), Split::rows, slots, "out");
+//   Tensor h = qkv.forward(pass, x);                       // [rows, this rank's columns]
+//   Tensor y = out.forward_add(pass, attention, x);        // summed over tp, plus x
+//
+// Column-parallel: forward takes x as it is, backward sums grad_x over tp (Megatron's f). Row-
+// parallel: forward sums y over tp (g), backward takes grad_y as it is. The collectives are called
+// on groups of one too.
+#pragma once
+
+#include "concordat/model/layer.hpp"
+#include "concordat/model/parameters.hpp"
+
+namespace concordat::model {
+
+enum class Split { none, columns, rows };
+
+class Linear final : public Layer {
+ public:
+  /// `weight` must outlive the layer.
+  Linear(Weight& weight, Split split, SlotNames& slots, const std::string& name);
+  Tensor forward(Pass& pass, const Tensor& x) override;
+  /// forward(x) + residual: [rows, out].
+  Tensor forward_add(Pass& pass, const Tensor& x, const Tensor& residual);
+  Tensor backward_input(Pass& pass, const Tensor& grad_y) override;
+  void backward_weight(Pass& pass) override;
+
+ private:
+  Tensor product(Pass& pass, const Tensor& x, const Tensor& residual);
+  Weight& weight_;
+  Split split_;
+  Slot x_;
+  Slot grad_y_;
+};
+
+}  // namespace concordat::model

@@ -1,0 +1,41 @@
+// The llama family's tensors: what the model declares, and their initial values.
+//
+//   auto specs = declare_parameters(config, /*stages=*/2);
+//   CanonicalSpace space(specs);                              // the same for every layout
+//   std::vector<float> master(set.num_local());
+//   initialise(set, mesh, seed, master);                      // this rank's shards
+//
+// Order: embed_tokens, the layers (norm, q, k, v, o, norm, gate, up, down), norm, lm_head. It is
+// the canonical order and does not depend on the number of stages or on tp.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "concordat/model/config.hpp"
+#include "concordat/model/parameters.hpp"
+
+namespace concordat::model {
+
+/// First and last + 1 layer of a stage: as equal as can be, earlier stages get the rest.
+struct LayerRange {
+  int begin = 0;
+  int end = 0;
+};
+/// @throws Error(model.bad_layout) when there are more stages than layers.
+LayerRange layers_of_stage(int layers, int stages, int stage);
+
+/// @throws Error(model.bad_config | model.bad_layout). A tied table over several stages is refused:
+/// its gradient would have to cross the pipeline.
+std::vector<parallel::ParameterSpec> declare_parameters(const LlamaConfig& config, int stages);
+
+/// @throws Error(model.bad_layout) unless tp divides heads and key-value heads and ffn, and cp
+/// is 1.
+void check_layout(const LlamaConfig& config, const parallel::MeshShape& mesh);
+
+/// Initial values of this rank's shards in local flat order; padding is 0. An element's value is a
+/// function of (seed, tensor, index in the tensor) alone, the same in every layout.
+void initialise(const ParameterSet& set, const parallel::ProcessMesh& mesh, std::uint64_t seed,
+                std::span<float> master);
+
+}  // namespace concordat::model

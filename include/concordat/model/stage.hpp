@@ -1,0 +1,102 @@
+// Stage: the part of a model that one pipeline rank computes, and its micro-batches in flight.
+//
+//   Stage stage(config, exec, mesh, {});              // embedding only on the first, head on the
+//   last stage.open_step(1.0 / targets_of_the_step); Tensor y = stage.forward(MicroBatch(0), batch,
+//   x);            // x empty on the first stage Tensor grad_x =
+//   stage.backward_input(MicroBatch(0), grad_y);  // grad_y empty on the last
+//   stage.backward_weight(MicroBatch(0), /*last=*/true);
+//   read_back<double>(exec, stage.loss_sum());                    // 0-d f64, nats; last stage
+//
+// Activations between stages are [rows, width] f32. What a micro-batch saves lives in a table of
+// its own until its backward_weight. After the first step nothing is allocated. Threads: one host
+// thread. Collective over tp.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "concordat/core/ids.hpp"
+#include "concordat/model/block.hpp"
+#include "concordat/model/embedding.hpp"
+#include "concordat/model/head.hpp"
+#include "concordat/model/llama.hpp"
+
+namespace concordat::model {
+
+struct StageSettings {
+  ParameterSettings parameters{};
+  std::int64_t loss_chunk_rows = 1024;  ///< rows of logits that one call of a loss op takes
+};
+
+class Stage {
+ public:
+  /// `exec` and `mesh` must outlive the stage. Weights are undefined until the compute copy is set.
+  /// @throws Error(model.bad_config | model.bad_layout).
+  Stage(const LlamaConfig& config, device::Exec& exec, parallel::ProcessMesh& mesh,
+        const StageSettings& settings = {});
+  Stage(const Stage&) = delete;
+  Stage& operator=(const Stage&) = delete;
+
+  const LlamaConfig& config() const { return config_; }
+  bool is_first() const { return embedding_ != nullptr; }
+  bool is_last() const { return head_ != nullptr; }
+  ParameterSet& parameters() { return parameters_; }
+  const std::vector<parallel::ParameterSpec>& specs() const { return specs_; }
+  VocabShard vocab_shard() const { return shard_; }
+
+  /// Zeroes gradients and loss. Each target's gradient is scaled by `gradient_scale` (1 / targets
+  /// of the whole step), so that sums over micro-batches and replicas are means.
+  void open_step(double gradient_scale);
+  /// Zeroes the loss alone: before validation.
+  void open_validation();
+
+  /// A tensor for what comes from, or goes to, the neighbour: [rows, width].
+  Tensor boundary(const TokenLayout& layout);
+
+  /// Output for the next stage; empty on the last, where the micro-batch's loss is added to
+  /// loss_sum(). `batch` is kept until backward_weight.
+  Tensor forward(MicroBatch index, const MicroBatchTensors& batch, const Tensor& x);
+  /// Gradient for the previous stage; empty on the first.
+  Tensor backward_input(MicroBatch index, const Tensor& grad_y);
+  /// `last`: this completes the step's gradients; buckets become ready as it goes.
+  void backward_weight(MicroBatch index, bool last);
+
+  /// Forward without a backward: the output for the next stage; the last adds to loss_sum().
+  Tensor evaluate(const MicroBatchTensors& batch, const Tensor& x);
+  /// The same, but the last stage returns logits [rows, this rank's ids] and leaves the loss alone.
+  Tensor logits(const MicroBatchTensors& batch, const Tensor& x);
+
+  /// 0-d f64: sum of the losses of the targets seen since open_step() or open_validation(), in
+  /// nats.
+  const Tensor& loss_sum() const { return loss_sum_; }
+  /// After an error in the middle of a step: forgets all micro-batches.
+  void abandon();
+  const BufferPool& pool() const { return pool_; }
+
+ private:
+  struct InFlight {
+    MicroBatchTensors batch;
+    SavedTable saved;
+  };
+  Pass pass(SavedTable& saved, const MicroBatchTensors& batch);
+  InFlight& in_flight(MicroBatch index);
+  Tensor body(Pass& pass, const Tensor& x);
+
+  LlamaConfig config_;
+  device::Exec& exec_;
+  parallel::ProcessMesh& mesh_;
+  std::vector<parallel::ParameterSpec> specs_;
+  ParameterSet parameters_;
+  BufferPool pool_;
+  SlotNames slots_;
+  VocabShard shard_;
+  std::unique_ptr<Embedding> embedding_;
+  std::vector<std::unique_ptr<Block>> blocks_;
+  std::unique_ptr<Head> head_;
+  std::map<MicroBatch, InFlight> flying_;
+  Tensor loss_sum_;
+  Tensor gradient_scale_;
+};
+
+}  // namespace concordat::model

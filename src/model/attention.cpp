@@ -1,0 +1,83 @@
+#include "concordat/model/attention.hpp"
+
+#include "concordat/device/ops/rope.hpp"
+
+namespace concordat::model {
+
+namespace {
+/// Columns of the joint product: views, not copies.
+struct Parts {
+  Tensor q, k, v;
+};
+Parts split(const Tensor& qkv, std::int64_t q_width, std::int64_t kv_width) {
+  return {qkv.slice(1, 0, q_width), qkv.slice(1, q_width, kv_width),
+          qkv.slice(1, q_width + kv_width, kv_width)};
+}
+}  // namespace
+
+Attention::Attention(const LlamaConfig& config, int tp, Weights weights, SlotNames& slots,
+                     const std::string& name)
+    : heads_(config.heads / tp),
+      kv_heads_(config.kv_heads / tp),
+      head_dim_(config.head_dim()),
+      rope_base_(static_cast<double>(config.rope_base)),
+      qkv_(weights.qkv, Split::columns, slots, name + ".qkv"),
+      out_(weights.out, Split::rows, slots, name + ".out"),
+      turned_(slots.reserve(name + ".turned_qkv")),
+      result_(slots.reserve(name + ".result")),
+      lse_(slots.reserve(name + ".lse")) {}
+
+device::AttentionShape Attention::shape(const Pass& pass) const {
+  const TokenLayout& layout = pass.batch.layout;
+  return {.batch = layout.sequences,
+          .heads = heads_,
+          .kv_heads = kv_heads_,
+          .head_dim = head_dim_,
+          .q_length = layout.length.value(),
+          .k_length = layout.length.value(),
+          .q_begin = pass.batch.first_position,
+          .k_begin = pass.batch.first_position};
+}
+
+void Attention::turn(Pass& pass, const Tensor& qkv, bool inverse) const {
+  // Query and key columns are neighbours: one call turns both.
+  const Tensor qk = qkv.slice(1, 0, (heads_ + kv_heads_) * head_dim_);
+  device::rope(pass.exec, qk, qk, pass.batch.positions,
+               {.head_dim = head_dim_, .base = rope_base_, .inverse = inverse});
+}
+
+Tensor Attention::forward_add(Pass& pass, const Tensor& x, const Tensor& residual) {
+  const Tensor qkv = qkv_.forward(pass, x);
+  turn(pass, qkv, false);
+  const auto [q, k, v] = split(qkv, heads_ * head_dim_, kv_heads_ * head_dim_);
+  const Tensor result = pass.take(x.dim(0), heads_ * head_dim_);
+  const Tensor lse = pass.take(x.dim(0), heads_);
+  device::attention_forward(pass.exec, result, lse, q, k, v, shape(pass));
+  pass.save(turned_, qkv, 1);
+  pass.save(result_, result, 1);
+  pass.save(lse_, lse, 1);
+  return out_.forward_add(pass, result, residual);
+}
+
+Tensor Attention::backward_input(Pass& pass, const Tensor& grad_y) {
+  const Tensor grad_result = out_.backward_input(pass, grad_y);
+  const Tensor qkv = pass.saved.use(turned_);
+  const Tensor result = pass.saved.use(result_);
+  const Tensor lse = pass.saved.use(lse_);
+  const std::int64_t q_width = heads_ * head_dim_;
+  const std::int64_t kv_width = kv_heads_ * head_dim_;
+  const auto [q, k, v] = split(qkv, q_width, kv_width);
+  const Tensor grad_qkv = pass.take(qkv.dim(0), qkv.dim(1));
+  const auto grads = split(grad_qkv, q_width, kv_width);
+  device::attention_backward(pass.exec, {grads.q, grads.k, grads.v}, grad_result, q, k, v, result,
+                             lse, shape(pass));
+  turn(pass, grad_qkv, true);
+  return qkv_.backward_input(pass, grad_qkv);
+}
+
+void Attention::backward_weight(Pass& pass) {
+  out_.backward_weight(pass);
+  qkv_.backward_weight(pass);
+}
+
+}  // namespace concordat::model

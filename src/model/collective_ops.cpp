@@ -1,0 +1,53 @@
+#include "concordat/model/collective_ops.hpp"
+
+namespace concordat::model {
+
+using comm::ReduceOp;
+
+// The handles are dropped: what follows in the stream comes after the collective, and the enqueued
+// work keeps its storage.
+
+int index_on(parallel::ProcessMesh& mesh, Axis axis) { return mesh.axis(axis).rank(); }
+
+void copy_to_axis_forward(device::Exec& /*exec*/, parallel::ProcessMesh& /*mesh*/, Axis /*axis*/,
+                          const Tensor& /*x*/) {}
+
+void copy_to_axis_backward(device::Exec& exec, parallel::ProcessMesh& mesh, Axis axis,
+                           const Tensor& grad_x) {
+  mesh.axis(axis).all_reduce(grad_x, ReduceOp::sum, exec.stream);
+}
+
+void reduce_from_axis_forward(device::Exec& exec, parallel::ProcessMesh& mesh, Axis axis,
+                              const Tensor& y) {
+  mesh.axis(axis).all_reduce(y, ReduceOp::sum, exec.stream);
+}
+
+void reduce_from_axis_backward(device::Exec& /*exec*/, parallel::ProcessMesh& /*mesh*/,
+                               Axis /*axis*/, const Tensor& /*grad_y*/) {}
+
+void gather_rows_forward(device::Exec& exec, parallel::ProcessMesh& mesh, Axis axis,
+                         const Tensor& whole, const Tensor& part) {
+  mesh.axis(axis).all_gather(whole, part, exec.stream);
+}
+
+void gather_rows_backward(device::Exec& exec, parallel::ProcessMesh& mesh, Axis axis,
+                          const Tensor& grad_part, const Tensor& grad_whole) {
+  mesh.axis(axis).reduce_scatter(grad_part, grad_whole, ReduceOp::sum, exec.stream);
+}
+
+void scatter_rows_forward(device::Exec& exec, parallel::ProcessMesh& mesh, Axis axis,
+                          const Tensor& part, const Tensor& whole) {
+  mesh.axis(axis).reduce_scatter(part, whole, ReduceOp::sum, exec.stream);
+}
+
+void scatter_rows_backward(device::Exec& exec, parallel::ProcessMesh& mesh, Axis axis,
+                           const Tensor& grad_whole, const Tensor& grad_part) {
+  mesh.axis(axis).all_gather(grad_whole, grad_part, exec.stream);
+}
+
+void maximum_over_axis(device::Exec& exec, parallel::ProcessMesh& mesh, Axis axis,
+                       const Tensor& x) {
+  mesh.axis(axis).all_reduce(x, ReduceOp::max, exec.stream);
+}
+
+}  // namespace concordat::model

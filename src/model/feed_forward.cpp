@@ -1,0 +1,38 @@
+#include "concordat/model/feed_forward.hpp"
+
+#include "concordat/device/ops/swiglu.hpp"
+
+namespace concordat::model {
+
+FeedForward::FeedForward(Weights weights, SlotNames& slots, const std::string& name)
+    : gate_up_(weights.gate_up, Split::columns, slots, name + ".gate_up"),
+      down_(weights.down, Split::rows, slots, name + ".down"),
+      products_(slots.reserve(name + ".products")) {}
+
+Tensor FeedForward::forward_add(Pass& pass, const Tensor& x, const Tensor& residual) {
+  const Tensor products = gate_up_.forward(pass, x);
+  const std::int64_t half = products.dim(1) / 2;
+  const Tensor activation = pass.take(x.dim(0), half);
+  device::swiglu_forward(pass.exec, activation, products.slice(1, 0, half),
+                         products.slice(1, half, half));
+  pass.save(products_, products, 1);
+  return down_.forward_add(pass, activation, residual);
+}
+
+Tensor FeedForward::backward_input(Pass& pass, const Tensor& grad_y) {
+  const Tensor grad_activation = down_.backward_input(pass, grad_y);
+  // The gradients take the place of the products, which nobody else reads.
+  const Tensor products = pass.saved.use(products_);
+  const std::int64_t half = products.dim(1) / 2;
+  const Tensor gate = products.slice(1, 0, half);
+  const Tensor up = products.slice(1, half, half);
+  device::swiglu_backward(pass.exec, gate, up, grad_activation, gate, up);
+  return gate_up_.backward_input(pass, products);
+}
+
+void FeedForward::backward_weight(Pass& pass) {
+  down_.backward_weight(pass);
+  gate_up_.backward_weight(pass);
+}
+
+}  // namespace concordat::model

@@ -1,0 +1,157 @@
+#include "concordat/model/llama.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "concordat/exact/normal.hpp"
+#include "concordat/model/errors.hpp"
+#include "concordat/model/names.hpp"
+#include "concordat/parallel/canonical_space.hpp"
+
+namespace concordat::model {
+
+namespace {
+
+using parallel::Initialisation;
+using parallel::ParameterSpec;
+
+ParameterSpec norm(std::string name, std::int64_t width, int stage) {
+  return {.name = std::move(name),
+          .shape = {width},
+          .init = {.kind = Initialisation::Kind::ones},
+          .stages = {stage}};
+}
+
+ParameterSpec matrix(std::string name, Shape shape, int shard_axis, std::int64_t groups,
+                     float stddev, int stage) {
+  return {.name = std::move(name),
+          .shape = std::move(shape),
+          .init = {.kind = Initialisation::Kind::normal, .stddev = stddev},
+          .shard_axis = shard_axis,
+          .groups = groups,
+          .stages = {stage},
+          .decay = true};
+}
+
+ParameterSpec table(std::string_view name, const LlamaConfig& config, int stage) {
+  ParameterSpec spec =
+      matrix(std::string(name), {config.vocab, config.width}, 0, 0, config.init_stddev, stage);
+  spec.padded = true;
+  return spec;
+}
+
+void declare_layer(std::vector<ParameterSpec>& specs, const LlamaConfig& config, int layer,
+                   int stage) {
+  const auto named = [&](std::string_view name) { return names::in_layer(layer, name); };
+  const std::int64_t width = config.width;
+  const float stddev = config.init_stddev;
+  // What adds to the residual stream starts smaller: its variance grows with the layers.
+  const float into_residual = stddev / std::sqrt(2.0F * static_cast<float>(config.layers));
+  specs.push_back(norm(named(names::attention_norm), width, stage));
+  specs.push_back(matrix(named(names::q_proj), {width, width}, 0, config.heads, stddev, stage));
+  for (const auto name : {names::k_proj, names::v_proj}) {
+    specs.push_back(
+        matrix(named(name), {config.kv_width(), width}, 0, config.kv_heads, stddev, stage));
+  }
+  specs.push_back(
+      matrix(named(names::o_proj), {width, width}, 1, config.heads, into_residual, stage));
+  specs.push_back(norm(named(names::mlp_norm), width, stage));
+  for (const auto name : {names::gate_proj, names::up_proj}) {
+    specs.push_back(matrix(named(name), {config.ffn, width}, 0, 0, stddev, stage));
+  }
+  specs.push_back(matrix(named(names::down_proj), {width, config.ffn}, 1, 0, into_residual, stage));
+}
+
+[[noreturn]] void refuse(std::string what, std::string where, std::string found,
+                         std::string expected) {
+  throw Error(errors::bad_layout, {.what = std::move(what),
+                                   .where = std::move(where),
+                                   .found = std::move(found),
+                                   .expected = std::move(expected),
+                                   .remedy = "choose another layout in the [parallel] section"});
+}
+
+void fill_values(const LocalTensor& tensor, std::uint64_t seed, std::uint64_t first,
+                 std::span<float> out) {
+  switch (tensor.spec.init.kind) {
+    case Initialisation::Kind::zeros:
+      std::fill(out.begin(), out.end(), 0.0F);
+      return;
+    case Initialisation::Kind::ones:
+      std::fill(out.begin(), out.end(), 1.0F);
+      return;
+    case Initialisation::Kind::normal:
+      exact::initialise_normal(seed, static_cast<std::uint32_t>(tensor.ordinal), first, out,
+                               tensor.spec.init.stddev);
+      return;
+  }
+}
+
+}  // namespace
+
+LayerRange layers_of_stage(int layers, int stages, int stage) {
+  if (stages > layers) {
+    refuse("there are more pipeline stages than layers", "parallel.pp", std::to_string(stages),
+           "at most " + std::to_string(layers));
+  }
+  const int each = layers / stages;
+  const int more = layers % stages;
+  const int begin = stage * each + std::min(stage, more);
+  return {begin, begin + each + (stage < more ? 1 : 0)};
+}
+
+std::vector<ParameterSpec> declare_parameters(const LlamaConfig& config, int stages) {
+  config.validate();
+  if (config.tied && stages > 1) {
+    refuse("a tied embedding cannot be spread over pipeline stages", "model.tied",
+           "true with pp = " + std::to_string(stages), "pp = 1, or an untied head");
+  }
+  std::vector<ParameterSpec> specs;
+  specs.push_back(table(names::embed_tokens, config, 0));
+  for (int stage = 0; stage < stages; ++stage) {
+    const LayerRange range = layers_of_stage(config.layers, stages, stage);
+    for (int layer = range.begin; layer < range.end; ++layer) {
+      declare_layer(specs, config, layer, stage);
+    }
+  }
+  specs.push_back(norm(std::string(names::final_norm), config.width, stages - 1));
+  if (!config.tied) specs.push_back(table(names::lm_head, config, stages - 1));
+  return specs;
+}
+
+void check_layout(const LlamaConfig& config, const parallel::MeshShape& mesh) {
+  const auto divides = [&](std::int64_t count, const char* key) {
+    if (count % mesh.tp == 0) return;
+    refuse("tensor parallel ranks do not divide the model", "parallel.tp", std::to_string(mesh.tp),
+           "a divisor of " + std::string(key) + " = " + std::to_string(count));
+  };
+  divides(config.heads, "model.heads");
+  divides(config.kv_heads, "model.kv_heads");
+  divides(config.ffn, "model.ffn");
+  if (mesh.cp != 1)
+    refuse("context parallelism is not built yet", "parallel.cp", std::to_string(mesh.cp), "1");
+  layers_of_stage(config.layers, mesh.pp, 0);
+}
+
+void initialise(const ParameterSet& set, const parallel::ProcessMesh& mesh, std::uint64_t seed,
+                std::span<float> master) {
+  CONCORDAT_REQUIRE(static_cast<std::int64_t>(master.size()) == set.num_local(),
+                    std::to_string(master.size()) + " for " + std::to_string(set.num_local()));
+  std::fill(master.begin(), master.end(), 0.0F);
+  for (const LocalTensor& tensor : set.tensors()) {
+    const parallel::CanonicalSpace::Entry alone{.name = tensor.spec.name,
+                                                .shape = tensor.spec.shape,
+                                                .count = num_elements(tensor.spec.shape)};
+    for (const parallel::Segment& segment :
+         parallel::segments(tensor.spec, alone, mesh.shape(), mesh.coords())) {
+      for (std::int64_t i = 0; i < segment.count; ++i) {
+        const auto at = tensor.begin + segment.local_begin + i * segment.local_stride;
+        fill_values(
+            tensor, seed, static_cast<std::uint64_t>(segment.begin + i * segment.stride),
+            master.subspan(static_cast<std::size_t>(at), static_cast<std::size_t>(segment.run)));
+      }
+    }
+  }
+}
+
+}  // namespace concordat::model
