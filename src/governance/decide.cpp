@@ -7,6 +7,7 @@ namespace concordat::governance {
 namespace {
 
 using ledger::CrossingKind;
+using ledger::party;
 
 /// What this policy knows of a kind of message: who sends it, and when it is entailed.
 struct Entailment {
