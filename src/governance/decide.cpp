@@ -152,24 +152,6 @@ std::string_view name_of(Stage stage) {
   throw Bug("unknown stage");
 }
 
-AgreementCaps caps_for(std::uint32_t num_rounds, std::uint64_t num_elements, unsigned lane_bits,
-                       unsigned block_log2, std::uint64_t frame_overhead_bytes,
-                       std::uint64_t max_message_bytes) {
-  CONCORDAT_REQUIRE(lane_bits == 8 || lane_bits == 16 || lane_bits == 32,
-                    std::to_string(lane_bits));
-  CONCORDAT_REQUIRE(block_log2 < 40, std::to_string(block_log2));
-  const std::uint64_t block = std::uint64_t{1} << block_log2;
-  const std::uint64_t num_blocks = (num_elements + block - 1) / block;
-  // The update's lanes, one 32-bit lane of weight, and the overhead of every block and of the
-  // weight.
-  const std::uint64_t frames =
-      num_elements * (lane_bits / 8) + 4 + (num_blocks + 1) * frame_overhead_bytes;
-  return {.num_rounds = num_rounds,
-          .max_message_bytes = max_message_bytes,
-          .max_upload_bytes = max_message_bytes + frames,
-          .max_aggregate_bytes = max_message_bytes + frames};
-}
-
 ledger::Decision decide(const Request& request, const PolicyContext& context) {
   ledger::Decision decision{
       .kind = request.kind,

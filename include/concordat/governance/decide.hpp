@@ -48,20 +48,15 @@ enum class Stage : std::uint8_t {
 };
 std::string_view name_of(Stage stage);
 
-/// What the run agreement entails about sizes and rounds. Bounds are of sealed bytes, with frames.
+/// What the run agreement entails about sizes and rounds. Bounds are of sealed bytes: the roles
+/// take them from border::sealed_message_bytes and FrameTable::all_frame_bytes of the agreement's
+/// model.
 struct AgreementCaps {
   std::uint32_t num_rounds = 0;           ///< a `ready` for this round proves the last state
   std::uint64_t max_message_bytes = 0;    ///< of a message without frames
   std::uint64_t max_upload_bytes = 0;     ///< header and all frames of one upload
   std::uint64_t max_aggregate_bytes = 0;  ///< the same downward
 };
-
-/// Exact upper bounds from the shape of the model: `num_elements` lanes of `lane_bits` in blocks of
-/// 2^block_log2, the weight block, and `frame_overhead_bytes` for each sealed frame (tag, leaf path
-/// and framing, as `border` counts them).
-AgreementCaps caps_for(std::uint32_t num_rounds, std::uint64_t num_elements, unsigned lane_bits,
-                       unsigned block_log2, std::uint64_t frame_overhead_bytes,
-                       std::uint64_t max_message_bytes = 1U << 20U);
 
 /// The one exchange that is open at this party.
 struct ExchangeView {
