@@ -153,11 +153,27 @@ RawValues read_flags(const ConfigSchema& schema, const std::vector<std::string>&
   return values;
 }
 
+std::from_chars_result parse(std::string_view text, std::int64_t& value) {
+  return std::from_chars(text.data(), text.data() + text.size(), value);
+}
+
+// Decimal, or hexadecimal with 0x as agreements write it.
+std::from_chars_result parse(std::string_view text, double& value) {
+  bool hexadecimal = text.substr(0, 2) == "0x" || text.substr(0, 3) == "-0x";
+  if (!hexadecimal) return std::from_chars(text.data(), text.data() + text.size(), value);
+  bool negative = text.front() == '-';
+  std::string_view digits = text.substr(negative ? 3 : 2);
+  auto result =
+      std::from_chars(digits.data(), digits.data() + digits.size(), value, std::chars_format::hex);
+  if (negative) value = -value;
+  return result;
+}
+
 template <typename T>
 T number(const ConfigSchema::Key& key, const RawValue& raw) {
   const std::string& text = raw.texts.front();
   T value{};
-  auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), value);
+  auto [end, status] = parse(text, value);
   bool fits = status == std::errc() && end == text.data() + text.size();
   if (fits && key.range) {
     auto wide = static_cast<double>(value);
@@ -199,7 +215,7 @@ ConfigValue convert(const ConfigSchema::Key& key, const RawValue& raw) {
 }  // namespace
 
 Config Config::load(const ConfigSchema& schema, const std::string& path,
-                    const std::vector<std::string>& flags) {
+                    const std::vector<std::string>& flags, const ConfigOverlay& overlay) {
   RawValues values;
   if (!path.empty()) values = read_toml(path);
   for (const auto& [name, raw] : values) {
@@ -211,6 +227,20 @@ Config Config::load(const ConfigSchema& schema, const std::string& path,
   if (!path.empty()) {
     auto folder = std::filesystem::path(path).parent_path();
     config.folder_ = folder.empty() ? "." : folder.string();
+  }
+  for (const auto& [name, text] : overlay.values) {
+    const auto* key = schema.find(name);
+    if (key == nullptr) unknown_key(schema, name, overlay.origin);
+    RawValue fixed{.texts = {text}, .is_list = false, .origin = overlay.origin};
+    auto given = values.find(name);
+    if (given != values.end() && convert(*key, given->second) != convert(*key, fixed)) {
+      throw Error(errors::config_bad_value, {.what = name + " is fixed by " + overlay.origin,
+                                             .where = given->second.origin,
+                                             .found = given->second.texts.front(),
+                                             .expected = text,
+                                             .remedy = "take the key out of the file"});
+    }
+    values[name] = std::move(fixed);
   }
   for (const auto& key : schema.keys()) {
     auto found = values.find(key.name);

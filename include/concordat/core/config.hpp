@@ -67,13 +67,20 @@ class ConfigSchema {
   std::string section_;
 };
 
+/// Values that nobody may change, such as those of a signed run agreement: key to text (reals may
+/// be hexadecimal floating point). They take the place of defaults and refuse any other value.
+struct ConfigOverlay {
+  std::string origin;  ///< of all of them, for messages
+  std::map<std::string, std::string> values;
+};
+
 class Config {
  public:
   /// `path` may be empty: flags and defaults only. Flags look like `--key=value` or `--key value`.
   /// @throws Error(config_unknown_key | config_bad_value | config_missing_key | not_found),
   /// naming file and line, key, value found, values allowed and the nearest known key.
   static Config load(const ConfigSchema& schema, const std::string& path,
-                     const std::vector<std::string>& flags);
+                     const std::vector<std::string>& flags, const ConfigOverlay& overlay = {});
 
   bool boolean(std::string_view key) const;
   std::int64_t integer(std::string_view key) const;

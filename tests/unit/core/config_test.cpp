@@ -75,6 +75,20 @@ TEST(Config, RefusesUnknownBadAndMissing) {
   EXPECT_THROW(Config::load(strict, "", {}), Error);
 }
 
+TEST(Config, AnOverlayReplacesDefaultsAndRefusesOtherValues) {
+  ConfigOverlay fixed{.origin = "agreement.json", .values = {{"train.rate", "0x1p-1"}}};
+  EXPECT_EQ(Config::load(schema(), "", {}, fixed).real("train.rate"), 0.5);
+  EXPECT_EQ(Config::load(schema(), "", {}, fixed).origin("train.rate"), "agreement.json");
+  EXPECT_EQ(Config::load(schema(), "", {"--train.rate=0.5"}, fixed).real("train.rate"), 0.5);
+  try {
+    Config::load(schema(), "", {"--train.rate=0.25"}, fixed);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), errors::config_bad_value);
+    EXPECT_NE(error.fields().what.find("agreement.json"), std::string::npos);
+  }
+}
+
 TEST(Config, AMisspeltKeyNamesTheNearest) {
   try {
     Config::load(schema(), written("[train]\nstep = 1\n"), {});
