@@ -21,7 +21,7 @@
 // yet" every second or so, so that the watchdog of the others sees it live.
 //
 // Bits: reductions are ours. The order is a fixed binary tree over ranks ((0+1)+(2+3))+..., so a
-// sum depends on the number of ranks and on nothing else. bf16 and f16 sums accumulate in fp32 and
+// sum depends on the number of ranks and on nothing else. bf16 sums accumulate in fp32 and
 // round once; integer sums wrap; min and max return NaN when any operand is NaN.
 #pragma once
 
@@ -51,8 +51,8 @@ class Communicator {
   virtual int rank() const = 0;
   virtual int size() const = 0;
 
-  // Tensor collectives, enqueued in `stream`. Tensors are contiguous and of any Dtype. Counts may
-  // exceed 2^31. Cost of all_reduce: 2 n (p-1)/p elements a rank.
+  // Tensor collectives, enqueued in `stream`. Tensors are contiguous, of any Dtype (reductions: not
+  // f16). Counts may exceed 2^31. Cost of all_reduce: 2 n (p-1)/p elements a rank.
 
   /// inout: the same shape on all ranks; the same bits on all ranks afterwards.
   virtual Handle all_reduce(Tensor inout, ReduceOp op, Stream& stream) = 0;
