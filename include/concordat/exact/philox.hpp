@@ -28,6 +28,7 @@ enum class Purpose : std::uint32_t {
   data_order = 2,
   dropout = 3,
   synthetic = 4,  ///< made-up inputs of tests, benchmarks and examples
+  sampling = 5,   ///< tokens drawn from a model's distribution
 };
 
 /// Four words of (seed, purpose, stream, block). @pre block < 2^40, stream < 2^24.

@@ -1,0 +1,49 @@
+// What a training run is, as plain values: everything that the result depends on.
+//
+//   TrainSettings settings{.model = {.vocab = 257, .width = 128, .layers = 4, ...},
+//                          .length = GlobalLength(128), .batch = 16, .micro_batch = 16};
+//   settings.validate(mesh_shape);
+#pragma once
+
+#include <string>
+
+#include "concordat/device/ops/optimizer.hpp"
+#include "concordat/model/config.hpp"
+#include "concordat/parallel/mesh.hpp"
+#include "concordat/train/learning_rate.hpp"
+
+namespace concordat::train {
+
+using model::GlobalLength;
+
+struct TrainSettings {
+  model::LlamaConfig model{};
+  std::uint64_t seed = 1;    ///< of the initial weights
+  GlobalLength length{128};  ///< positions of a training sequence
+  std::int64_t batch = 16;   ///< sequences per step over all replicas: independent of the layout
+  std::int64_t micro_batch = 16;  ///< sequences that a rank computes at once
+  RateSchedule rate{};
+  device::AdamwSettings adamw{.beta1 = 0.9F, .beta2 = 0.95F, .eps = 1e-8F, .weight_decay = 0.1F};
+  float clip_norm = 1.0F;         ///< of the whole gradient; 0: no clipping
+  Dtype compute = Dtype::f32;     ///< of the copy of the weights that products read
+  std::string schedule = "1f1b";  ///< or "gpipe"
+  std::int64_t bucket_elements = std::int64_t{1} << 22;
+
+  std::int64_t tokens_per_step() const { return batch * length.value(); }
+  /// @throws Error(train.bad_settings | model.bad_config | model.bad_layout) with key, value and
+  /// what would fit.
+  void validate(const parallel::MeshShape& mesh) const;
+};
+
+/// What a rank needs, in bytes, before anything is allocated: for `train --check`.
+struct MemoryEstimate {
+  std::int64_t weights = 0;  ///< master and compute copy
+  std::int64_t gradients = 0;
+  std::int64_t optimizer = 0;    ///< both moments
+  std::int64_t activations = 0;  ///< of the micro-batches in flight, and logits
+  std::int64_t total() const { return weights + gradients + optimizer + activations; }
+};
+/// Of the most loaded rank, within a tenth or so; scratch of the back end is not in it.
+MemoryEstimate estimate_memory(const TrainSettings& settings, const parallel::MeshShape& mesh);
+
+}  // namespace concordat::train

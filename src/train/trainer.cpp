@@ -1,0 +1,122 @@
+#include "concordat/train/trainer.hpp"
+
+#include <cmath>
+
+#include "concordat/device/pending.hpp"
+#include "concordat/train/errors.hpp"
+#include "concordat/train/executor.hpp"
+
+namespace concordat::train {
+
+namespace {
+const TrainSettings& validated(const TrainSettings& settings, const parallel::MeshShape& mesh) {
+  settings.validate(mesh);
+  return settings;
+}
+
+Schedule make_schedule(const std::string& name, int stages, int micro_batches) {
+  Schedule schedule =
+      name == "gpipe" ? gpipe(stages, micro_batches) : one_f_one_b(stages, micro_batches);
+  check(schedule);
+  return schedule;
+}
+
+double seconds_between(std::chrono::nanoseconds begin, std::chrono::nanoseconds end) {
+  return std::chrono::duration<double>(end - begin).count();
+}
+}  // namespace
+
+Trainer::Trainer(const TrainSettings& settings, device::Exec& exec, parallel::ProcessMesh& mesh,
+                 TrainingData& data, const Clock& clock)
+    : settings_(validated(settings, mesh.shape())),
+      exec_(exec),
+      mesh_(mesh),
+      data_(data),
+      clock_(clock),
+      stage_(settings.model, exec, mesh,
+             {.parameters = {.compute = settings.compute,
+                             .bucket_elements = settings.bucket_elements}}),
+      space_(stage_.specs()),
+      layout_(parallel::layout_of(stage_.specs(), space_, mesh.shape(), mesh.coords())),
+      optimizer_(exec, stage_.parameters(), mesh, settings.adamw, settings.clip_norm),
+      reducer_(mesh, exec),
+      share_(share_of(settings.batch, mesh.shape().dp, mesh.coords().dp)),
+      batches_(exec, {.sequences = share_.count,
+                      .per_micro_batch = settings.micro_batch,
+                      .length = settings.length,
+                      .vocab = settings.model.vocab}),
+      schedule_(make_schedule(settings.schedule, mesh.shape().pp, batches_.count())) {
+  CONCORDAT_REQUIRE(layout_.num_local == stage_.parameters().num_local(),
+                    std::to_string(layout_.num_local));
+  stage_.parameters().on_bucket_ready([this](const model::Bucket& b) { reducer_.reduce(b); });
+  const Tensor initial = host_tensor(Dtype::f32, {layout_.num_local});
+  model::initialise(stage_.parameters(), mesh, settings.seed, initial.span<float>());
+  write_weights(initial);
+}
+
+void Trainer::load_batch() {
+  const auto window = static_cast<std::size_t>(settings_.length.value() + 1);
+  for (int i = 0; i < batches_.count(); ++i) {
+    const std::int64_t sequences = batches_[i].layout.sequences;
+    tokens_.resize(static_cast<std::size_t>(sequences) * window);
+    const std::uint64_t first =
+        data_cursor() + static_cast<std::uint64_t>(share_.begin + batches_.first_sequence(i));
+    for (std::size_t s = 0; s < static_cast<std::size_t>(sequences); ++s) {
+      data_.sample(first + s, std::span(tokens_).subspan(s * window, window));
+    }
+    batches_.fill(exec_, i, tokens_);
+  }
+}
+
+StepReport Trainer::step() {
+  const auto begin = clock_.monotonic();
+  load_batch();
+  const double rate = settings_.rate.at(next_step_);
+  stage_.open_step(1.0 / static_cast<double>(settings_.tokens_per_step()));
+  execute(schedule_.calls(Stage(mesh_.coords().pp)), stage_, batches_.all(), mesh_, exec_);
+  reducer_.finish(stage_.parameters().buckets().size());
+  optimizer_.step(exec_, next_step_, rate);
+
+  auto squares = device::read_back<double>(exec_, optimizer_.squares());
+  auto found_inf = device::read_back<float>(exec_, optimizer_.found_inf());
+  const double loss_sum = total_loss();
+  refuse_divergence(loss_sum, found_inf.get() != 0.0F);
+  const StepReport done =
+      report(loss_sum, squares.get(), rate, seconds_between(begin, clock_.monotonic()));
+  ++next_step_;
+  if (callback_) callback_(done);
+  return done;
+}
+
+double Trainer::total_loss() {
+  // The last stages have the loss, the others 0; the sum over pp and the replicas reaches all.
+  mesh_.axis(parallel::Axis::pp).all_reduce(stage_.loss_sum(), comm::ReduceOp::sum, exec_.stream);
+  mesh_.replicas().all_reduce(stage_.loss_sum(), comm::ReduceOp::sum, exec_.stream);
+  return device::read_back<double>(exec_, stage_.loss_sum()).get();
+}
+
+void Trainer::refuse_divergence(double loss_sum, bool found_inf) {
+  if (std::isfinite(loss_sum) && !found_inf) return;
+  throw Error(
+      errors::diverged,
+      {.what = std::isfinite(loss_sum) ? "the gradient is not finite" : "the loss is not finite",
+       .where = "step " + std::to_string(next_step_),
+       .found = "summed loss " + std::to_string(loss_sum),
+       .expected = "a finite number",
+       .remedy = "lower train.rate or raise the warm-up, and start from the last checkpoint"});
+}
+
+StepReport Trainer::report(double loss_sum, double squares, double rate, double seconds) const {
+  StepReport done;
+  done.step = next_step_;
+  done.tokens = settings_.tokens_per_step();
+  done.loss = loss_sum / static_cast<double>(done.tokens);
+  done.rate = rate;
+  done.gradient_norm = std::sqrt(squares);
+  done.seconds = seconds;
+  done.tokens_per_s = static_cast<double>(done.tokens) / seconds;
+  done.flops_per_s = done.tokens_per_s * model::flops_per_token(settings_.model, settings_.length);
+  return done;
+}
+
+}  // namespace concordat::train

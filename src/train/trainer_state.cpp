@@ -1,0 +1,43 @@
+// The trainer's state from and to the host.
+#include "concordat/device/pending.hpp"
+#include "concordat/train/trainer.hpp"
+
+namespace concordat::train {
+
+namespace {
+void to_host(device::Exec& exec, const Tensor& host, const Tensor& from) {
+  CONCORDAT_REQUIRE(host.place() == Place::host && host.contiguous() && host.size() == from.size(),
+                    concordat::to_string(host.shape()));
+  device::read_bytes(exec, from, host.raw_bytes(), host.storage()).wait();
+}
+
+void from_host(device::Exec& exec, const Tensor& to, const Tensor& host) {
+  device::write<float>(exec, to, host.span<float>());
+}
+}  // namespace
+
+void Trainer::read_weights(const Tensor& host) { to_host(exec_, host, optimizer_.master()); }
+
+void Trainer::write_weights(const Tensor& host) {
+  from_host(exec_, optimizer_.master(), host);
+  optimizer_.refresh_compute(exec_);
+}
+
+HostState Trainer::make_state() const {
+  return HostState(stage_.specs(), mesh_.shape(), mesh_.coords());
+}
+
+void Trainer::read_state(HostState& state) {
+  to_host(exec_, state.weights(), optimizer_.master());
+  to_host(exec_, state.m(), optimizer_.m());
+  to_host(exec_, state.v(), optimizer_.v());
+}
+
+void Trainer::write_state(const HostState& state, std::int64_t next_step) {
+  write_weights(state.weights());
+  from_host(exec_, optimizer_.m(), state.m());
+  from_host(exec_, optimizer_.v(), state.v());
+  next_step_ = next_step;
+}
+
+}  // namespace concordat::train

@@ -1,0 +1,55 @@
+// Loss on held-out windows.
+#include <numbers>
+
+#include "concordat/train/errors.hpp"
+#include "concordat/train/executor.hpp"
+#include "concordat/train/trainer.hpp"
+
+namespace concordat::train {
+
+ValidationReport Trainer::validate(ValidationData& data) {
+  const auto windows = static_cast<std::int64_t>(data.num_windows());
+  if (windows == 0) {
+    throw Error(
+        errors::bad_settings,
+        {.what = "there is nothing to validate on",
+         .where = "validation split",
+         .found = "0 windows",
+         .expected = "at least one of " + std::to_string(settings_.length.value()) + " tokens",
+         .remedy = "ingest more text or shorten train.length"});
+  }
+  stage_.open_validation();
+  const Share mine = share_of(windows, mesh_.shape().dp, mesh_.coords().dp);
+  const auto length = static_cast<std::size_t>(settings_.length.value());
+  std::vector<std::int32_t> tokens;
+  std::int64_t bytes = 0;
+  std::int64_t done = 0;
+  while (done < mine.count) {
+    const std::int64_t count = std::min(settings_.micro_batch, mine.count - done);
+    MicroBatches batch(exec_, {.sequences = count,
+                               .per_micro_batch = count,
+                               .length = settings_.length,
+                               .vocab = settings_.model.vocab});
+    tokens.resize(static_cast<std::size_t>(count) * (length + 1));
+    for (std::int64_t i = 0; i < count; ++i) {
+      const auto window =
+          std::span(tokens).subspan(static_cast<std::size_t>(i) * (length + 1), length + 1);
+      data.window(static_cast<std::uint64_t>(mine.begin + done + i), window);
+      bytes += data.num_bytes(window.subspan(1));
+    }
+    batch.fill(exec_, 0, tokens);
+    evaluate(stage_, batch[0], mesh_, exec_);
+    done += count;
+  }
+  const double nats = total_loss();
+  comm::all_reduce_host<std::int64_t>(mesh_.replicas(), std::span(&bytes, 1), comm::ReduceOp::sum);
+
+  ValidationReport report;
+  report.tokens = windows * settings_.length.value();
+  report.bytes = bytes;
+  report.nats_per_token = nats / static_cast<double>(report.tokens);
+  report.bits_per_byte = bytes == 0 ? 0.0 : nats / std::numbers::ln2 / static_cast<double>(bytes);
+  return report;
+}
+
+}  // namespace concordat::train
