@@ -1,0 +1,46 @@
+// Requests to stop: signals, files in a folder and the batch system's end time, in one place.
+//
+//   StopRequests stops(posix_files(), run_folder, system_clock());
+//   while (work()) {
+//     switch (stops.poll()) {
+//       case StopKind::none: break;
+//       case StopKind::save: save(); break;                     // a SAVE file: save and go on
+//       case StopKind::stop: case StopKind::requeue: save(); return ExitCode::saved;
+//     }
+//   }
+//
+// USR1 and the time limit mean "run me again" and leave a file REQUEUE for the batch script; TERM,
+// INT and a STOP file mean "stay stopped" and remove it. STOP and SAVE files are used up. A second
+// TERM or INT ends the process at once. Never send TERM to mpirun (docs/running.md).
+#pragma once
+
+#include <chrono>
+#include <optional>
+
+#include "concordat/core/clock.hpp"
+#include "concordat/core/file.hpp"
+
+namespace concordat {
+
+enum class StopKind { none, save, stop, requeue };
+
+class StopRequests {
+ public:
+  /// Installs the handlers for the whole process. `margin` is kept before SLURM_JOB_END_TIME.
+  StopRequests(FileSystem& fs, FileSystem::Path folder, Clock& clock,
+               std::chrono::seconds margin = std::chrono::seconds(120));
+  /// The strongest request so far; stop and requeue stay. Files are looked at 5 times a second at
+  /// most, so a poll in an inner loop costs nothing.
+  StopKind poll();
+
+ private:
+  StopKind from_files();
+  FileSystem& fs_;
+  FileSystem::Path folder_;
+  Clock& clock_;
+  std::optional<std::int64_t> end_unix_seconds_;
+  std::chrono::nanoseconds next_look_{0};
+  StopKind kind_ = StopKind::none;
+};
+
+}  // namespace concordat
