@@ -30,5 +30,12 @@ inline constexpr ErrorCode road_down{"border.road_down", Severity::request, Exit
 inline constexpr ErrorCode road_stopped{"border.road_stopped", Severity::request, ExitCode::saved};
 /// The peer broke the rules of the road: a bound, an unknown request, another protocol.
 inline constexpr ErrorCode road_abused{"border.road_abused", Severity::request, ExitCode::data};
+/// One block does not fit into the budget of bytes in flight.
+inline constexpr ErrorCode over_budget{"border.over_budget", Severity::process, ExitCode::usage};
+/// An acknowledged receipt is damaged.
+inline constexpr ErrorCode receipts_damaged{"border.receipts_damaged", Severity::process,
+                                            ExitCode::data};
+/// Neither road nor address can be used as configured.
+inline constexpr ErrorCode bad_address{"border.bad_address", Severity::process, ExitCode::usage};
 
 }  // namespace concordat::border::errors

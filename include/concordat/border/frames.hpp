@@ -8,7 +8,7 @@
 //   road.deliver(up.message);
 //   road.deliver_block(up.frames.seal({BlockVector::update, 0}, masked, path));
 //   ...
-//   FrameOpener opener(open_message(wire, me, peers));         // at the other end
+//   FrameOpener opener(open_message(wire, me, peers), peers);        // at the other end
 //   OpenedBlock block = opener.open(frame_wire);               // {place, leaf, bytes}
 //
 // Nonce = (type, vector, index) under a key drawn for this announcement and used for nothing else,
@@ -142,7 +142,7 @@ struct OpenedBlock {
 class FrameOpener {
  public:
   /// From an opened message of type 6 or 11. @throws Error(no_header) for another type.
-  explicit FrameOpener(const OpenedMessage& announcement);
+  FrameOpener(const OpenedMessage& announcement, const PeerDirectory& peers);
   const FrameTable& table() const { return header_.table; }
   const FrameHeader& header() const { return header_; }
   const Header& announcement() const { return announcement_; }
@@ -154,6 +154,7 @@ class FrameOpener {
   void open_stored(const BlockPlace& place, ByteView sealed, ByteSpan out) const;
 
  private:
+  static FrameHeader decode_announced(const OpenedMessage& announcement);
   Header announcement_;
   Bytes context_;
   FrameHeader header_;

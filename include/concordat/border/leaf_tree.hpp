@@ -4,7 +4,7 @@
 //   LeafTreeWriter writer(fs, folder / "aggregate.tree");
 //   for (...) writer.add(block_leaf(place, bytes));
 //   Digest root = writer.finish();                        // durable, renamed into place
-//   LeafTree tree(fs, folder / "aggregate.tree");
+//   LeafTree tree(fs, folder / "aggregate.tree", table.num_leaves());
 //   Envelope e = sealer.seal(place, bytes, tree.path(table.position(place)));
 //
 // File: the levels one after the other, each an array of 32-byte digests; a lone last node moves up

@@ -62,6 +62,8 @@ class RoadHandler {
   virtual void accept_block(SiteId road_peer, ByteView wire) = 0;
   /// Makes accepted blocks durable; returns the position reached.
   virtual std::uint64_t flush_blocks(SiteId of, const ExchangeId& exchange) = 0;
+  /// Most that aggregate_block returns for this exchange; reserved before it is called.
+  virtual std::uint64_t largest_frame_bytes(const ExchangeId& exchange) = 0;
   virtual Envelope aggregate_block(SiteId to, const ExchangeId& exchange,
                                    std::uint64_t position) = 0;
 };

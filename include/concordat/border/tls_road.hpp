@@ -6,25 +6,33 @@
 //   TlsSiteOptions dial{.host = "hub.example.org", .port = 7443};
 //   auto site = make_tls_site_road(dial, keys.tls, "alba", peers);   // connects when first used
 //
-// The coordinator runs one thread per connection and reserves a frame's bytes in one global budget
-// before it reads them; a connection that keeps its reservation waiting, or that idles in a
-// handshake, is dropped. A second connection of a site replaces its first.
+// The coordinator runs one thread per connection. What arrives slowly goes piece by piece into a
+// spill file; only when it is whole are its bytes reserved in the one budget and brought into
+// memory. So a slow or hostile peer costs one piece of memory and blocks nobody. A connection that
+// idles in a handshake or inside a request is dropped; a site's second connection replaces its
+// first; of unauthenticated ones the oldest gives way.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <string>
 
+#include "concordat/border/budget.hpp"
 #include "concordat/border/road.hpp"
+#include "concordat/core/file.hpp"
 
 namespace concordat::border {
 
 struct TlsCoordinatorOptions {
   std::string listen = "127.0.0.1";
-  std::uint16_t port = 0;                        ///< 0: any free port; see bound_port()
-  std::uint64_t in_flight_bytes = 48ULL << 20U;  ///< budget of frames and answers, all connections
+  std::uint16_t port = 0;  ///< 0: any free port; see bound_port()
+  /// One bound on bytes in flight, shared with whoever sums; 64 MiB of its own if none is given.
+  std::shared_ptr<ByteBudget> budget{};
+  /// Where frames lie while they cross a slow connection; sealed bytes, worthless after a crash.
+  FileSystem::Path spill_folder = ".";
+  FileSystem* files = &posix_files();
   std::chrono::milliseconds handshake_limit{10'000};
-  std::chrono::milliseconds stall_limit{30'000};  ///< longest for one frame once it has begun
+  std::chrono::milliseconds stall_limit{30'000};  ///< longest pause inside a request
   unsigned max_strangers = 16;                    ///< connections that have not authenticated
 };
 

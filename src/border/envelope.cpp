@@ -1,0 +1,161 @@
+#include "concordat/border/envelope.hpp"
+
+#include "border/message_wire.hpp"
+#include "border/sealing.hpp"
+#include "concordat/border/errors.hpp"
+#include "concordat/crypto/dsse.hpp"
+#include "concordat/crypto/errors.hpp"
+#include "concordat/crypto/hash.hpp"
+#include "concordat/crypto/hpke.hpp"
+
+namespace concordat::border {
+namespace {
+
+[[noreturn]] void not_authentic(std::string what, std::string found, std::string expected) {
+  throw Error(errors::not_authentic, {.what = std::move(what),
+                                      .where = "message",
+                                      .found = std::move(found),
+                                      .expected = std::move(expected),
+                                      .remedy = "refuse it; the sender has to send it again"});
+}
+
+SiteId known_sender(const MessageWire& wire, const PeerDirectory& peers) {
+  auto id = peers.find_verify(wire.sender);
+  if (!id) {
+    throw Error(errors::unknown_peer, {.what = "the sender of a message is not in the directory",
+                                       .where = "message",
+                                       .found = "signing key " + wire.sender.hex(),
+                                       .expected = "a key of the roster",
+                                       .remedy = "check that both ends use the same roster"});
+  }
+  return *id;
+}
+
+/// Signature, federation, body digest and the two ids: everything but the opening.
+Header check(const MessageWire& wire, const PeerDirectory& peers) {
+  SiteId sender = known_sender(wire, peers);
+  crypto::Signature signature = crypto::signature_from(wire.signature, "message");
+  if (!crypto::verify(wire.sender, crypto::dsse_pae(message_pae_type, wire.signed_part),
+                      signature)) {
+    not_authentic("the signature of a message does not verify", "another signature",
+                  "that of " + text_of(sender));
+  }
+  if (wire.federation != peers.federation()) {
+    not_authentic("a message of another federation", wire.federation.hex(),
+                  peers.federation().hex());
+  }
+  if (crypto::sha256(wire.sealed) != wire.body_digest) {
+    not_authentic("the body of a message is not the one that was signed",
+                  crypto::sha256(wire.sealed).hex(), wire.body_digest.hex());
+  }
+  auto recipient = peers.find_seal(wire.recipient);
+  if (!recipient) {
+    throw Error(errors::unknown_peer, {.what = "the recipient of a message is not in the directory",
+                                       .where = "message",
+                                       .found = "sealing key " + wire.recipient.hex(),
+                                       .expected = "a key of the roster",
+                                       .remedy = "check that both ends use the same roster"});
+  }
+  return {.federation = wire.federation,
+          .exchange = wire.exchange,
+          .manifest = wire.manifest,
+          .sender = sender,
+          .recipient = *recipient,
+          .type = wire.type,
+          .index = wire.index};
+}
+
+void require_own(const Header& header, const Identity& me, const PeerDirectory& peers) {
+  const Peer& own = peers.at(me.id);
+  if (header.sender != me.id || own.verify != me.signing.verify_key()) {
+    throw Error(errors::unknown_peer, {.what = "a message can only be sealed in one's own name",
+                                       .where = header.text(),
+                                       .found = text_of(me.id),
+                                       .expected = "the keys that the directory lists for it",
+                                       .remedy = "check the key folder and the roster"});
+  }
+}
+
+}  // namespace
+
+Digest Envelope::digest() const { return crypto::sha256(wire_); }
+
+std::uint64_t sealed_message_bytes(std::uint64_t body_bytes) {
+  return signed_wire_bytes + body_bytes + crypto::hpke_overhead_bytes + signature_wire_bytes;
+}
+
+std::uint64_t max_message_wire_bytes() { return sealed_message_bytes(max_body_bytes); }
+
+Bytes seal_wire(const Header& header, ByteView body, const Identity& me, const PeerDirectory& peers,
+                crypto::SecureRandom& random) {
+  if (body.size() > max_body_bytes) {
+    throw Error(concordat::errors::malformed,
+                {.what = "a body is longer than its bound",
+                 .where = header.text(),
+                 .found = std::to_string(body.size()) + " bytes",
+                 .expected = "at most " + std::to_string(max_body_bytes),
+                 .remedy = "fewer participants or shorter documents"});
+  }
+  const Peer& own = peers.at(me.id);
+  const Peer& to = peers.at(header.recipient);
+  Bytes wire = encode_header(header, own.verify, to.seal);
+  Bytes sealed = crypto::hpke_seal(to.seal, wire, {}, body, random);
+  ByteWriter tail;
+  tail.digest(crypto::sha256(sealed));
+  tail.u32(static_cast<std::uint32_t>(sealed.size()));
+  wire.insert(wire.end(), tail.bytes().begin(), tail.bytes().end());
+  crypto::Signature signature = me.signing.sign(crypto::dsse_pae(message_pae_type, wire));
+  wire.insert(wire.end(), sealed.begin(), sealed.end());
+  wire.insert(wire.end(), signature.begin(), signature.end());
+  return wire;
+}
+
+Envelope seal_message(ledger::Written<ledger::Decision>&& written, const Header& header,
+                      ByteView body, const Identity& me, const PeerDirectory& peers,
+                      crypto::SecureRandom& random) {
+  CONCORDAT_REQUIRE(!announces_frames(header.type), header.text());
+  CONCORDAT_REQUIRE(message_type_from(static_cast<std::uint16_t>(header.type)), header.text());
+  CONCORDAT_REQUIRE(header.federation == peers.federation(), header.text());
+  use_decision(std::move(written), header, sealed_message_bytes(body.size()));
+  require_own(header, me, peers);
+  return Sealing::envelope(Envelope::Kind::message, seal_wire(header, body, me, peers, random));
+}
+
+Envelope restore_message(ByteView wire, const Identity& me, const PeerDirectory& peers) {
+  Header header = check(parse_message(wire), peers);
+  if (header.sender != me.id) {
+    not_authentic("journalled bytes that are not this process's own message",
+                  text_of(header.sender), text_of(me.id));
+  }
+  require_own(header, me, peers);
+  return Sealing::envelope(Envelope::Kind::message, Bytes(wire.begin(), wire.end()));
+}
+
+Claim read_claim(ByteView wire) {
+  MessageWire message = parse_message(wire);
+  return {message.exchange, message.type, message.index};
+}
+
+Header verify_message(ByteView wire, const PeerDirectory& peers) {
+  return check(parse_message(wire), peers);
+}
+
+OpenedMessage open_message(ByteView wire, const Identity& me, const PeerDirectory& peers) {
+  MessageWire message = parse_message(wire);
+  Header header = check(message, peers);
+  if (header.recipient != me.id) {
+    not_authentic("a message for somebody else", text_of(header.recipient), text_of(me.id));
+  }
+  try {
+    Bytes body = crypto::hpke_open(me.sealing, message.info, {}, message.sealed);
+    return {header, std::move(body), crypto::sha256(wire)};
+  } catch (const Error& error) {
+    if (error.code() != crypto::errors::open_failed && error.code() != crypto::errors::bad_key) {
+      throw;
+    }
+    not_authentic("the body of a signed message does not open", header.text(),
+                  "a body sealed to " + text_of(me.id));
+  }
+}
+
+}  // namespace concordat::border
