@@ -1,0 +1,119 @@
+// FaultyFiles: the real file system with a fault at the n-th change (write, sync, rename, link,
+// remove, resize). A full disk writes half of the bytes first, as the real one does.
+//
+//   FaultyFiles fs;
+//   fs.fail_at(3);                       // the third change from now throws disk_full
+//   EXPECT_ERROR(journal.append(x), errors::disk_full);
+//   fs.changes();                        // how many there were, to loop over all of them
+#pragma once
+
+#include <limits>
+
+#include "concordat/core/error.hpp"
+#include "concordat/core/file.hpp"
+
+namespace concordat::testing_support {
+
+class FaultyFiles final : public FileSystem {
+ public:
+  void fail_at(std::uint64_t change) {
+    changes_ = 0;
+    fail_at_ = change;
+  }
+  void heal() { fail_at_ = std::numeric_limits<std::uint64_t>::max(); }
+  std::uint64_t changes() const { return changes_; }
+
+  std::unique_ptr<File> open(const Path& path, OpenMode mode) override {
+    if (mode != OpenMode::read && mode != OpenMode::read_write) change(path);
+    return std::make_unique<FaultyFile>(*this, path, real_.open(path, mode));
+  }
+  bool exists(const Path& path) override { return real_.exists(path); }
+  bool is_directory(const Path& path) override { return real_.is_directory(path); }
+  std::uint64_t file_size(const Path& path) override { return real_.file_size(path); }
+  unsigned mode(const Path& path) override { return real_.mode(path); }
+  unsigned owner(const Path& path) override { return real_.owner(path) + extra_owner; }
+  void make_directories(const Path& path) override {
+    change(path);
+    real_.make_directories(path);
+  }
+  void rename(const Path& from, const Path& to) override {
+    change(from);
+    real_.rename(from, to);
+  }
+  void link(const Path& from, const Path& to) override {
+    change(from);
+    real_.link(from, to);
+  }
+  bool remove(const Path& path) override {
+    change(path);
+    return real_.remove(path);
+  }
+  void remove_all(const Path& path) override {
+    change(path);
+    real_.remove_all(path);
+  }
+  std::vector<std::string> list(const Path& path) override { return real_.list(path); }
+  void sync_directory(const Path& path) override {
+    change(path);
+    real_.sync_directory(path);
+  }
+  std::uint64_t free_bytes(const Path& path) override { return real_.free_bytes(path); }
+
+  unsigned extra_owner = 0;  ///< added to every owner: files of somebody else
+
+ private:
+  class FaultyFile final : public File {
+   public:
+    FaultyFile(FaultyFiles& fs, Path path, std::unique_ptr<File> file)
+        : fs_(fs), path_(std::move(path)), file_(std::move(file)) {}
+    void write(ByteView bytes) override {
+      try {
+        fs_.change(path_);
+      } catch (const Error&) {
+        file_->write(bytes.first(bytes.size() / 2));
+        throw;
+      }
+      file_->write(bytes);
+    }
+    void write_at(std::uint64_t offset, ByteView bytes) override {
+      try {
+        fs_.change(path_);
+      } catch (const Error&) {
+        file_->write_at(offset, bytes.first(bytes.size() / 2));
+        throw;
+      }
+      file_->write_at(offset, bytes);
+    }
+    void read_at(std::uint64_t offset, ByteSpan into) override { file_->read_at(offset, into); }
+    std::uint64_t size() override { return file_->size(); }
+    void resize(std::uint64_t bytes) override {
+      fs_.change(path_);
+      file_->resize(bytes);
+    }
+    void sync() override {
+      fs_.change(path_);
+      file_->sync();
+    }
+
+   private:
+    FaultyFiles& fs_;
+    Path path_;
+    std::unique_ptr<File> file_;
+  };
+
+  // After the fault everything fails, as after a crash: clean-up code cannot help either.
+  void change(const Path& path) {
+    if (++changes_ < fail_at_) return;
+    throw Error(errors::disk_full, {.what = "a fault that a test asked for",
+                                    .where = path.string(),
+                                    .found = "change " + std::to_string(changes_),
+                                    .expected = {},
+                                    .remedy = {}});
+  }
+
+  FileSystem& real_ = posix_files();
+  std::uint64_t changes_ = 0;
+  std::uint64_t fail_at_ = std::numeric_limits<std::uint64_t>::max();
+};
+
+}  // namespace concordat::testing_support
