@@ -1,44 +1,46 @@
-// Why a long-lived role should save and leave: a signal, or a STOP file in its run folder.
+// Requests to stop: signals, files in a folder and the batch system's end time, in one place.
 //
-//   install_stop_signals();                                  // once, in main
-//   StopWatch watch(fs, run_folder);
-//   while (watch.reason() == StopReason::none) { ... }       // at every safe point
-//   if (asks_for_requeue(watch.reason())) write_atomically(fs, run_folder / "REQUEUE", {});
-//   return ExitCode::saved;
+//   StopRequests stops(posix_files(), run_folder, system_clock());
+//   while (work()) {
+//     switch (stops.poll()) {
+//       case StopKind::none: break;
+//       case StopKind::save: save(); break;                     // a SAVE file: save and go on
+//       case StopKind::stop: case StopKind::requeue: save(); return ExitCode::saved;
+//     }
+//   }
 //
-// USR1 comes from batch systems before the time limit and asks to be run again; TERM, INT and a
-// STOP file do not. Threads: any.
+// USR1 and the time limit mean "run me again" and leave a file REQUEUE for the batch script; TERM,
+// INT and a STOP file mean "stay stopped" and remove it. STOP and SAVE files are used up. A second
+// TERM or INT ends the process at once. Never send TERM to mpirun (docs/running.md).
 #pragma once
 
+#include <chrono>
+#include <optional>
+
+#include "concordat/core/clock.hpp"
 #include "concordat/core/file.hpp"
 
 namespace concordat {
 
-enum class StopReason { none, usr1, term, stop_file };
+enum class StopKind { none, save, stop, requeue };
 
-/// "USR1", "TERM" or "the STOP file".
-std::string_view name_of(StopReason reason);
-
-/// Catches USR1, TERM and INT and ignores PIPE. Process-wide; idempotent.
-void install_stop_signals();
-/// The first signal that came, or none.
-StopReason stop_signal();
-/// Sets or clears the signal, as its arrival would; for tests and in-process roles.
-void set_stop_signal(StopReason reason);
-
-/// True for USR1 alone: what came is the batch system's notice, not somebody's wish to end.
-bool asks_for_requeue(StopReason reason);
-
-class StopWatch {
+class StopRequests {
  public:
-  /// `folder` is where a STOP file is looked for; `fs` outlives this.
-  StopWatch(FileSystem& fs, FileSystem::Path folder) : fs_(fs), file_(std::move(folder) / "STOP") {}
-  /// Cost: one look at the file system.
-  StopReason reason() const;
+  /// Installs the handlers for the whole process. `margin` is kept before SLURM_JOB_END_TIME.
+  StopRequests(FileSystem& fs, FileSystem::Path folder, Clock& clock,
+               std::chrono::seconds margin = std::chrono::seconds(120));
+  /// The strongest request so far; stop and requeue stay. Files are looked at 5 times a second at
+  /// most, so a poll in an inner loop costs nothing.
+  StopKind poll();
 
  private:
+  StopKind from_files();
   FileSystem& fs_;
-  FileSystem::Path file_;
+  FileSystem::Path folder_;
+  Clock& clock_;
+  std::optional<std::int64_t> end_unix_seconds_;
+  std::chrono::nanoseconds next_look_{0};
+  StopKind kind_ = StopKind::none;
 };
 
 }  // namespace concordat

@@ -1,6 +1,5 @@
 // The border of a site: the one process that talks outward. It never trains.
 //
-//   install_stop_signals();
 //   return run_border(settings);                    // `concordat border SITE.toml`
 //
 // or, with every seam in the caller's hands (tests):
@@ -15,7 +14,8 @@
 //
 // Kill it anywhere: events, sealed messages and secrets are durable before they act or leave, and
 // a restart sends the same bytes again. The coordinator may be away for as long as it likes: the
-// border says so and tries again. USR1, TERM and a STOP file end it with 75 at a safe point.
+// border says so and tries again. USR1, TERM and a STOP file in the site folder (not that of the
+// run, which is the training job's) end it with 75 at a safe point.
 // Memory: a few blocks. Threads: one loop, one thread.
 #pragma once
 
