@@ -1,0 +1,191 @@
+// Embedding, RMSNorm, RoPE, SwiGLU and cross entropy: rows over threads, vector code inside.
+#include <algorithm>
+
+#include "device/cpu/cpu_kernels.hpp"
+#include "device/cpu/parallel_rows.hpp"
+#include "device/cpu/vector_kernels.hpp"
+
+namespace concordat::device {
+namespace {
+
+// Rows per partial sum of a weight gradient: fixed, so that the bits do not depend on the threads.
+constexpr std::int64_t rows_per_partial = 256;
+
+Rows rows_of(const Tensor& t, std::int64_t begin, std::int64_t end) {
+  auto all = matrix<float>(t);
+  return {all.row(begin), end - begin, all.cols, all.stride};
+}
+
+ConstRows const_rows(const Tensor& t, std::int64_t begin, std::int64_t end) {
+  auto all = matrix<float>(t);
+  return {all.row(begin), end - begin, all.cols, all.stride};
+}
+
+std::int64_t partials(std::int64_t rows) {
+  return (rows + rows_per_partial - 1) / rows_per_partial;
+}
+
+}  // namespace
+
+void CpuKernels::embedding_forward(const Tensor& x, const Tensor& tokens, const Tensor& table,
+                                   const std::int64_t& vocab_begin) {
+  auto out = matrix<float>(x);
+  auto weights = matrix<float>(table);
+  const std::int32_t* token = tokens.raw<std::int32_t>();
+  parallel_rows(out.rows, out.cols, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t t = begin; t < end; ++t) {
+      const std::int64_t row = token[t] - vocab_begin;
+      if (row >= 0 && row < weights.rows) {
+        std::copy_n(weights.row(row), out.cols, out.row(t));
+      } else {
+        std::fill_n(out.row(t), out.cols, 0.0F);
+      }
+    }
+  });
+}
+
+// Threads own columns, so every element is added to in ascending order of t.
+void CpuKernels::embedding_backward(const Tensor& grad_table, const Tensor& grad_x,
+                                    const Tensor& tokens, const std::int64_t& vocab_begin) {
+  const VectorKernels& vector = vector_kernels();
+  auto grad = matrix<float>(grad_x);
+  auto weights = matrix<float>(grad_table);
+  const std::int32_t* token = tokens.raw<std::int32_t>();
+  parallel_rows(grad.cols, grad.rows, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t t = 0; t < grad.rows; ++t) {
+      const std::int64_t row = token[t] - vocab_begin;
+      if (row < 0 || row >= weights.rows) continue;
+      float* to = weights.row(row) + begin;
+      vector.add(to, to, grad.row(t) + begin, end - begin);
+    }
+  });
+}
+
+void CpuKernels::rms_norm_forward(const Tensor& y, const Tensor& inv_rms, const Tensor& x,
+                                  const Tensor& weight, const float& eps) {
+  const VectorKernels& vector = vector_kernels();
+  parallel_rows(x.dim(0), x.dim(1), [&](std::int64_t begin, std::int64_t end) {
+    vector.rms_forward(rows_of(y, begin, end), inv_rms.raw<float>() + begin,
+                       const_rows(x, begin, end), weight.raw<float>(), eps);
+  });
+}
+
+void CpuKernels::rms_norm_backward_input(const Tensor& grad_x, const Tensor& grad_y,
+                                         const Tensor& x, const Tensor& weight,
+                                         const Tensor& inv_rms, const Write& write) {
+  const VectorKernels& vector = vector_kernels();
+  parallel_rows(x.dim(0), x.dim(1), [&](std::int64_t begin, std::int64_t end) {
+    vector.rms_backward_input(rows_of(grad_x, begin, end), const_rows(grad_y, begin, end),
+                              const_rows(x, begin, end), weight.raw<float>(),
+                              inv_rms.raw<float>() + begin, write == Write::accumulate);
+  });
+}
+
+std::size_t CpuKernels::rms_norm_scratch_bytes(std::int64_t rows, std::int64_t width) const {
+  return static_cast<std::size_t>(partials(rows) * width) * sizeof(float);
+}
+
+void CpuKernels::rms_norm_backward_weight(const Tensor& grad_weight, const Tensor& grad_y,
+                                          const Tensor& x, const Tensor& inv_rms,
+                                          const Tensor& scratch) {
+  const VectorKernels& vector = vector_kernels();
+  const std::int64_t width = x.dim(1);
+  const std::int64_t count = partials(x.dim(0));
+  if (count == 0 || width == 0) return;
+  auto* partial = reinterpret_cast<float*>(scratch.raw_bytes());
+  parallel_rows(count, rows_per_partial * width, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      const std::int64_t from = i * rows_per_partial;
+      const std::int64_t to = std::min(from + rows_per_partial, x.dim(0));
+      float* mine = partial + i * width;
+      std::fill_n(mine, width, 0.0F);
+      vector.rms_backward_weight(mine, const_rows(grad_y, from, to), const_rows(x, from, to),
+                                 inv_rms.raw<float>() + from);
+    }
+  });
+  float* total = grad_weight.raw<float>();
+  for (std::int64_t i = 0; i < count; ++i) vector.add(total, total, partial + i * width, width);
+}
+
+void CpuKernels::rope(const Tensor& out, const Tensor& x, const Tensor& positions,
+                      const RopeOptions& options) {
+  if (out.dim(0) == 0) return;
+  const VectorKernels& vector = vector_kernels();
+  const std::int32_t* position = positions.raw<std::int32_t>();
+  const auto [lowest, highest] = std::minmax_element(position, position + out.dim(0));
+  CONCORDAT_REQUIRE(*lowest >= 0, "position " + std::to_string(*lowest));
+  auto table = rope_tables_.table(options, *highest);
+  const float direction = options.inverse ? -1.0F : 1.0F;
+  parallel_rows(out.dim(0), out.dim(1), [&](std::int64_t begin, std::int64_t end) {
+    vector.rope(rows_of(out, begin, end), const_rows(x, begin, end), position + begin,
+                table->cosines.data(), table->sines.data(), options.head_dim / 2, direction);
+  });
+}
+
+void CpuKernels::swiglu_forward(const Tensor& out, const Tensor& gate, const Tensor& up) {
+  const VectorKernels& vector = vector_kernels();
+  parallel_rows(out.dim(0), out.dim(1), [&](std::int64_t begin, std::int64_t end) {
+    vector.swiglu_forward(rows_of(out, begin, end), const_rows(gate, begin, end),
+                          const_rows(up, begin, end));
+  });
+}
+
+void CpuKernels::swiglu_backward(const Tensor& grad_gate, const Tensor& grad_up,
+                                 const Tensor& grad_out, const Tensor& gate, const Tensor& up) {
+  const VectorKernels& vector = vector_kernels();
+  parallel_rows(gate.dim(0), gate.dim(1), [&](std::int64_t begin, std::int64_t end) {
+    vector.swiglu_backward(rows_of(grad_gate, begin, end), rows_of(grad_up, begin, end),
+                           const_rows(grad_out, begin, end), const_rows(gate, begin, end),
+                           const_rows(up, begin, end));
+  });
+}
+
+void CpuKernels::cross_entropy_max(const Tensor& row_max, const Tensor& logits,
+                                   const VocabShard& shard) {
+  const VectorKernels& vector = vector_kernels();
+  parallel_rows(logits.dim(0), logits.dim(1), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t t = begin; t < end; ++t) {
+      row_max.raw<float>()[t] = vector.max(matrix<float>(logits).row(t), shard.valid);
+    }
+  });
+}
+
+void CpuKernels::cross_entropy_sum(const Tensor& row_sum, const Tensor& target_logit,
+                                   const Tensor& logits, const Tensor& row_max,
+                                   const Tensor& targets, const VocabShard& shard) {
+  const VectorKernels& vector = vector_kernels();
+  const std::int32_t* target = targets.raw<std::int32_t>();
+  auto in = matrix<float>(logits);
+  parallel_rows(in.rows, in.cols, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t t = begin; t < end; ++t) {
+      row_sum.raw<float>()[t] = vector.exp_sum(in.row(t), row_max.raw<float>()[t], shard.valid);
+      const std::int64_t column = target[t] - shard.begin;
+      const bool here = target[t] >= 0 && column >= 0 && column < shard.valid;
+      target_logit.raw<float>()[t] = here ? in.row(t)[column] : 0.0F;
+    }
+  });
+}
+
+void CpuKernels::cross_entropy_gradient(const Tensor& grad_logits, const Tensor& logits,
+                                        const Tensor& row_max, const Tensor& row_sum,
+                                        const Tensor& targets, const Tensor& scale,
+                                        const VocabShard& shard) {
+  const VectorKernels& vector = vector_kernels();
+  const std::int32_t* target = targets.raw<std::int32_t>();
+  const float factor = *scale.raw<float>();
+  auto in = matrix<float>(logits);
+  auto out = matrix<float>(grad_logits);
+  parallel_rows(in.rows, in.cols, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t t = begin; t < end; ++t) {
+      float* to = out.row(t);
+      const std::int64_t valid = target[t] >= 0 ? shard.valid : 0;
+      vector.exp_scaled(to, in.row(t), row_max.raw<float>()[t], factor / row_sum.raw<float>()[t],
+                        valid);
+      std::fill(to + valid, to + out.cols, 0.0F);
+      const std::int64_t column = target[t] - shard.begin;
+      if (column >= 0 && column < valid) to[column] -= factor;
+    }
+  });
+}
+
+}  // namespace concordat::device

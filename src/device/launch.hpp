@@ -1,0 +1,53 @@
+// launch: calls a kernel now (immediate back ends) or enqueues it with copies of its arguments,
+// which keep the tensors' storage alive. Checks that every tensor is in the back end's memory.
+#pragma once
+
+#include <tuple>
+#include <type_traits>
+
+#include "device/kernels.hpp"
+#include "device/views.hpp"
+
+namespace concordat::device {
+
+namespace detail {
+template <typename Arg>
+void check_place(const Kernels& kernels, const Arg& arg) {
+  if constexpr (std::is_same_v<Arg, Tensor>) {
+    CONCORDAT_REQUIRE(arg.empty() || arg.place() == kernels.place(),
+                      "a tensor of another back end, or host memory given to a device op");
+  }
+}
+}  // namespace detail
+
+template <typename Method, typename... Args>
+void launch(Exec& exec, Method method, const Args&... args) {
+  Kernels& kernels = exec.backend.kernels(exec.stream);
+  (detail::check_place(kernels, args), ...);
+  if (exec.backend.immediate()) {
+    (kernels.*method)(args...);
+    return;
+  }
+  exec.stream.enqueue([&kernels, method, copies = std::tuple<Args...>(args...)] {
+    std::apply([&](const Args&... held) { (kernels.*method)(held...); }, copies);
+  });
+}
+
+/// The dtype an op computes in: f32, or f64 on a back end that has it (the reference, for finite
+/// differences).
+inline Dtype compute_dtype(Exec& exec, const Tensor& t) {
+  CONCORDAT_REQUIRE(!t.empty(), "output missing");
+  CONCORDAT_REQUIRE(
+      t.dtype() == Dtype::f32 ||
+          (t.dtype() == Dtype::f64 && exec.backend.kernels(exec.stream).supports(Dtype::f64)),
+      std::string(exec.backend.name()) + " does not compute in " + std::string(name_of(t.dtype())));
+  return t.dtype();
+}
+
+/// Scratch of `bytes` bytes from the arena; empty for 0. Take it inside an ArenaScope.
+inline Tensor take_scratch(Exec& exec, std::size_t bytes) {
+  if (bytes == 0) return {};
+  return exec.arena.take(Dtype::u8, {static_cast<std::int64_t>(bytes)});
+}
+
+}  // namespace concordat::device

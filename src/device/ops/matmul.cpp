@@ -1,0 +1,55 @@
+#include "concordat/device/ops/matmul.hpp"
+
+#include "concordat/device/ops/elementwise.hpp"
+#include "device/launch.hpp"
+
+namespace concordat::device {
+namespace {
+
+// 16-bit operands become fp32 in scratch: without bf16 arithmetic they are a storage format.
+Tensor as_compute(Exec& exec, const Tensor& t, Dtype dtype) {
+  if (t.dtype() == dtype) return t;
+  CONCORDAT_REQUIRE(t.dtype() == Dtype::bf16 || t.dtype() == Dtype::f16, describe("matmul", t));
+  Tensor wide = exec.arena.take(dtype, t.shape());
+  copy(exec, wide, t);
+  return wide;
+}
+
+void product(Exec& exec, const Tensor& c, const Tensor& a, const Tensor& b,
+             const MatmulOptions& options, std::uint64_t weight_version) {
+  Dtype dtype = compute_dtype(exec, c);
+  CONCORDAT_REQUIRE(is_rows(c) && is_rows(a) && is_rows(b),
+                    describe("c", c) + "; " + describe("a", a) + "; " + describe("b", b));
+  std::int64_t m = a.dim(options.transpose_a ? 1 : 0);
+  std::int64_t k = a.dim(options.transpose_a ? 0 : 1);
+  std::int64_t n = b.dim(options.transpose_b ? 0 : 1);
+  CONCORDAT_REQUIRE(b.dim(options.transpose_b ? 1 : 0) == k && c.dim(0) == m && c.dim(1) == n,
+                    describe("c", c) + "; " + describe("a", a) + "; " + describe("b", b));
+  if (!options.bias.empty()) require_vector("bias", options.bias, n, dtype);
+  if (!options.residual.empty()) require_rows("residual", options.residual, m, n, dtype);
+  ArenaScope scope(exec.arena);
+  Tensor wide_a = as_compute(exec, a, dtype);
+  Tensor wide_b = as_compute(exec, b, dtype);
+  if (b.dtype() != dtype) weight_version = 0;  // scratch moves; a cached copy would go stale
+  Kernels& kernels = exec.backend.kernels(exec.stream);
+  for (const Tensor* t : {&options.bias, &options.residual}) {
+    CONCORDAT_REQUIRE(t->empty() || t->place() == kernels.place(), "bias or residual");
+  }
+  Tensor scratch = take_scratch(
+      exec, kernels.matmul_scratch_bytes(c, wide_a, wide_b, options, weight_version != 0));
+  launch(exec, &Kernels::matmul, c, wide_a, wide_b, options, weight_version, scratch);
+}
+
+}  // namespace
+
+void matmul(Exec& exec, const Tensor& c, const Tensor& a, const Tensor& b,
+            const MatmulOptions& options) {
+  product(exec, c, a, b, options, 0);
+}
+
+void matmul(Exec& exec, const Tensor& c, const Tensor& a, const Parameter& b,
+            const MatmulOptions& options) {
+  product(exec, c, a, b.value(), options, b.version());
+}
+
+}  // namespace concordat::device

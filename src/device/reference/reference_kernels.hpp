@@ -1,0 +1,75 @@
+// The kernels of the oracle. `cpu` derives from this and replaces what it does faster; `strict`
+// runs these on its worker threads.
+#pragma once
+
+#include "device/kernels.hpp"
+
+namespace concordat::device {
+
+class ReferenceKernels : public Kernels {
+ public:
+  Place place() const override { return Place::host; }
+  bool supports(Dtype dtype) const override { return dtype == Dtype::f32 || dtype == Dtype::f64; }
+
+  void upload(const Tensor& out, std::span<const std::byte> values) override;
+  void download(const Tensor& in, std::byte* to) override;
+  void fill(const Tensor& out, const double& value) override;
+  void copy(const Tensor& out, const Tensor& in) override;
+  void add(const Tensor& out, const Tensor& a, const Tensor& b) override;
+  void scale_by(const Tensor& inout, const Tensor& factor) override;
+  void sum(const Tensor& out, const Tensor& in, const bool& squares, const Write& write,
+           const Tensor& scratch) override;
+  void matmul(const Tensor& c, const Tensor& a, const Tensor& b, const MatmulOptions& options,
+              const std::uint64_t& weight_version, const Tensor& scratch) override;
+  void embedding_forward(const Tensor& x, const Tensor& tokens, const Tensor& table,
+                         const std::int64_t& vocab_begin) override;
+  void embedding_backward(const Tensor& grad_table, const Tensor& grad_x, const Tensor& tokens,
+                          const std::int64_t& vocab_begin) override;
+  void rms_norm_forward(const Tensor& y, const Tensor& inv_rms, const Tensor& x,
+                        const Tensor& weight, const float& eps) override;
+  void rms_norm_backward_input(const Tensor& grad_x, const Tensor& grad_y, const Tensor& x,
+                               const Tensor& weight, const Tensor& inv_rms,
+                               const Write& write) override;
+  void rms_norm_backward_weight(const Tensor& grad_weight, const Tensor& grad_y, const Tensor& x,
+                                const Tensor& inv_rms, const Tensor& scratch) override;
+  void rope(const Tensor& out, const Tensor& x, const Tensor& positions,
+            const RopeOptions& options) override;
+  void swiglu_forward(const Tensor& out, const Tensor& gate, const Tensor& up) override;
+  void swiglu_backward(const Tensor& grad_gate, const Tensor& grad_up, const Tensor& grad_out,
+                       const Tensor& gate, const Tensor& up) override;
+  void attention_forward(const Tensor& out, const Tensor& lse, const Tensor& q, const Tensor& k,
+                         const Tensor& v, const AttentionShape& shape,
+                         const Tensor& scratch) override;
+  void attention_merge(const Tensor& out, const Tensor& lse, const Tensor& other_out,
+                       const Tensor& other_lse, const AttentionShape& shape) override;
+  void attention_backward(const Tensor& grad_q, const Tensor& grad_k, const Tensor& grad_v,
+                          const Tensor& grad_out, const Tensor& q, const Tensor& k, const Tensor& v,
+                          const Tensor& out, const Tensor& lse, const AttentionShape& shape,
+                          const Write& write, const Tensor& scratch) override;
+  void cross_entropy_max(const Tensor& row_max, const Tensor& logits,
+                         const VocabShard& shard) override;
+  void cross_entropy_sum(const Tensor& row_sum, const Tensor& target_logit, const Tensor& logits,
+                         const Tensor& row_max, const Tensor& targets,
+                         const VocabShard& shard) override;
+  void cross_entropy_loss(const Tensor& loss, const Tensor& row_max, const Tensor& row_sum,
+                          const Tensor& target_logit, const Tensor& targets) override;
+  void cross_entropy_gradient(const Tensor& grad_logits, const Tensor& logits,
+                              const Tensor& row_max, const Tensor& row_sum, const Tensor& targets,
+                              const Tensor& scale, const VocabShard& shard) override;
+  void clip_factor(const Tensor& factor, const Tensor& found_inf, const Tensor& squares,
+                   const float& max_norm) override;
+  void adamw(const AdamwState& state, const Tensor& gradient, const AdamwScalars& scalars,
+             const AdamwSettings& settings) override;
+};
+
+/// Calls `work(T{})` with T = float or double.
+template <typename Work>
+void by_dtype(Dtype dtype, Work&& work) {
+  if (dtype == Dtype::f64) {
+    work(double{});
+  } else {
+    work(float{});
+  }
+}
+
+}  // namespace concordat::device
