@@ -36,14 +36,26 @@ struct CommTraits {
 /// All calls go through one mutex: the thread level is SERIALIZED, and none of them blocks.
 using Lock = std::lock_guard<std::mutex>;
 
+/// Gives up a request of a dead group, so that nothing is written into its buffer afterwards. A
+/// cancelled receive completes locally; one already matched gets the time to finish.
+/// @pre the mutex of the transport is held.
+void give_up(MPI_Request& request) noexcept {
+  if (request == MPI_REQUEST_NULL) return;
+  MPI_Cancel(&request);
+  const auto limit = std::chrono::steady_clock::now() + std::chrono::milliseconds(100);
+  for (int flag = 0; flag == 0 && std::chrono::steady_clock::now() < limit;) {
+    if (MPI_Test(&request, &flag, MPI_STATUS_IGNORE) != MPI_SUCCESS) break;
+  }
+  if (request != MPI_REQUEST_NULL) MPI_Request_free(&request);
+}
+
 class MpiTransfer final : public Transfer {
  public:
   MpiTransfer(int peer, std::mutex& mutex) : Transfer(peer), mutex_(mutex) {}
   ~MpiTransfer() override {
     if (request == MPI_REQUEST_NULL) return;
-    Lock lock(mutex_);  // only after a failure: the group is dead
-    MPI_Cancel(&request);
-    MPI_Request_free(&request);
+    Lock lock(mutex_);
+    give_up(request);
   }
   bool done() override {
     if (request == MPI_REQUEST_NULL) return true;
@@ -75,6 +87,7 @@ class MpiTransport final : public Transport {
   ~MpiTransport() override {
     // Not closed: a failure came first, or the process is leaving. MPI_Comm_free is collective
     // and must not be called alone, so the handles are left to the process's end.
+    give_up(fault_request_);
     data_.release();
     fault_.release();
   }
@@ -133,8 +146,7 @@ class MpiTransport final : public Transport {
         poll_faults();
         if (failed_ || std::chrono::steady_clock::now() > limit) return false;
       }
-      MPI_Cancel(&fault_request_);
-      MPI_Request_free(&fault_request_);
+      give_up(fault_request_);
       data_.reset();
       fault_.reset();
       return true;
