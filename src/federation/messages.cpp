@@ -2,6 +2,7 @@
 
 #include "concordat/core/error.hpp"
 #include "concordat/crypto/hash.hpp"
+#include "concordat/federation/manifest.hpp"
 #include "concordat/federation/roster.hpp"
 
 namespace concordat::federation {
@@ -240,6 +241,21 @@ ledger::Fields crossing_facts(border::MessageType type, ByteView body,
     case MessageType::ready: {
       ReadyBody ready = decode_ready(body);
       return ledger::ready_facts(ready.state, ready.ledger);
+    }
+    case MessageType::manifest: {
+      const Manifest manifest = parse_manifest(body, "manifest");
+      ledger::ManifestFacts facts{.document = crypto::sha256(body),
+                                  .roster = manifest.roster,
+                                  .agreement = manifest.agreement,
+                                  .state = manifest.state,
+                                  .previous_closing = manifest.previous_closing,
+                                  .threshold = manifest.threshold,
+                                  .participants = manifest.sites(),
+                                  .heads = {}};
+      for (const Participant& participant : manifest.participants) {
+        facts.heads.push_back({participant.site, participant.ready.ledger});
+      }
+      return ledger::manifest_facts(facts);
     }
     case MessageType::header: {
       TableBody table = decode_table(body);
