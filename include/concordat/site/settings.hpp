@@ -1,0 +1,68 @@
+// What a site's training job was told, as plain values. `cli` reads them from configuration; the
+// run agreement overrules the file for everything that all sites must share.
+//
+//   SiteSettings settings = ...;
+//   settings.run_folder();                       // <site>/runs/NAME
+//   if (settings.federation) ...                 // without it the site trains alone
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "concordat/model/config.hpp"
+
+namespace concordat::site {
+
+/// The inner optimizer and its data; the same at every site of a federation.
+struct InnerSettings {
+  double rate = 1e-3;        ///< peak learning rate
+  double floor_ratio = 0.1;  ///< the rate ends at rate * floor_ratio
+  std::int64_t warmup_steps = 0;
+  double beta1 = 0.9;
+  double beta2 = 0.95;
+  double epsilon = 1e-8;
+  double weight_decay = 0.1;
+  double clip_norm = 1.0;     ///< global norm
+  std::int64_t length = 128;  ///< tokens of a sequence
+};
+
+/// What this site chooses for itself.
+struct LocalSettings {
+  std::int64_t batch = 16;        ///< sequences per inner step, over all ranks
+  std::int64_t micro_batch = 16;  ///< sequences at once on one rank
+  std::string device = "auto";
+  int threads = 1;  ///< compute threads of a rank
+  std::int64_t log_every = 10;
+  std::int64_t save_every = 0;    ///< inner steps; 0: only at the ends of rounds
+  std::int64_t eval_windows = 0;  ///< validation windows at the end of a round; 0: none
+};
+
+struct FederationSettings {
+  std::filesystem::path roster;
+  std::filesystem::path agreement;
+  std::string address;  ///< HOST:PORT of the coordinator; empty: the roster's
+};
+
+struct SiteSettings {
+  std::string name;
+  std::filesystem::path folder;
+  std::string run;
+  std::uint64_t seed = 1;
+  std::int64_t rounds = 1;
+  std::int64_t inner_steps = 1;  ///< H; alone, a site takes rounds * H steps without exchanges
+  std::vector<std::string> datasets;
+  model::LlamaConfig model;
+  InnerSettings inner;
+  LocalSettings local;
+  std::optional<FederationSettings> federation;
+  std::string effective_toml;  ///< written into the run folder
+
+  std::int64_t total_steps() const { return rounds * inner_steps; }
+  std::filesystem::path run_folder() const { return folder / "runs" / run; }
+};
+
+}  // namespace concordat::site

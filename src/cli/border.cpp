@@ -1,0 +1,46 @@
+// `concordat border`: the one process of a site that talks outward.
+#include "cli/command.hpp"
+#include "cli/site_command.hpp"
+#include "concordat/core/log.hpp"
+#include "concordat/crypto/process.hpp"
+#include "concordat/site/border_loop.hpp"
+
+namespace concordat::cli {
+namespace {
+
+std::string help() {
+  return "concordat border: takes a site's masked updates across its border, and nothing else.\n\n"
+         "usage:\n"
+         "  concordat border SITE.toml [--key=value ...]\n\n"
+         "Runs beside the training job, in the same batch script, in a one-core job or on a\n"
+         "service node, and may outlive it: it needs the site's folder and a road to the\n"
+         "coordinator, which it dials itself. It alone holds the signing key and writes the\n"
+         "site's ledger; every crossing has its decision there first.\n\n"
+         "It ends by itself, with 0, when the run is over; USR1, TERM or a file STOP in the site\n"
+         "folder end it with 75 at a safe point. Killed, it goes on with the same command. A\n"
+         "refused crossing is recorded and ends it with 77.\n\n"
+         "keys:\n" +
+         site_schema().help();
+}
+
+int run(const Args& args) {
+  if (!crypto::disable_core_dumps()) log::warn("core dumps could not be switched off");
+  SiteInput input = read_site("border", args);
+  if (!input.terms) {
+    throw Error(errors::config_missing_key,
+                {.what = "a border needs a federation",
+                 .where = args[0],
+                 .found = "no [federation] section",
+                 .expected = "federation.roster and federation.agreement",
+                 .remedy = "a site that trains alone needs no border"});
+  }
+  log::set_role("border " + input.settings.name);
+  return static_cast<int>(site::run_border(input.settings));
+}
+
+}  // namespace
+
+const Command border_command{"border", "carry a site's masked updates across its border", help,
+                             run};
+
+}  // namespace concordat::cli

@@ -1,0 +1,84 @@
+#include "cli/command.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "concordat/core/error.hpp"
+
+namespace concordat::cli {
+namespace {
+
+[[noreturn]] void usage(const std::string& command, std::string what, std::string found,
+                        std::string expected) {
+  throw Error(errors::usage, {.what = std::move(what),
+                              .where = "concordat " + command,
+                              .found = std::move(found),
+                              .expected = std::move(expected),
+                              .remedy = "concordat " + command + " --help"});
+}
+
+}  // namespace
+
+std::span<const Command> commands() {
+  static const std::array<Command, 10> all{
+      keys_command,       roster_command, ingest_command, train_command, border_command,
+      coordinate_command, status_command, audit_command,  eval_command,  generate_command};
+  return all;
+}
+
+Flags::Flags(std::string_view command, const Args& args, std::vector<std::string> known)
+    : command_(command) {
+  for (std::size_t i = 0; i < args.size(); ++i) {
+    const std::string& arg = args[i];
+    if (arg.size() < 3 || arg.substr(0, 2) != "--") {
+      positional_.push_back(arg);
+      continue;
+    }
+    std::size_t equals = arg.find('=');
+    std::string name = arg.substr(2, equals == std::string::npos ? equals : equals - 2);
+    if (std::find(known.begin(), known.end(), name) == known.end()) {
+      std::string list;
+      for (const std::string& flag : known) list += " --" + flag;
+      usage(command_, "unknown flag", "--" + name, "one of" + list);
+    }
+    if (equals != std::string::npos) {
+      flags_.emplace_back(name, arg.substr(equals + 1));
+    } else if (i + 1 < args.size() && args[i + 1].substr(0, 2) != "--") {
+      flags_.emplace_back(name, args[++i]);
+    } else {
+      flags_.emplace_back(name, "true");
+    }
+  }
+}
+
+std::string Flags::value(std::string_view name, std::string fallback) const {
+  for (const auto& [flag, value] : flags_) {
+    if (flag == name) fallback = value;
+  }
+  return fallback;
+}
+
+std::string Flags::required(std::string_view name) const {
+  if (!given(name)) usage(command_, "a flag is missing", "nothing", "--" + std::string(name));
+  return value(name, "");
+}
+
+std::vector<std::string> Flags::values(std::string_view name) const {
+  std::vector<std::string> all;
+  for (const auto& [flag, value] : flags_) {
+    if (flag == name) all.push_back(value);
+  }
+  return all;
+}
+
+bool Flags::given(std::string_view name) const { return !values(name).empty(); }
+
+void Flags::expect_positional(std::vector<std::string> names) const {
+  if (positional_.size() == names.size()) return;
+  std::string wanted;
+  for (const std::string& name : names) wanted += (wanted.empty() ? "" : " ") + name;
+  usage(command_, "wrong number of arguments", std::to_string(positional_.size()),
+        wanted.empty() ? "none" : wanted);
+}
+
+}  // namespace concordat::cli

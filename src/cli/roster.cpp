@@ -1,0 +1,158 @@
+// `concordat roster`: makes, signs and verifies the two documents that everybody signs.
+#include <iostream>
+
+#include "cli/command.hpp"
+#include "cli/schema.hpp"
+#include "concordat/core/error.hpp"
+#include "concordat/crypto/process.hpp"
+#include "concordat/federation/agreement.hpp"
+#include "concordat/model/llama.hpp"
+#include "concordat/parallel/canonical_space.hpp"
+
+namespace concordat::cli {
+namespace {
+
+using federation::DocumentKind;
+
+std::string help() {
+  return "concordat roster: the roster (who) and the run agreement (what), signed by everybody.\n\n"
+         "usage:\n"
+         "  concordat roster create --name FEDERATION --address HOST:PORT --coordinator HUB.pub\n"
+         "        --site A.pub=DE --site B.pub=FR --site C.pub=ES --out roster.json\n"
+         "        a site's id is its place in this list; the text after '=' is its jurisdiction.\n"
+         "  concordat roster agreement --roster roster.json --config federation.toml\n"
+         "        --initial-digest HEX --out agreement.json\n"
+         "        HEX is what 'concordat train --check federation.toml' prints at every site.\n"
+         "  concordat roster sign roster.json --keys DIR\n"
+         "  concordat roster sign agreement.json --roster roster.json --keys DIR\n"
+         "        adds this party's signature to DOCUMENT.sigs, after showing what it signs.\n"
+         "  concordat roster verify roster.json [agreement.json]\n"
+         "        every signature, every bound; prints members, terms and digests.\n\n"
+         "Each member signs both documents (all sites and the coordinator). An edited document or\n"
+         "a missing signature is refused by every program that reads it.\n\n"
+         "Keys of federation.toml:\n" +
+         federation_schema().help();
+}
+
+federation::Member member(const std::string& file, const std::string& jurisdiction) {
+  return federation::member_from(crypto::load_public_keys(posix_files(), file), jurisdiction);
+}
+
+void print(const federation::Roster& roster, const Digest& digest) {
+  std::cout << "roster       " << roster.name << ", version " << roster.version << ", "
+            << roster.num_sites() << " sites, coordinator " << roster.coordinator.name << " at "
+            << roster.address << '\n';
+  for (std::uint32_t i = 0; i < roster.num_sites(); ++i) {
+    const auto& site = roster.at(SiteId(i));
+    std::cout << "  site " << i << "     " << site.name << " (" << site.jurisdiction << "), key "
+              << site.verify.hex().substr(0, 16) << "...\n";
+  }
+  std::cout << "digest       " << digest.hex() << '\n';
+}
+
+void print(const federation::RunAgreement& a, const Digest& digest) {
+  std::cout << "agreement    run " << a.run << ": " << a.rounds << " rounds of " << a.inner_steps
+            << " inner steps, outer step " << exact::name_of(a.outer.kind) << ", "
+            << a.later_rounds.bits << "-bit code points in "
+            << static_cast<int>(a.later_rounds.lane) << "-bit lanes\n             "
+            << a.num_elements << " parameters in " << a.num_blocks() << " blocks of 2^"
+            << a.block_log2 << ", at least " << a.minimum
+            << " participants, recovery none\ninitial      " << a.initial_state.hex()
+            << "\ndigest       " << digest.hex() << '\n';
+}
+
+int create(const Flags& flags) {
+  flags.expect_positional({"create"});
+  federation::Roster roster;
+  roster.name = flags.required("name");
+  roster.address = flags.required("address");
+  roster.coordinator = member(flags.required("coordinator"), flags.value("jurisdiction", "-"));
+  for (const std::string& site : flags.values("site")) {
+    std::size_t equals = site.rfind('=');
+    roster.sites.push_back(member(site.substr(0, equals),
+                                  equals == std::string::npos ? "-" : site.substr(equals + 1)));
+  }
+  Bytes document = federation::encode(roster);
+  federation::parse_roster(document, "the new roster");
+  write_atomically(posix_files(), flags.required("out"), document);
+  print(roster, crypto::sha256(document));
+  return 0;
+}
+
+std::uint64_t count_elements(const Config& config) {
+  ConfigSchema schema = site_schema();
+  auto specs = model::declare_parameters(model_config(config), 1);
+  return static_cast<std::uint64_t>(parallel::CanonicalSpace(specs).num_elements());
+}
+
+int agreement(const Flags& flags) {
+  flags.expect_positional({"agreement"});
+  auto roster = federation::load_roster(posix_files(), flags.required("roster"));
+  Config config = Config::load(federation_schema(), flags.required("config"), {});
+  federation::RunAgreement a = agreement_from(config);
+  a.num_elements = count_elements(config);
+  a.initial_state = digest_from_hex(flags.required("initial-digest"), "--initial-digest");
+  a.roster = roster.digest;
+  federation::check_agreement(a, roster, flags.required("config"));
+  Bytes document = federation::encode(a);
+  write_atomically(posix_files(), flags.required("out"), document);
+  print(a, crypto::sha256(document));
+  return 0;
+}
+
+int sign(const Flags& flags) {
+  flags.expect_positional({"sign", "DOCUMENT"});
+  crypto::disable_core_dumps();
+  const std::string& path = flags.positional()[1];
+  Bytes document = read_file(posix_files(), path, federation::max_document_bytes);
+  auto keys = crypto::load_site_keys(posix_files(), flags.required("keys"));
+  DocumentKind kind = flags.given("roster") ? DocumentKind::agreement : DocumentKind::roster;
+  if (kind == DocumentKind::agreement) {
+    auto roster = federation::load_roster(posix_files(), flags.required("roster"));
+    federation::require_member(roster, keys.public_keys());
+    auto a = federation::parse_agreement(document, path);
+    federation::check_agreement(a, roster, path);
+    print(a, crypto::sha256(document));
+  } else {
+    print(federation::parse_roster(document, path), crypto::sha256(document));
+  }
+  federation::add_signature(posix_files(), path,
+                            federation::sign_document(kind, document, keys.name, keys.signing));
+  std::cout << "signed       by " << keys.name << " in " << path << ".sigs\n";
+  return 0;
+}
+
+int verify(const Flags& flags) {
+  if (flags.positional().size() == 2) {
+    auto roster = federation::load_roster(posix_files(), flags.positional()[1]);
+    print(roster.roster, roster.digest);
+  } else {
+    flags.expect_positional({"verify", "ROSTER", "AGREEMENT"});
+    auto roster = federation::load_roster(posix_files(), flags.positional()[1]);
+    auto run = federation::load_agreement(posix_files(), flags.positional()[2], roster);
+    print(roster.roster, roster.digest);
+    print(run.agreement, run.digest);
+  }
+  std::cout << "verified     every signature\n";
+  return 0;
+}
+
+int run(const Args& args) {
+  Flags flags("roster", args,
+              {"name", "address", "coordinator", "jurisdiction", "site", "out", "roster", "config",
+               "initial-digest", "keys"});
+  std::string action = flags.positional().empty() ? "" : flags.positional()[0];
+  if (action == "create") return create(flags);
+  if (action == "agreement") return agreement(flags);
+  if (action == "sign") return sign(flags);
+  if (action == "verify") return verify(flags);
+  std::cout << help();
+  return static_cast<int>(ExitCode::usage);
+}
+
+}  // namespace
+
+const Command roster_command{"roster", "make, sign and verify the roster and the run agreement",
+                             help, run};
+
+}  // namespace concordat::cli

@@ -1,0 +1,190 @@
+#include "cli/schema.hpp"
+
+#include "concordat/core/error.hpp"
+
+namespace concordat::cli {
+namespace {
+
+constexpr std::int64_t many = std::int64_t{1} << 40;
+
+void add_model_keys(ConfigSchema& schema) {
+  schema.section("model", "the shared model; the agreement fixes it for a federation")
+      .text("model.family", "llama", {"llama"}, "model family")
+      .integer("model.vocab", 257, {2, 1 << 24}, "vocabulary; 257 for byte-level tokens")
+      .integer("model.width", 128, {8, 1 << 16}, "width of the residual stream")
+      .integer("model.layers", 4, {1, 4096}, "transformer blocks")
+      .integer("model.heads", 4, {1, 4096}, "attention heads; must divide the width")
+      .integer("model.kv_heads", 4, {1, 4096}, "key and value heads; must divide the heads")
+      .integer("model.ffn", 384, {8, 1 << 20}, "inner width of the feed-forward part")
+      .real("model.rope_base", 10000.0, {1.0, 1e9}, "base of the rotary positions")
+      .real("model.norm_eps", 1e-5, {1e-12, 1.0}, "epsilon of RMSNorm")
+      .boolean("model.tied", false, "the output head is the embedding table")
+      .real("model.init_stddev", 0.02, {0.0, 10.0}, "standard deviation of initial weights");
+}
+
+void add_inner_keys(ConfigSchema& schema) {
+  schema.section("inner", "the inner optimizer (AdamW); the agreement fixes it for a federation")
+      .real("inner.rate", 1e-3, {0.0, 10.0}, "peak learning rate")
+      .real("inner.floor_ratio", 0.1, {0.0, 1.0}, "the cosine ends at rate * floor_ratio")
+      .integer("inner.warmup_steps", 20, {0, many}, "steps of linear warm-up")
+      .real("inner.beta1", 0.9, {0.0, 0.9999999}, "decay of the first moment")
+      .real("inner.beta2", 0.95, {0.0, 0.9999999}, "decay of the second moment")
+      .real("inner.epsilon", 1e-8, {1e-30, 1.0}, "added to the root of the second moment")
+      .real("inner.weight_decay", 0.1, {0.0, 10.0}, "decoupled decay of matrices")
+      .real("inner.clip_norm", 1.0, {1e-6, 1e9}, "global gradient norm at which steps are clipped")
+      .integer("inner.length", 128, {1, 1 << 20}, "tokens of a training sequence");
+}
+
+void add_exchange_keys(ConfigSchema& schema) {
+  schema.section("outer", "the outer step, applied to the shared model from the aggregate")
+      .text("outer.kind", "fedavg", {"fedavg", "fedavgm", "nesterov", "fedadam", "fedyogi"},
+            "fedavg suits short runs, nesterov (DiLoCo) long ones")
+      .real("outer.rate", 1.0, {0.0, 100.0}, "eta")
+      .real("outer.momentum", 0.9, {0.0, 0.9999999}, "mu; beta 1 of fedadam and fedyogi")
+      .real("outer.beta2", 0.99, {0.0, 0.9999999}, "second moment of fedadam and fedyogi")
+      .real("outer.epsilon", 1e-3, {1e-30, 10.0}, "added to the root in fedadam and fedyogi");
+  schema.section("exchange", "what crosses a border, and how it is masked")
+      .integer("exchange.block_log2", 20, {10, 24}, "a block has 2^k elements")
+      .integer("exchange.first_bits", 8, {2, 16}, "bits of a code point in round 0")
+      .integer("exchange.first_lane", 16, {8, 32}, "lane bits in round 0: 8, 16 or 32")
+      .integer("exchange.bits", 8, {2, 16}, "bits of a code point in later rounds")
+      .integer("exchange.lane", 16, {8, 32}, "lane bits in later rounds: 8, 16 or 32")
+      .real("exchange.first_multiple", 1.0, {1e-6, 1e6},
+            "round 0: half the code range is this times the summed learning rates")
+      .real("exchange.spread", 6.0, {1.0, 100.0},
+            "later: standard deviations that fit half the code range")
+      .real("exchange.scale_floor", 1e-12, {1e-30, 1.0}, "least scale")
+      .real("exchange.scale_cap", 1e3, {1e-12, 1e9}, "greatest scale")
+      .integer("exchange.weight_cap", 1 << 24, {1, 0xffff'ffffLL},
+               "most tokens that one site may train in a round")
+      .integer("exchange.minimum", 3, {3, 1024}, "fewest participants of an exchange")
+      .integer("exchange.colluding", 1, {0, 1024}, "colluding sites that are guarded against");
+}
+
+}  // namespace
+
+void add_run_keys(ConfigSchema& schema) {
+  schema.section("run", "the run; the agreement fixes it for a federation")
+      .text("run.name", "run", {}, "name of the run folder below the site's runs/")
+      .integer("run.seed", 1, {0, many}, "initial weights and data order")
+      .integer("run.rounds", 1, {1, 1 << 20}, "rounds: inner steps, exchange, outer step")
+      .integer("run.inner_steps", 10, {1, 1 << 30}, "H: inner steps of a round");
+  add_model_keys(schema);
+  add_inner_keys(schema);
+  add_exchange_keys(schema);
+}
+
+ConfigSchema site_schema() {
+  ConfigSchema schema;
+  schema.section("site", "who this is and where its things lie")
+      .text("site.name", std::nullopt, {}, "the site's name, as in its keys and the roster")
+      .text("site.folder", std::nullopt, {},
+            "holds keys/ ledger/ journal/ data/ runs/; relative to this file");
+  schema.section("federation", "leave it out, and the site trains alone")
+      .text("federation.roster", "", {}, "signed roster (JSON), with its .sigs beside it")
+      .text("federation.agreement", "", {}, "signed run agreement (JSON), with its .sigs")
+      .text("federation.address", "", {}, "HOST:PORT of the coordinator; empty: the roster's");
+  schema.section("data", "what the site trains on")
+      .list("data.datasets", std::vector<std::string>{}, "names below data/, made by ingest");
+  schema.section("train", "what this site chooses for itself")
+      .integer("train.batch", 16, {1, 1 << 24}, "sequences per inner step, over all ranks")
+      .integer("train.micro_batch", 16, {1, 1 << 24}, "sequences that one rank runs at once")
+      .text("train.device", "auto", {"auto", "cpu", "reference"}, "back end")
+      .integer("train.threads", 1, {1, 4096}, "compute threads of each rank")
+      .integer("train.log_every", 10, {1, many}, "inner steps between progress lines")
+      .integer("train.save_every", 0, {0, many},
+               "inner steps between checkpoints; 0: only at the ends of rounds")
+      .integer("train.eval_windows", 0, {0, many},
+               "validation windows at the end of each round; 0: none");
+  add_run_keys(schema);
+  return schema;
+}
+
+ConfigSchema federation_schema() {
+  ConfigSchema schema;
+  add_run_keys(schema);
+  return schema;
+}
+
+ConfigSchema coordinator_schema() {
+  ConfigSchema schema;
+  schema.section("coordinator", "who this is and where its things lie")
+      .text("coordinator.name", std::nullopt, {}, "as in its keys and the roster")
+      .text("coordinator.folder", std::nullopt, {},
+            "holds keys/ ledger/ journal/; relative to this file")
+      .text("coordinator.listen", "127.0.0.1:7443", {}, "HOST:PORT to accept sites on")
+      .integer("coordinator.buffer_mib", 32, {4, 65536},
+               "one budget for all bytes in flight, in MiB");
+  schema.section("federation", "the documents that everybody signed")
+      .text("federation.roster", std::nullopt, {}, "signed roster (JSON)")
+      .text("federation.agreement", std::nullopt, {}, "signed run agreement (JSON)");
+  return schema;
+}
+
+std::filesystem::path resolve(const Config& config, const std::string& path) {
+  if (path.empty() || std::filesystem::path(path).is_absolute()) return path;
+  return std::filesystem::path(config.folder()) / path;
+}
+
+model::LlamaConfig model_config(const Config& config) {
+  model::LlamaConfig model{.vocab = config.integer("model.vocab"),
+                           .width = config.integer("model.width"),
+                           .layers = static_cast<int>(config.integer("model.layers")),
+                           .heads = static_cast<int>(config.integer("model.heads")),
+                           .kv_heads = static_cast<int>(config.integer("model.kv_heads")),
+                           .ffn = config.integer("model.ffn"),
+                           .rope_base = static_cast<float>(config.real("model.rope_base")),
+                           .norm_eps = static_cast<float>(config.real("model.norm_eps")),
+                           .tied = config.boolean("model.tied"),
+                           .init_stddev = static_cast<float>(config.real("model.init_stddev"))};
+  model.validate();
+  return model;
+}
+
+site::SiteSettings site_settings(const Config& config) {
+  site::SiteSettings s;
+  s.name = config.text("site.name");
+  s.folder = resolve(config, config.text("site.folder"));
+  s.run = config.text("run.name");
+  s.seed = static_cast<std::uint64_t>(config.integer("run.seed"));
+  s.inner_steps = config.integer("run.inner_steps");
+  s.rounds = config.integer("run.rounds");
+  s.datasets = config.list("data.datasets");
+  s.model = model_config(config);
+  s.inner = {.rate = config.real("inner.rate"),
+             .floor_ratio = config.real("inner.floor_ratio"),
+             .warmup_steps = config.integer("inner.warmup_steps"),
+             .beta1 = config.real("inner.beta1"),
+             .beta2 = config.real("inner.beta2"),
+             .epsilon = config.real("inner.epsilon"),
+             .weight_decay = config.real("inner.weight_decay"),
+             .clip_norm = config.real("inner.clip_norm"),
+             .length = config.integer("inner.length")};
+  s.local = {.batch = config.integer("train.batch"),
+             .micro_batch = config.integer("train.micro_batch"),
+             .device = config.text("train.device"),
+             .threads = static_cast<int>(config.integer("train.threads")),
+             .log_every = config.integer("train.log_every"),
+             .save_every = config.integer("train.save_every"),
+             .eval_windows = config.integer("train.eval_windows")};
+  const std::string& roster = config.text("federation.roster");
+  const std::string& agreement = config.text("federation.agreement");
+  if (roster.empty() != agreement.empty()) {
+    throw Error(
+        errors::config_bad_value,
+        {.what = "a federation needs both a roster and a run agreement",
+         .where = config.origin(roster.empty() ? "federation.agreement" : "federation.roster"),
+         .found = "only one of federation.roster and federation.agreement",
+         .expected = "both, or neither to train alone",
+         .remedy = "give the other path as well"});
+  }
+  if (!roster.empty()) {
+    s.federation = {.roster = resolve(config, roster),
+                    .agreement = resolve(config, agreement),
+                    .address = config.text("federation.address")};
+  }
+  s.effective_toml = config.effective_toml();
+  return s;
+}
+
+}  // namespace concordat::cli

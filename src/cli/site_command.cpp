@@ -1,0 +1,48 @@
+#include "cli/site_command.hpp"
+
+#include "concordat/core/error.hpp"
+
+namespace concordat::cli {
+
+SiteInput read_site(std::string_view command, const Args& args) {
+  if (args.empty() || args[0].substr(0, 2) == "--") {
+    throw Error(errors::usage, {.what = "a configuration file is missing",
+                                .where = "concordat " + std::string(command),
+                                .found = args.empty() ? "nothing" : args[0],
+                                .expected = "SITE.toml first, then --key=value flags",
+                                .remedy = "concordat " + std::string(command) + " --help"});
+  }
+  Args flags(args.begin() + 1, args.end());
+  ConfigSchema schema = site_schema();
+  SiteInput input{.config = Config::load(schema, args[0], flags), .settings = {}, .terms = {}};
+  std::filesystem::path roster = resolve(input.config, input.config.text("federation.roster"));
+  std::filesystem::path agreement =
+      resolve(input.config, input.config.text("federation.agreement"));
+  if (!roster.empty() && !agreement.empty()) {
+    auto signed_roster = federation::load_roster(posix_files(), roster);
+    auto signed_agreement = federation::load_agreement(posix_files(), agreement, signed_roster);
+    input.config = Config::load(schema, args[0], flags,
+                                overlay_of(signed_agreement.agreement, agreement.string()));
+    input.terms = {std::move(signed_roster), std::move(signed_agreement)};
+  }
+  input.settings = site_settings(input.config);
+  return input;
+}
+
+std::optional<std::string> take_flag(Args& args, std::string_view name) {
+  std::string flag = "--" + std::string(name);
+  for (auto it = args.begin(); it != args.end(); ++it) {
+    if (*it == flag) {
+      args.erase(it);
+      return "true";
+    }
+    if (it->substr(0, flag.size() + 1) == flag + "=") {
+      std::string value = it->substr(flag.size() + 1);
+      args.erase(it);
+      return value;
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace concordat::cli

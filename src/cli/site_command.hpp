@@ -1,0 +1,27 @@
+// Shared by the commands that take SITE.toml: read it, and put the agreement over it.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "cli/command.hpp"
+#include "cli/schema.hpp"
+#include "concordat/site/training_job.hpp"
+
+namespace concordat::cli {
+
+struct SiteInput {
+  Config config;
+  site::SiteSettings settings;
+  std::optional<site::FederationTerms> terms;
+};
+
+/// `args`: the file, then --key=value flags of the site's schema. In a federation the signed
+/// documents are verified and their values hold.
+/// @throws Error of configuration, documents and keys.
+SiteInput read_site(std::string_view command, const Args& args);
+
+/// Takes `--name` or `--name=value` out of `args`; nullopt if it is not there.
+std::optional<std::string> take_flag(Args& args, std::string_view name);
+
+}  // namespace concordat::cli

@@ -1,0 +1,58 @@
+// Engine: what a rank of a training job works with, assembled from the settings: back end, mesh,
+// data, trainer, host state. Data parallel over all ranks of the site.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "concordat/checkpoint/checkpoint.hpp"
+#include "concordat/crypto/secret_bytes.hpp"
+#include "concordat/site/settings.hpp"
+#include "concordat/train/trainer.hpp"
+#include "site/job_data.hpp"
+
+namespace concordat::site {
+
+/// The trainer's settings of a site's; pure.
+train::TrainSettings train_settings(const SiteSettings& settings);
+
+class Engine {
+ public:
+  /// Collective over `comm`. `data_key` opens the shards.
+  Engine(const SiteSettings& settings, comm::Communicator& comm, FileSystem& fs, const Clock& clock,
+         ByteView data_key);
+
+  train::Trainer& trainer() { return trainer_; }
+  comm::Communicator& comm() { return comm_; }
+  device::Session& session() { return session_; }
+  parallel::ProcessMesh& mesh() { return mesh_; }
+  const SiteSettings& settings() const { return settings_; }
+
+  /// Saves weights, moments and `extra` at the trainer's step. Collective.
+  checkpoint::Saved save(std::uint64_t round, const std::vector<checkpoint::NamedTensor>& extra,
+                         checkpoint::Metadata metadata);
+  /// Fills weights, moments and `extra` from the newest generation that verifies. Collective.
+  std::optional<checkpoint::Restored> restore(const std::vector<checkpoint::NamedTensor>& extra);
+  /// One line of every step goes to metrics.jsonl, one of every log_every to the log (rank 0).
+  void report_steps(std::int64_t total_steps);
+  /// Bits per byte of the validation splits, weighted by bytes; nullopt if eval_windows is 0.
+  std::optional<double> validate();
+
+ private:
+  std::vector<checkpoint::NamedTensor> tensors(
+      const std::vector<checkpoint::NamedTensor>& extra) const;
+
+  SiteSettings settings_;
+  comm::Communicator& comm_;
+  FileSystem& fs_;
+  const Clock& clock_;
+  device::Session session_;
+  parallel::ProcessMesh mesh_;
+  MixedTraining data_;
+  std::vector<data::Dataset> held_out_;
+  train::Trainer trainer_;
+  train::HostState state_;
+};
+
+}  // namespace concordat::site

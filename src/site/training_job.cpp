@@ -1,0 +1,101 @@
+#include "concordat/site/training_job.hpp"
+
+#include "concordat/comm/agree.hpp"
+#include "concordat/core/kill_point.hpp"
+#include "concordat/core/log.hpp"
+#include "concordat/crypto/key_files.hpp"
+#include "concordat/ledger/ledger.hpp"
+#include "concordat/observe/metrics.hpp"
+#include "site/engine.hpp"
+#include "site/federated_rounds.hpp"
+#include "site/job_control.hpp"
+#include "site/run_folder.hpp"
+
+namespace concordat::site {
+namespace {
+
+// A site that trains alone writes its own ledger, for the moment of the entry, unless a border
+// runs: then the border is the ledger's only writer and the entry is left out, and said.
+void record_checkpoint(const SiteSettings& settings, const JobSeams& seams,
+                       const checkpoint::Saved& saved, std::uint64_t step) {
+  try {
+    RoleLock lock(settings.folder / "border.lock", "train");
+    auto keys = crypto::load_site_keys(seams.fs, settings.folder / "keys");
+    auto ledger = ledger::Ledger::open(seams.fs, settings.folder / "ledger",
+                                       ledger::log_origin(keys.name, keys.log.verify_key()),
+                                       keys.log, seams.clock);
+    ledger.append(ledger::checkpoint_entry(settings.run, saved.name, step, Round(0), Digest{},
+                                           saved.manifest));
+    ledger.checkpoint();
+  } catch (const Error& error) {
+    if (error.code() != concordat::errors::in_use) throw;
+    log::warn("the ledger has no entry for " + saved.name + ": a border of this site is running");
+  }
+}
+
+ExitCode train_alone(Engine& engine, JobControl& control, const JobSeams& seams) {
+  const SiteSettings& settings = engine.settings();
+  std::int64_t total = settings.total_steps();
+  bool root = engine.comm().rank() == 0;
+  auto save = [&] {
+    auto saved = engine.save(
+        static_cast<std::uint64_t>(engine.trainer().next_step() / settings.inner_steps), {}, {});
+    kill_point("train.saved");
+    comm::agreed(engine.comm(), [&] {
+      if (!root) return;
+      log::info("saved " + saved.name);
+      record_checkpoint(settings, seams, saved,
+                        static_cast<std::uint64_t>(engine.trainer().next_step()));
+    });
+  };
+  auto restored = engine.restore({});
+  engine.report_steps(total);
+  std::int64_t last_saved = restored ? engine.trainer().next_step() : -1;
+  auto save_once = [&] {
+    if (last_saved == engine.trainer().next_step()) return;
+    save();
+    last_saved = engine.trainer().next_step();
+  };
+  while (engine.trainer().next_step() < total) {
+    StopKind stop = control.poll();
+    if (stop != StopKind::none) save_once();
+    if (stop == StopKind::stop || stop == StopKind::requeue) {
+      if (root) log::info("stopped as asked; run the same command to continue");
+      return ExitCode::saved;
+    }
+    engine.trainer().step();
+    kill_point("train.step");
+    std::int64_t every = settings.local.save_every;
+    if (every > 0 && engine.trainer().next_step() % every == 0) save_once();
+  }
+  save_once();
+  if (auto bits = engine.validate(); bits && root) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%.4f", *bits);
+    log::info(std::string("done; validation ") + text + " bits per byte");
+  }
+  return ExitCode::done;
+}
+
+}  // namespace
+
+ExitCode run_training(const SiteSettings& settings, const std::optional<FederationTerms>& terms,
+                      comm::Communicator& comm, const JobSeams& seams) {
+  std::optional<RoleLock> lock;
+  std::optional<crypto::SecretBytes> data_key;
+  comm::agreed(comm, [&] {
+    if (comm.rank() == 0) {
+      RunFolder folder(seams.fs, settings.run_folder());
+      lock.emplace(settings.run_folder() / "train.lock", "train");
+      write_atomically(seams.fs, settings.run_folder() / "effective.toml",
+                       as_bytes(settings.effective_toml));
+    }
+    data_key.emplace(crypto::load_data_key(seams.fs, settings.folder / "keys"));
+  });
+  Engine engine(settings, comm, seams.fs, seams.clock, data_key->view());
+  JobControl control(comm, seams.fs, settings.run_folder(), seams.clock);
+  return terms ? train_federated(engine, control, *terms, seams)
+               : train_alone(engine, control, seams);
+}
+
+}  // namespace concordat::site
