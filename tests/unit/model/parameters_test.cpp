@@ -1,0 +1,132 @@
+#include "concordat/model/parameters.hpp"
+
+#include "concordat/model/errors.hpp"
+#include "concordat/model/names.hpp"
+#include "support.hpp"
+
+namespace concordat::model::test {
+namespace {
+
+TEST(Parameters, CanonicalOrderDoesNotDependOnTheStages) {
+  const LlamaConfig config = tiny_config();
+  const parallel::CanonicalSpace one(declare_parameters(config, 1));
+  const parallel::CanonicalSpace two(declare_parameters(config, 2));
+  EXPECT_EQ(one.num_elements(), config.num_parameters());
+  ASSERT_EQ(one.tensors().size(), two.tensors().size());
+  for (std::size_t i = 0; i < one.tensors().size(); ++i) {
+    EXPECT_EQ(one.tensors()[i].name, two.tensors()[i].name);
+    EXPECT_EQ(one.tensors()[i].begin, two.tensors()[i].begin);
+  }
+}
+
+TEST(Parameters, EmbeddingOnTheFirstStageAndHeadOnTheLast) {
+  comm::run_threads(2, [](comm::Communicator& comm) {
+    device::Session session("reference");
+    parallel::ProcessMesh mesh(comm, {.pp = 2});
+    Stage stage(tiny_config(), session.exec(), mesh);
+    const bool first = comm.rank() == 0;
+    EXPECT_EQ(stage.is_first(), first);
+    EXPECT_EQ(stage.is_last(), !first);
+    EXPECT_EQ(stage.parameters().tensors().front().spec.name,
+              first ? names::embed_tokens : names::in_layer(1, names::attention_norm));
+    EXPECT_EQ(stage.parameters().tensors().back().spec.name,
+              first ? names::in_layer(0, names::down_proj) : names::lm_head);
+  });
+}
+
+TEST(Parameters, NeighboursAreOneMatrixWithoutACopy) {
+  device::Session session("reference");
+  auto comm = comm::self_communicator();
+  parallel::ProcessMesh mesh(*comm, {});
+  ParameterSet set(session.exec(), declare_parameters(tiny_config(), 1), mesh);
+  const auto name = [](std::string_view part) { return names::in_layer(1, part); };
+  Weight& qkv = set.weight({name(names::q_proj), name(names::k_proj), name(names::v_proj)});
+  EXPECT_EQ(qkv.gradient.shape(), (Shape{16, 8}));
+  EXPECT_EQ(qkv.gradient.slice(0, 8, 4).raw_bytes(),
+            set.gradient(set.tensor(name(names::k_proj))).raw_bytes());
+  EXPECT_EQ(qkv.compute.value().slice(0, 12, 4).raw_bytes(),
+            set.compute(set.tensor(name(names::v_proj))).raw_bytes());
+  EXPECT_THROW(set.weight({name(names::k_proj), name(names::q_proj)}), Bug);
+  EXPECT_THROW(set.weight({"model.layers.9.mlp.up_proj.weight"}), Bug);
+  const std::uint64_t version = qkv.compute.version();
+  set.bump();
+  EXPECT_GT(qkv.compute.version(), version);
+}
+
+TEST(Parameters, BucketsBecomeReadyFromTheBackWhenTheirLastGradientIs) {
+  device::Session session("reference");
+  auto comm = comm::self_communicator();
+  parallel::ProcessMesh mesh(*comm, {});
+  Stage stage(tiny_config(), session.exec(), mesh, {.parameters = {.bucket_elements = 200}});
+  ParameterSet& set = stage.parameters();
+  set_weights(session.exec(), set, mesh, random_weights(stage.specs(), 2));
+  std::vector<int> ready;
+  set.on_bucket_ready([&](const Bucket& bucket) { ready.push_back(bucket.index); });
+  const auto batch = make_batch(session, 1, 4, random_tokens(5, 11, 1));
+  stage.open_step(1.0);
+  for (int m = 0; m < 2; ++m) {
+    stage.forward(MicroBatch(m), batch, {});
+    stage.backward_input(MicroBatch(m), {});
+    EXPECT_TRUE(ready.empty());
+    stage.backward_weight(MicroBatch(m), m == 1);
+  }
+  EXPECT_GT(set.buckets().size(), 3U);
+  EXPECT_EQ(ready.size(), set.buckets().size());
+  EXPECT_TRUE(std::is_sorted(ready.begin(), ready.end()));
+  std::int64_t covered = 0;
+  for (const Bucket& bucket : set.buckets()) covered += bucket.count;
+  EXPECT_EQ(covered, set.num_local());
+}
+
+TEST(Parameters, InitialValuesAreThoseOfTheLogicalTensorInEveryLayout) {
+  const LlamaConfig config = tiny_config();
+  const auto collect = [&](const parallel::MeshShape& shape) {
+    ByName all;
+    std::mutex mutex;
+    comm::run_threads(shape.size(), [&](comm::Communicator& comm) {
+      device::Session session("reference");
+      parallel::ProcessMesh mesh(comm, shape);
+      ParameterSet set(session.exec(), declare_parameters(config, shape.pp), mesh);
+      std::vector<float> flat(static_cast<std::size_t>(set.num_local()));
+      initialise(set, mesh, 77, flat);
+      const std::lock_guard lock(mutex);
+      for (const LocalTensor& tensor : set.tensors()) {
+        std::vector<float> local(flat.begin() + tensor.begin,
+                                 flat.begin() + tensor.begin + tensor.count);
+        auto& logical = all[tensor.spec.name];
+        logical.resize(static_cast<std::size_t>(num_elements(tensor.spec.shape)));
+        move_shard(tensor, mesh, local, logical, true);
+      }
+    });
+    return all;
+  };
+  const ByName one = collect({});
+  EXPECT_EQ(one, collect({.tp = 2}));
+  EXPECT_EQ(one, collect({.pp = 2, .tp = 2}));
+  EXPECT_EQ(one.at("model.norm.weight"), std::vector<float>(8, 1.0F));
+  EXPECT_NEAR(largest(one.at("lm_head.weight")), 0.9F, 0.5F);
+}
+
+TEST(Parameters, LayoutsAndConfigurationsThatDoNotFitAreRefused) {
+  LlamaConfig config = tiny_config();
+  const auto code = [](const auto& work) {
+    try {
+      work();
+    } catch (const Error& error) {
+      return std::string(error.code().name);
+    }
+    return std::string("none");
+  };
+  EXPECT_EQ(code([&] { check_layout(config, {.tp = 4}); }), "model.bad_layout");
+  EXPECT_EQ(code([&] { check_layout(config, {.cp = 2}); }), "model.bad_layout");
+  EXPECT_EQ(code([&] { check_layout(config, {.pp = 3}); }), "model.bad_layout");
+  config.tied = true;
+  EXPECT_EQ(code([&] { declare_parameters(config, 2); }), "model.bad_layout");
+  config.heads = 3;
+  EXPECT_EQ(code([&] { config.validate(); }), "model.bad_config");
+  EXPECT_EQ(code([&] { local_length(GlobalLength(10), 3); }), "model.bad_layout");
+  EXPECT_EQ(local_length(GlobalLength(12), 3), LocalLength(4));
+}
+
+}  // namespace
+}  // namespace concordat::model::test
