@@ -1,0 +1,107 @@
+// Embedding, RMSNorm, RoPE and SwiGLU: `cpu` and `strict` against the reference.
+#include "unit/device/device_testing.hpp"
+
+namespace concordat::device::testing {
+namespace {
+
+constexpr std::int64_t widths[] = {1, 2, 7, 8, 31, 33, 128, 130};
+constexpr std::int64_t heights[] = {1, 2, 5, 255, 257, 300};
+
+TEST(Embedding, LooksUpAndAddsGradientsWithAVocabularyOffset) {
+  for (std::int64_t width : widths) {
+    for (std::int64_t offset : {0, 5}) {
+      check_backends(
+          to_string(Shape{width, offset}),
+          [=](Lab<float>& lab) {
+            Tensor table = lab.random({9, width}, 1);
+            Tensor tokens = lab.ints(indices(2, 400, 20));  // most lie outside of the shard
+            Tensor x = lab.out({400, width});
+            embedding_forward(lab.exec(), x, tokens, table, offset);
+            Tensor grad = lab.random({9, width}, 3);
+            embedding_backward(lab.exec(), grad, x, tokens, offset);
+            return Outputs{lab.get(x), lab.get(grad)};
+          },
+          0.0);  // copies, and sums in the same order
+    }
+  }
+}
+
+TEST(RmsNorm, ForwardAndBackwardMatchTheReference) {
+  // A row's sum in fp32 loses at most width * 2^-24 of itself, here < 1e-5; the weight gradient
+  // sums up to 300 rows of terms below 4 in size.
+  for (std::int64_t width : widths) {
+    for (std::int64_t rows : heights) {
+      check_backends(
+          to_string(Shape{rows, width}),
+          [=](Lab<float>& lab) {
+            Tensor x = lab.random({rows, width}, 1);
+            Tensor weight = lab.random({width}, 2);
+            Tensor y = lab.out({rows, width});
+            Tensor inv = lab.out({rows});
+            rms_norm_forward(lab.exec(), y, inv, x, weight, 1e-2F);
+            Tensor grad_y = lab.random({rows, width}, 3);
+            Tensor grad_x = lab.out({rows, width});
+            Tensor added = lab.random({rows, width}, 4);
+            Tensor grad_weight = lab.random({width}, 5);
+            rms_norm_backward_input(lab.exec(), grad_x, grad_y, x, weight, inv);
+            rms_norm_backward_input(lab.exec(), added, grad_y, x, weight, inv, Write::accumulate);
+            rms_norm_backward_weight(lab.exec(), grad_weight, grad_y, x, inv);
+            rms_norm_backward_input(lab.exec(), grad_y, grad_y, x, weight, inv);  // in place
+            return Outputs{lab.get(y),     lab.get(inv),         lab.get(grad_x),
+                           lab.get(added), lab.get(grad_weight), lab.get(grad_y)};
+          },
+          3e-5);
+    }
+  }
+}
+
+TEST(Rope, MatchesTheReferenceAndTurnsBack) {
+  // Angles are made in f64 on both sides; one rounding of sine and cosine each, one product.
+  for (std::int64_t dim : {2, 4, 10, 32, 64}) {
+    for (std::int64_t heads : {1, 3}) {
+      check_backends(
+          to_string(Shape{dim, heads}),
+          [=](Lab<float>& lab) {
+            Tensor x = lab.random({70, heads * dim}, 1);
+            std::vector<std::int32_t> at = indices(2, 70, 900);
+            at[3] = 0;
+            Tensor positions = lab.ints(at);
+            Tensor y = lab.out({70, heads * dim});
+            rope(lab.exec(), y, x, positions, {.head_dim = dim, .base = 500.0});
+            Tensor back = lab.out({70, heads * dim});
+            rope(lab.exec(), back, y, positions, {.head_dim = dim, .base = 500.0, .inverse = true});
+            expect_near(lab.get(back), lab.get(x), 5e-7, "turned back");
+            rope(lab.exec(), x, x, positions, {.head_dim = dim, .base = 500.0});  // in place
+            return Outputs{lab.get(y), lab.get(x)};
+          },
+          5e-7);
+    }
+  }
+}
+
+TEST(Swiglu, MatchesTheReferenceAlsoFarFromZeroAndOnColumns) {
+  // exp() within 2 ulp, four further roundings: below 1e-6 of the result.
+  for (std::int64_t width : widths) {
+    check_backends(
+        to_string(Shape{width}),
+        [=](Lab<float>& lab) {
+          Tensor both = lab.random({40, 2 * width}, 1);
+          Tensor factor = lab.in({}, {60.0F});
+          scale_by(lab.exec(), both.slice(0, 0, 20), factor);
+          Tensor gate = both.slice(1, 0, width);
+          Tensor up = both.slice(1, width, width);
+          Tensor out = lab.out({40, width});
+          swiglu_forward(lab.exec(), out, gate, up);
+          Tensor grad_out = lab.random({40, width}, 2);
+          Tensor grads = lab.out({40, 2 * width});
+          swiglu_backward(lab.exec(), grads.slice(1, 0, width), grads.slice(1, width, width),
+                          grad_out, gate, up);
+          swiglu_backward(lab.exec(), gate, up, grad_out, gate, up);  // in place
+          return Outputs{lab.get(out), lab.get(grads), lab.get(both)};
+        },
+        2e-6);
+  }
+}
+
+}  // namespace
+}  // namespace concordat::device::testing
