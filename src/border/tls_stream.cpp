@@ -155,6 +155,11 @@ crypto::VerifyKey TlsStream::peer_key() const {
   return key;
 }
 
+bool TlsStream::resumable() const {
+  SSL_SESSION* session = SSL_get0_session(ssl_.get());
+  return session != nullptr && SSL_SESSION_is_resumable(session) == 1;
+}
+
 void TlsStream::read(ByteSpan into, Limit first, Limit stall) {
   Limit limit = first;
   while (!into.empty()) {

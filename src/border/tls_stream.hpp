@@ -40,6 +40,8 @@ class TlsStream {
   void handshake(Limit limit);
   /// The key that the peer proved to hold. @pre handshake.
   crypto::VerifyKey peer_key() const;
+  /// Whether the peer gave anything that a later connection could resume; never true here.
+  bool resumable() const;
   /// Fills all of `into`. `first` limits the wait for the first byte.
   void read(ByteSpan into, Limit first, Limit stall);
   void write(ByteView bytes, Limit stall);
