@@ -21,7 +21,7 @@ std::string help() {
          "        --site A.pub=DE --site B.pub=FR --site C.pub=ES --out roster.json\n"
          "        a site's id is its place in this list; the text after '=' is its jurisdiction.\n"
          "  concordat roster agreement --roster roster.json --config federation.toml\n"
-         "        --initial-digest HEX --out agreement.json\n"
+         "        --initial-digest HEX --out agreement.json [--key=value ...]\n"
          "        HEX is what 'concordat train --check federation.toml' prints at every site.\n"
          "  concordat roster sign roster.json --keys DIR\n"
          "  concordat roster sign agreement.json --roster roster.json --keys DIR\n"
@@ -80,15 +80,14 @@ int create(const Flags& flags) {
 }
 
 std::uint64_t count_elements(const Config& config) {
-  ConfigSchema schema = site_schema();
   auto specs = model::declare_parameters(model_config(config), 1);
   return static_cast<std::uint64_t>(parallel::CanonicalSpace(specs).num_elements());
 }
 
-int agreement(const Flags& flags) {
+int agreement(const Flags& flags, const Args& overrides) {
   flags.expect_positional({"agreement"});
   auto roster = federation::load_roster(posix_files(), flags.required("roster"));
-  Config config = Config::load(federation_schema(), flags.required("config"), {});
+  Config config = Config::load(federation_schema(), flags.required("config"), overrides);
   federation::RunAgreement a = agreement_from(config);
   a.num_elements = count_elements(config);
   a.initial_state = digest_from_hex(flags.required("initial-digest"), "--initial-digest");
@@ -138,12 +137,19 @@ int verify(const Flags& flags) {
 }
 
 int run(const Args& args) {
-  Flags flags("roster", args,
+  // Keys of the federation's common file may stand among the flags of `roster agreement`.
+  Args own;
+  Args overrides;
+  for (const std::string& arg : args) {
+    std::string name = arg.substr(0, 2) == "--" ? arg.substr(2, arg.find('=') - 2) : "";
+    (federation_schema().find(name) != nullptr ? overrides : own).push_back(arg);
+  }
+  Flags flags("roster", own,
               {"name", "address", "coordinator", "jurisdiction", "site", "out", "roster", "config",
                "initial-digest", "keys"});
   std::string action = flags.positional().empty() ? "" : flags.positional()[0];
   if (action == "create") return create(flags);
-  if (action == "agreement") return agreement(flags);
+  if (action == "agreement") return agreement(flags, overrides);
   if (action == "sign") return sign(flags);
   if (action == "verify") return verify(flags);
   std::cout << help();
