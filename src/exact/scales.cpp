@@ -61,8 +61,8 @@ float first_scale(const ScaleRule& rule, int bits) {
       std::clamp(scale, static_cast<double>(rule.floor), static_cast<double>(rule.cap)));
 }
 
-float next_scale(const ScaleRule& rule, const Quantiser& q, float scale, std::uint32_t survivors,
-                 SquareSum squares, std::uint64_t count) {
+float next_scale(const ScaleRule& rule, const Quantiser& q, int next_bits, float scale,
+                 std::uint32_t survivors, SquareSum squares, std::uint64_t count) {
   CONCORDAT_REQUIRE(count > 0 && survivors > 0 && scale > 0.0F,
                     std::to_string(count) + " elements, " + std::to_string(survivors) +
                         " survivors, scale " + std::to_string(scale));
@@ -70,10 +70,12 @@ float next_scale(const ScaleRule& rule, const Quantiser& q, float scale, std::ui
   // squares < 2^64 * 2^47 for any span of a block, so the shift by 16 keeps every bit.
   const U128 mean = (wide(squares) << 16U) / (static_cast<U128>(count) * survivors);
   const double root = static_cast<double>(root_of(mean));
-  const double steps = 256.0 * static_cast<double>(q.offset());
-  const double wanted = static_cast<double>(scale) * root * rule.spread / steps;
-  const double held =
-      std::clamp(wanted, static_cast<double>(scale) * 0.5, static_cast<double>(scale) * 2.0);
+  const auto next_half = static_cast<double>(std::int64_t{1} << (next_bits - 1));
+  const double wanted = static_cast<double>(scale) * root * rule.spread / (256.0 * next_half);
+  // A power of two: exact. The scale of this round as the next round's bits would have it.
+  const double same_range =
+      static_cast<double>(scale) * (static_cast<double>(q.offset()) / next_half);
+  const double held = std::clamp(wanted, same_range * 0.5, same_range * 2.0);
   return static_cast<float>(
       std::clamp(held, static_cast<double>(rule.floor), static_cast<double>(rule.cap)));
 }

@@ -6,7 +6,7 @@
 // orthogonal); it changes at most 2x a round and stays within floor and cap.
 //
 //   float s = first_scale(rule, bits);
-//   s = next_scale(rule, q, s, survivors, sum_of_squares(q, survivors, sums), count);
+//   s = next_scale(rule, q, q.bits, s, survivors, sum_of_squares(q, survivors, sums), count);
 //
 // Threads: pure functions.
 #pragma once
@@ -43,11 +43,13 @@ struct SquareSum {
 /// Sum of (sum_i - survivors * offset)^2 over a span.
 SquareSum sum_of_squares(const Quantiser& q, std::uint32_t survivors, ByteView sums);
 
-/// r = isqrt(squares * 2^16 / (count * survivors)), 8 fractional bits of one site's RMS in steps;
-/// scale' = scale * r * spread / (256 * 2^(bits-1)), held to [scale / 2, 2 * scale], then to
-/// [floor, cap]. @pre count > 0, survivors > 0.
-float next_scale(const ScaleRule& rule, const Quantiser& q, float scale, std::uint32_t survivors,
-                 SquareSum squares, std::uint64_t count);
+/// The scale of the next round, whose quantiser has `next_bits`:
+///   r = isqrt(squares * 2^16 / (count * survivors))    8 fractional bits of one site's RMS in
+///   steps scale' = scale * r * spread / (256 * 2^(next_bits-1))
+/// held to [half, twice] of scale * 2^(q.bits - next_bits), which keeps the range that the codes
+/// span within a factor of two, then to [floor, cap]. @pre count > 0, survivors > 0.
+float next_scale(const ScaleRule& rule, const Quantiser& q, int next_bits, float scale,
+                 std::uint32_t survivors, SquareSum squares, std::uint64_t count);
 
 /// floor(sqrt(high * 2^64 + low)), exact.
 std::uint64_t integer_sqrt(SquareSum value);

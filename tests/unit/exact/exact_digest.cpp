@@ -55,7 +55,7 @@ void print_quantiser(const std::vector<float>& u, const std::vector<float>& e) {
       for (int peer = 0; peer < 2; ++peer) add_lanes(q.lane, sums, codes);
       dequantise(q, scale, {3, 8192, 21003}, sums, d);
       const SquareSum squares = sum_of_squares(q, 3, sums);
-      const float next = next_scale({.summed_rates = 0.03}, q, scale, 3, squares, n);
+      const float next = next_scale({.summed_rates = 0.03}, q, q.bits, scale, 3, squares, n);
       print("codes", fnv(codes));
       print("error", fnv(error));
       print("dequantised", fnv(d));

@@ -54,7 +54,7 @@ TEST(Scales, GiveTheWorkedExample) {
   const Bytes sums{27, 23, 25, 38, 9, 29};
   const SquareSum squares = sum_of_squares(q, 3, sums);
   EXPECT_EQ(squares, (SquareSum{0, 457}));
-  const float scale = next_scale(rule, q, 0.1F, 3, squares, 6);
+  const float scale = next_scale(rule, q, q.bits, 0.1F, 3, squares, 6);
   EXPECT_EQ(std::bit_cast<std::uint32_t>(scale), 0x3e41599aU);
 }
 
@@ -67,13 +67,23 @@ TEST(Scales, StartAtTheMultipleOfTheSummedRates) {
 
 TEST(Scales, ChangeAtMostTwofoldARoundWithinFloorAndCap) {
   const Quantiser q{8, Lane::u16};
-  EXPECT_EQ(next_scale(rule, q, 0.5F, 3, {0, 0}, 100), 0.25F);
-  EXPECT_EQ(next_scale(rule, q, 0.5F, 3, {0, 100ULL * 384 * 384}, 100), 1.0F);
+  EXPECT_EQ(next_scale(rule, q, q.bits, 0.5F, 3, {0, 0}, 100), 0.25F);
+  EXPECT_EQ(next_scale(rule, q, q.bits, 0.5F, 3, {0, 100ULL * 384 * 384}, 100), 1.0F);
   ScaleRule tight = rule;
   tight.floor = 0.4F;
   tight.cap = 0.6F;
-  EXPECT_EQ(next_scale(tight, q, 0.5F, 3, {0, 0}, 100), 0.4F);
-  EXPECT_EQ(next_scale(tight, q, 0.5F, 3, {0, 100ULL * 384 * 384}, 100), 0.6F);
+  EXPECT_EQ(next_scale(tight, q, q.bits, 0.5F, 3, {0, 0}, 100), 0.4F);
+  EXPECT_EQ(next_scale(tight, q, q.bits, 0.5F, 3, {0, 100ULL * 384 * 384}, 100), 0.6F);
+}
+
+TEST(Scales, KeepTheRangeWhenTheNextRoundHasOtherBits) {
+  const Quantiser q{8, Lane::u16};
+  // RMS of 128 / 3 steps fits exactly: the range stays, so the step of 4 bits is 16 times as wide.
+  const double rms = 128.0 / 3.0;
+  const auto squares = static_cast<std::uint64_t>(rms * rms * 1e6);
+  EXPECT_NEAR(next_scale(rule, q, 8, 0.5F, 1, {0, squares}, 1000000), 0.5F, 0.002F);
+  EXPECT_NEAR(next_scale(rule, q, 4, 0.5F, 1, {0, squares}, 1000000), 8.0F, 0.04F);
+  EXPECT_EQ(next_scale(rule, q, 4, 0.5F, 1, {0, 0}, 1000000), 4.0F);
 }
 
 TEST(Scales, SettleWhereTheSpreadFitsHalfTheRange) {
@@ -86,7 +96,7 @@ TEST(Scales, SettleWhereTheSpreadFitsHalfTheRange) {
     // Orthogonal updates: the sum's RMS in steps is sigma * sqrt(n) / scale, as an integer square.
     const double rms = sigma * 2.0 / static_cast<double>(scale);
     const auto squares = static_cast<std::uint64_t>(rms * rms * 1e6);
-    scale = next_scale(rule, q, scale, n, {0, squares}, 1000000);
+    scale = next_scale(rule, q, q.bits, scale, n, {0, squares}, 1000000);
   }
   EXPECT_NEAR(scale, 3.0 * sigma / 128, 0.01 * 3.0 * sigma / 128);
 }
