@@ -4,6 +4,7 @@
 #include "cli/command.hpp"
 #include "cli/schema.hpp"
 #include "concordat/core/error.hpp"
+#include "concordat/crypto/hash.hpp"
 #include "concordat/crypto/process.hpp"
 #include "concordat/federation/agreement.hpp"
 #include "concordat/model/llama.hpp"

@@ -4,6 +4,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdlib>
@@ -58,6 +59,20 @@ RoleLock::RoleLock(const FileSystem::Path& path, std::string_view role)
                                     .expected = {},
                                     .remedy = "free space or check the quota"});
   }
+}
+
+std::optional<std::string> role_holder(const FileSystem::Path& path) {
+  int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return std::nullopt;
+  std::optional<std::string> holder;
+  // A shared lock is refused while somebody holds the exclusive one, and is gone with close().
+  if (::flock(fd, LOCK_SH | LOCK_NB) != 0) {
+    std::array<char, 512> line{};
+    ssize_t count = ::pread(fd, line.data(), line.size() - 1, 0);
+    holder = std::string(line.data(), static_cast<std::size_t>(std::max<ssize_t>(count - 1, 0)));
+  }
+  ::close(fd);
+  return holder;
 }
 
 RoleLock::RoleLock(RoleLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}

@@ -13,6 +13,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -92,5 +93,8 @@ class RoleLock {
  private:
   int fd_ = -1;
 };
+
+/// The line of the process that holds the lock, or nullopt if nobody does. Takes nothing.
+std::optional<std::string> role_holder(const FileSystem::Path& path);
 
 }  // namespace concordat

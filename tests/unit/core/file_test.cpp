@@ -68,7 +68,9 @@ TEST_F(FileTest, ALockNamesItsHolderAndDiesWithIt) {
   }
   ASSERT_GT(child, 0);
   ::waitpid(child, nullptr, 0);
+  EXPECT_FALSE(role_holder(path));
   RoleLock lock(path, "train");
+  EXPECT_NE(role_holder(path).value_or("").find("role=train"), std::string::npos);
   try {
     RoleLock second(path, "train");
     FAIL();
