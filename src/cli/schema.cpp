@@ -74,11 +74,14 @@ void add_run_keys(ConfigSchema& schema) {
   add_exchange_keys(schema);
 }
 
-ConfigSchema site_schema() {
+ConfigSchema site_schema(SiteNeeded needed) {
+  // A check of the common file needs no site; everything else refuses to run without one.
+  std::optional<std::string> absent;
+  if (needed == SiteNeeded::no) absent = "";
   ConfigSchema schema;
   schema.section("site", "who this is and where its things lie")
-      .text("site.name", std::nullopt, {}, "the site's name, as in its keys and the roster")
-      .text("site.folder", std::nullopt, {},
+      .text("site.name", absent, {}, "the site's name, as in its keys and the roster")
+      .text("site.folder", absent, {},
             "holds keys/ ledger/ journal/ data/ runs/; relative to this file");
   schema.section("federation", "leave it out, and the site trains alone")
       .text("federation.roster", "", {}, "signed roster (JSON), with its .sigs beside it")

@@ -14,7 +14,8 @@ namespace concordat::cli {
 /// [exchange].
 void add_run_keys(ConfigSchema& schema);
 /// Everything of a site: the run keys and [site] [federation] [data] [train].
-ConfigSchema site_schema();
+enum class SiteNeeded { yes, no };
+ConfigSchema site_schema(SiteNeeded needed = SiteNeeded::yes);
 /// A federation's common file: the run keys alone.
 ConfigSchema federation_schema();
 /// [coordinator] [federation].

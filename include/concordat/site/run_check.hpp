@@ -1,0 +1,31 @@
+// What a run is before its first step: for `concordat train --check`.
+#pragma once
+
+#include <string>
+
+#include "concordat/core/bytes.hpp"
+#include "concordat/federation/agreement.hpp"
+#include "concordat/site/settings.hpp"
+#include "concordat/train/settings.hpp"
+
+namespace concordat::site {
+
+struct RunCheck {
+  parallel::MeshShape mesh;
+  std::int64_t num_elements = 0;  ///< P
+  std::int64_t num_tensors = 0;
+  std::int64_t num_blocks = 0;
+  std::int64_t num_spans = 0;
+  train::MemoryEstimate memory;          ///< of the most loaded rank
+  std::int64_t outer_bytes = 0;          ///< shared model, moments and error feedback, all ranks
+  std::uint64_t upload_bytes = 0;        ///< of masked blocks a round
+  std::uint64_t first_upload_bytes = 0;  ///< in round 0
+  Digest initial_state;
+};
+
+/// Computes the initial state in this process, one rank's worth of memory at a time is not needed:
+/// the model must fit this process. `terms` gives lanes, blocks and the outer step.
+RunCheck check_run(const SiteSettings& settings, const federation::RunAgreement& terms,
+                   int num_ranks);
+
+}  // namespace concordat::site

@@ -1,0 +1,73 @@
+#include "cli/check.hpp"
+
+#include <charconv>
+
+#include "cli/schema.hpp"
+#include "concordat/core/error.hpp"
+#include "concordat/observe/progress.hpp"
+#include "concordat/site/run_check.hpp"
+
+namespace concordat::cli {
+namespace {
+
+int parse_ranks(const std::string& text) {
+  int ranks = 0;
+  auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), ranks);
+  if (status != std::errc() || end != text.data() + text.size() || ranks < 1) {
+    throw Error(errors::usage, {.what = "bad value for --ranks",
+                                .where = "concordat train --check",
+                                .found = text,
+                                .expected = "a positive whole number",
+                                .remedy = "concordat train --help"});
+  }
+  return ranks;
+}
+
+std::string size(std::int64_t bytes) {
+  return observe::short_bytes(static_cast<std::uint64_t>(bytes));
+}
+
+}  // namespace
+
+std::string check_text(const Args& args, const std::string& ranks) {
+  if (args.empty()) {
+    throw Error(errors::usage, {.what = "a configuration file is missing",
+                                .where = "concordat train --check",
+                                .found = "nothing",
+                                .expected = "FILE.toml",
+                                .remedy = "concordat train --help"});
+  }
+  // A federation's common file names no site: who checks does not matter to the result.
+  Args flags(args.begin() + 1, args.end());
+  Config config = Config::load(site_schema(SiteNeeded::no), args[0], flags);
+  site::SiteSettings settings = site_settings(config);
+  federation::RunAgreement terms = agreement_from(config);
+  site::RunCheck c = site::check_run(settings, terms, parse_ranks(ranks));
+  std::string text;
+  auto row = [&](std::string label, const std::string& value) {
+    label.resize(16, ' ');
+    text += label + value + "\n";
+  };
+  row("layout", c.mesh.text() + ", batch " + std::to_string(settings.local.batch) +
+                    " sequences of " + std::to_string(settings.inner.length) + " tokens, " +
+                    std::to_string(settings.local.micro_batch) + " at once");
+  row("model", settings.model.tied ? "llama, tied head" : "llama");
+  row("parameters",
+      std::to_string(c.num_elements) + " in " + std::to_string(c.num_tensors) + " tensors");
+  row("blocks", std::to_string(c.num_blocks) + " of 2^" + std::to_string(terms.block_log2) +
+                    " elements, " + std::to_string(c.num_spans) + " spans with a scale each");
+  row("memory a rank", size(c.memory.total()) + ": weights " + size(c.memory.weights) +
+                           ", gradients " + size(c.memory.gradients) + ", optimizer " +
+                           size(c.memory.optimizer) + ", activations " +
+                           size(c.memory.activations));
+  row("outer state", size(c.outer_bytes) + " over all ranks");
+  row("a round", std::to_string(terms.inner_steps) + " inner steps, then " +
+                     size(static_cast<std::int64_t>(c.upload_bytes)) +
+                     " masked out and as much in (" +
+                     size(static_cast<std::int64_t>(c.first_upload_bytes)) + " in round 0), " +
+                     std::to_string(terms.rounds) + " rounds");
+  row("initial state", c.initial_state.hex());
+  return text;
+}
+
+}  // namespace concordat::cli

@@ -1,0 +1,160 @@
+#include "site/federated_rounds.hpp"
+
+#include <cstdio>
+
+#include "concordat/comm/agree.hpp"
+#include "concordat/core/kill_point.hpp"
+#include "concordat/core/log.hpp"
+#include "concordat/site/errors.hpp"
+#include "concordat/site/ranks_exchange.hpp"
+
+namespace concordat::site {
+namespace {
+
+class Rounds {
+ public:
+  Rounds(Engine& engine, JobControl& control, const FederationTerms& terms, const JobSeams& seams)
+      : engine_(engine),
+        control_(control),
+        rounds_(terms.agreement.agreement.rounds),
+        inner_steps_(terms.agreement.agreement.inner_steps),
+        outer_terms_(terms_of(terms.agreement.agreement)),
+        weights_(host_tensor(Dtype::f32, {engine.trainer().layout().num_local})),
+        exchange_(engine.comm(), {seams.fs, seams.clock, seams.random},
+                  engine.settings().run_folder(), outer_terms_, engine.trainer().space(),
+                  engine.trainer().layout()) {
+    open(terms.agreement.agreement.initial_state);
+  }
+
+  ExitCode run() {
+    while (exchange_.round().value() < rounds_) {
+      if (!inner_steps()) return stopped();
+      if (!exchange()) return stopped();
+    }
+    // The final state is durable before it is proved: after that the border may be gone.
+    save();
+    exchange_.announce(generation_);
+    say("the run is complete after " + std::to_string(rounds_) + " rounds; state " +
+        exchange_.state_digest().hex());
+    return ExitCode::done;
+  }
+
+ private:
+  bool root() const { return engine_.comm().rank() == 0; }
+  void say(const std::string& line) const {
+    if (root()) log::info(line);
+  }
+
+  void open(const Digest& agreed_state) {
+    auto restored = engine_.restore(exchange_.named_state());
+    if (restored) {
+      exchange_.resume(Round(static_cast<std::uint32_t>(restored->position.round)));
+      generation_ = restored->name;
+      saved_ = {engine_.trainer().next_step(), exchange_.round()};
+    } else {
+      engine_.trainer().read_weights(weights_);
+      exchange_.start(weights_);
+      check_initial_state(agreed_state);
+    }
+    engine_.report_steps(static_cast<std::int64_t>(rounds_) * inner_steps_);
+    if (exchange_.round().value() < rounds_) exchange_.announce(generation_);
+  }
+
+  void check_initial_state(const Digest& agreed) {
+    comm::agreed(engine_.comm(), [&] {
+      if (exchange_.state_digest() == agreed) return;
+      throw Error(site::errors::state_differs,
+                  {.what = "this site's initial state is not the agreement's",
+                   .where = "round 0",
+                   .found = exchange_.state_digest().hex(),
+                   .expected = agreed.hex(),
+                   .remedy = "compare 'concordat train --check' between the sites before signing"});
+    });
+  }
+
+  // False when asked to stop; everything is saved then.
+  bool inner_steps() {
+    std::int64_t end = (static_cast<std::int64_t>(exchange_.round().value()) + 1) * inner_steps_;
+    while (engine_.trainer().next_step() < end) {
+      StopKind stop = control_.poll();
+      if (stop != StopKind::none) save();
+      if (stop == StopKind::stop || stop == StopKind::requeue) return false;
+      engine_.trainer().step();
+      kill_point("train.step");
+      std::int64_t every = engine_.settings().local.save_every;
+      if (every > 0 && engine_.trainer().next_step() % every == 0) save();
+    }
+    return true;
+  }
+
+  bool exchange() {
+    Round round = exchange_.round();
+    save();
+    kill_point("train.end_of_round");
+    engine_.trainer().read_weights(weights_);
+    const SiteSettings& s = engine_.settings();
+    auto tokens = static_cast<std::uint64_t>(inner_steps_ * s.local.batch * s.inner.length);
+    auto end = exchange_.run(weights_, tokens, generation_, [this] {
+      StopKind stop = control_.poll();
+      return stop == StopKind::stop || stop == StopKind::requeue;
+    });
+    if (end == ExchangeEnd::stopped) return false;
+    kill_point("train.closed");
+    engine_.trainer().write_weights(weights_);
+    std::string line = "round " + std::to_string(round.value()) + " closed; state " +
+                       exchange_.state_digest().hex().substr(0, 16);
+    if (auto bits = engine_.validate()) {
+      char text[48];
+      std::snprintf(text, sizeof text, "; validation %.4f bits per byte", *bits);
+      line += text;
+    }
+    say(line);
+    // The last two generations stay, so a restart may repeat the two newest exchanges.
+    if (round.value() > 2) exchange_.forget_before(Round(round.value() - 2));
+    if (exchange_.round().value() < rounds_) exchange_.announce(generation_);
+    return true;
+  }
+
+  // Saves the state as it is, unless the newest generation already holds it.
+  void save() {
+    Mark now{engine_.trainer().next_step(), exchange_.round()};
+    if (saved_ == now) return;
+    checkpoint::Metadata metadata{
+        {std::string(checkpoint::keys::state_digest), exchange_.state_digest().hex()}};
+    auto saved = engine_.save(exchange_.round().value(), exchange_.named_state(), metadata);
+    generation_ = saved.name;
+    saved_ = now;
+    kill_point("train.saved");
+  }
+
+  ExitCode stopped() {
+    say("stopped as asked in round " + std::to_string(exchange_.round().value()) +
+        "; run the same command to continue");
+    return ExitCode::saved;
+  }
+
+  struct Mark {
+    std::int64_t step = -1;
+    Round round{};
+    bool operator==(const Mark&) const = default;
+  };
+
+  Engine& engine_;
+  JobControl& control_;
+  std::uint32_t rounds_;
+  std::int64_t inner_steps_;
+  OuterTerms outer_terms_;
+  Tensor weights_;
+  RanksExchange exchange_;
+  std::string generation_ = "none";
+  Mark saved_;
+};
+
+}  // namespace
+
+ExitCode train_federated(Engine& engine, JobControl& control, const FederationTerms& terms,
+                         const JobSeams& seams) {
+  return Rounds(engine, control, terms, seams).run();
+}
+
+}  // namespace concordat::site

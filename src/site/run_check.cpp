@@ -1,0 +1,43 @@
+#include "concordat/site/run_check.hpp"
+
+#include "concordat/device/exec.hpp"
+#include "concordat/exact/lanes.hpp"
+#include "concordat/model/llama.hpp"
+#include "concordat/site/ranks_exchange.hpp"
+#include "site/engine.hpp"
+
+namespace concordat::site {
+RunCheck check_run(const SiteSettings& settings, const federation::RunAgreement& terms,
+                   int num_ranks) {
+  RunCheck check;
+  check.mesh = {.dp = num_ranks};
+  train::TrainSettings t = train_settings(settings);
+  t.validate(check.mesh);
+  check.memory = train::estimate_memory(t, check.mesh);
+
+  auto comm = comm::self_communicator();
+  parallel::ProcessMesh mesh(*comm, {});
+  device::Session session("reference");
+  auto specs = model::declare_parameters(t.model, 1);
+  parallel::CanonicalSpace space(specs);
+  auto layout = parallel::layout_of(specs, space, mesh.shape(), mesh.coords());
+  auto k = static_cast<int>(terms.block_log2);
+  check.num_elements = space.num_elements();
+  check.num_tensors = static_cast<std::int64_t>(space.tensors().size());
+  check.num_blocks = space.num_blocks(k);
+  for (std::int64_t block = 0; block < check.num_blocks; ++block) {
+    check.num_spans += static_cast<std::int64_t>(parallel::spans_of_block(space, k, block).size());
+  }
+  check.outer_bytes = space.num_elements() * 4 * (2 + exact::num_moments(terms.outer.kind));
+  auto elements = static_cast<std::uint64_t>(space.num_elements());
+  check.first_upload_bytes = elements * exact::lane_bytes(terms.first_round.lane) + 4;
+  check.upload_bytes = elements * exact::lane_bytes(terms.later_rounds.lane) + 4;
+
+  model::ParameterSet parameters(session.exec(), specs, mesh);
+  Tensor weights = host_tensor(Dtype::f32, {layout.num_local});
+  model::initialise(parameters, mesh, t.seed, weights.span<float>());
+  check.initial_state = initial_state_digest(*comm, terms_of(terms), space, layout, weights);
+  return check;
+}
+
+}  // namespace concordat::site
