@@ -3,6 +3,7 @@
 #include "concordat/core/error.hpp"
 #include "concordat/crypto/hash.hpp"
 #include "concordat/federation/manifest.hpp"
+#include "concordat/federation/manifest.hpp"
 #include "concordat/federation/roster.hpp"
 
 namespace concordat::federation {
@@ -59,6 +60,22 @@ std::vector<SiteSignature> read_signatures(ByteReader& in, std::string_view wher
     one.signature = read_signature(in);
   }
   return signatures;
+}
+
+ledger::Fields facts_of_manifest(ByteView body) {
+  Manifest manifest = parse_manifest(body, "manifest");
+  ledger::ManifestFacts facts;
+  facts.document = crypto::sha256(body);
+  facts.roster = manifest.roster;
+  facts.agreement = manifest.agreement;
+  facts.state = manifest.state;
+  facts.previous_closing = manifest.previous_closing;
+  facts.threshold = manifest.threshold;
+  facts.participants = manifest.sites();
+  for (const Participant& one : manifest.participants) {
+    facts.heads.push_back({one.site, one.ready.ledger});
+  }
+  return ledger::manifest_facts(facts);
 }
 
 }  // namespace
@@ -257,6 +274,8 @@ ledger::Fields crossing_facts(border::MessageType type, ByteView body,
       }
       return ledger::manifest_facts(facts);
     }
+    case MessageType::manifest:
+      return facts_of_manifest(body);
     case MessageType::header: {
       TableBody table = decode_table(body);
       return ledger::upload_facts(table.table.root, table.table.num_leaves());

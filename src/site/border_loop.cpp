@@ -1,0 +1,198 @@
+#include "concordat/site/border_loop.hpp"
+
+#include <algorithm>
+
+#include "concordat/border/errors.hpp"
+#include "concordat/core/kill_point.hpp"
+#include "concordat/core/log.hpp"
+#include "site/border_state.hpp"
+
+namespace concordat::site {
+
+using border::MessageType;
+using federation::SitePhase;
+
+namespace {
+
+constexpr std::chrono::milliseconds stop_look{200};
+constexpr std::chrono::milliseconds first_retry{200};
+constexpr std::chrono::seconds complaint_every{60};
+// Room for a body with a fixed part and a part per site, in every message without frames.
+constexpr std::uint64_t body_bytes = 16U << 10U;
+constexpr std::uint64_t body_bytes_per_site = 8U << 10U;
+
+governance::Stage stage_of(SitePhase phase) {
+  using governance::Stage;
+  switch (phase) {
+    case SitePhase::idle:
+    case SitePhase::ready:
+    case SitePhase::finished:
+      return Stage::idle;
+    case SitePhase::cosigned:
+      return Stage::manifest_known;
+    case SitePhase::going:
+      return Stage::all_cosigned;
+    case SitePhase::committed:
+      return Stage::committed;
+    case SitePhase::agreed:
+    case SitePhase::fetching:
+      return Stage::survivors_known;
+    case SitePhase::received:
+      return Stage::aggregate_known;
+    case SitePhase::closed:
+      return Stage::closed;
+  }
+  return Stage::idle;
+}
+
+// Refusals that time mends: the coordinator is starting, stopping or out of space.
+bool worth_a_retry(const Error& error) {
+  if (error.code() == border::errors::road_down) return true;
+  if (error.code() == federation::errors::out_of_turn) return true;
+  if (!(error.code() == border::errors::peer_refused)) return false;
+  constexpr std::string_view passing[] = {"federation.out_of_turn", "border.road_stopped",
+                                          "border.road_down", "core.disk_full", "core.io_failed"};
+  return std::any_of(std::begin(passing), std::end(passing), [&](std::string_view code) {
+    return error.fields().found.find(code) != std::string::npos;
+  });
+}
+
+}  // namespace
+
+BorderLoop::BorderLoop(BorderSeams seams, BorderPlan plan, const crypto::SiteKeys& keys)
+    : state_(std::make_unique<State>(seams, std::move(plan), keys)) {}
+
+BorderLoop::~BorderLoop() = default;
+
+ExitCode BorderLoop::exit_code() const {
+  CONCORDAT_REQUIRE(state_->over, "the loop goes on");
+  return state_->code;
+}
+
+std::string BorderLoop::status() const {
+  const federation::SiteExchange& machine = state_->round->machine;
+  return "round " + std::to_string(machine.terms().exchange.round.value()) + ", " +
+         std::string(name_of(machine.phase()));
+}
+
+bool BorderLoop::turn() {
+  State& state = *state_;
+  if (state.over) return false;
+  if (state.stop_asked()) {
+    state.ledger.checkpoint();
+    state.over = true;
+    state.code = ExitCode::saved;
+    return false;
+  }
+  try {
+    bool acted = state.step();
+    state.retry_wait = std::chrono::nanoseconds(0);
+    state.next_complaint = std::chrono::nanoseconds(0);
+    if (!acted) state.pause(state.plan.poll_wait);
+  } catch (const Error& error) {
+    if (error.code() == border::errors::road_stopped) return !state.stop_asked();
+    if (!worth_a_retry(error)) throw;
+    state.back_off(error);
+  }
+  return true;
+}
+
+// One thing after the other, the local ones first: they need no coordinator.
+bool BorderLoop::State::step() {
+  if (round->finished) {
+    ledger.checkpoint();
+    say("final state acknowledged; the run is over");
+    over = true;
+    return true;
+  }
+  if (close_exchange() || start_round()) return true;
+  bool acted = answer_keys();
+  if (take_commit() || send_pending() || download_some()) return true;
+  if (round->machine.terms().final && round->machine.phase() == SitePhase::ready) {
+    // What a crash left unacknowledged, so that the coordinator waits for nobody.
+    while (receive(std::chrono::milliseconds(0))) {
+    }
+    accept({{}, 0, federation::FinalReadyAcknowledged{}}, "border.finish_journaled");
+    return true;
+  }
+  if (awaits_message()) {
+    receive(plan.fetch_wait);
+    return true;  // the fetch has waited
+  }
+  return acted;
+}
+
+bool BorderLoop::State::close_exchange() {
+  if (!round->close) return false;
+  const federation::Close close = *round->close;
+  const federation::SiteExchange& machine = round->machine;
+  const ExchangeId over_id = exchange();
+  folder.write_closed(over_id, {close.record.manifest, close.record.survivors(),
+                                close.record.total_weight, close.record.root});
+  kill_point("border.closed_written");
+  folder.erase_secrets(over_id);
+  secrets.erase(over_id);
+  seams.fs.remove(tree_file());
+  kill_point("border.secrets_erased");
+  receipts.close(over_id);
+  ledger.checkpoint();
+  OverRecord record{over_id.round, machine.manifest_digest(), machine.chain()};
+  journal->append(encode(record));
+  kill_point("border.over_journaled");
+  say("closed, summed weight " + std::to_string(close.record.total_weight));
+  previous = PreviousExchange{over_id, record.manifest};
+  begin_round(over_id.round.next(), record.chain);
+  return true;
+}
+
+bool BorderLoop::State::stop_asked() {
+  StopKind kind = stops.poll();
+  return kind == StopKind::stop || kind == StopKind::requeue;
+}
+
+// Sleeps in slices, so that a stop request never waits for a back-off.
+void BorderLoop::State::pause(std::chrono::nanoseconds wait) {
+  while (wait > std::chrono::nanoseconds(0) && !stop_asked()) {
+    auto slice = std::min<std::chrono::nanoseconds>(wait, stop_look);
+    seams.clock.sleep(slice);
+    wait -= slice;
+  }
+}
+
+void BorderLoop::State::back_off(const Error& error) {
+  auto now = seams.clock.monotonic();
+  if (next_complaint.count() == 0 || now >= next_complaint) {
+    next_complaint = now + complaint_every;
+    log::warn(std::string("no progress with the coordinator, trying again: ") + error.what());
+  }
+  retry_wait = std::min<std::chrono::nanoseconds>(
+      retry_wait.count() == 0 ? std::chrono::nanoseconds(first_retry) : 2 * retry_wait,
+      plan.retry_limit);
+  pause(retry_wait);
+}
+
+void BorderLoop::State::say(std::string_view what) const {
+  log::info("round " + std::to_string(exchange().round.value()) + ": " + std::string(what));
+}
+
+governance::PolicyContext BorderLoop::State::policy() const {
+  const federation::SiteExchange& machine = round->machine;
+  const federation::ExchangeTerms& terms = machine.terms();
+  governance::PolicyContext context;
+  context.self = own;
+  context.sites = peers.sites();
+  context.caps.num_rounds = plan.agreement.agreement.rounds;
+  context.caps.max_message_bytes =
+      border::sealed_message_bytes(body_bytes + body_bytes_per_site * terms.num_sites());
+  context.caps.max_upload_bytes =
+      context.caps.max_message_bytes + terms.table({}).all_frame_bytes();
+  context.caps.max_aggregate_bytes = context.caps.max_upload_bytes;
+  context.exchange.id = terms.exchange;
+  context.exchange.stage = stage_of(machine.phase());
+  context.exchange.manifest = machine.manifest_digest();
+  // With recovery = none the participants are the roster's sites.
+  if (!machine.manifest_digest().is_zero()) context.exchange.participants = context.sites;
+  return context;
+}
+
+}  // namespace concordat::site

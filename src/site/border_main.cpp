@@ -1,0 +1,65 @@
+// `concordat border`: from a configuration to a running loop over the tls road.
+#include <charconv>
+
+#include "concordat/border/tls_road.hpp"
+#include "concordat/core/error.hpp"
+#include "concordat/core/log.hpp"
+#include "concordat/crypto/process.hpp"
+#include "concordat/site/border_loop.hpp"
+
+namespace concordat::site {
+namespace {
+
+border::TlsSiteOptions dial_options(const std::string& address) {
+  border::TlsSiteOptions options;
+  std::size_t colon = address.rfind(':');
+  unsigned port = 0;
+  if (colon != std::string::npos) {
+    const char* end = address.data() + address.size();
+    auto [stop, status] = std::from_chars(address.data() + colon + 1, end, port);
+    if (status != std::errc() || stop != end) port = 0;
+  }
+  if (port == 0 || port > 65535 || colon == 0) {
+    throw Error(errors::usage, {.what = "the coordinator's address cannot be dialled",
+                                .where = "federation.address, or the roster's address",
+                                .found = address,
+                                .expected = "HOST:PORT",
+                                .remedy = "correct it in the configuration"});
+  }
+  options.host = address.substr(0, colon);
+  options.port = static_cast<std::uint16_t>(port);
+  return options;
+}
+
+}  // namespace
+
+ExitCode run_border(const SiteSettings& settings) {
+  CONCORDAT_REQUIRE(settings.federation.has_value(), settings.name);
+  crypto::disable_core_dumps();
+  log::set_role("border " + settings.name);
+  FileSystem& fs = posix_files();
+  crypto::SiteKeys keys = crypto::load_site_keys(fs, settings.folder / "keys");
+  BorderPlan plan;
+  plan.site_folder = settings.folder;
+  plan.run_folder = settings.run_folder();
+  plan.roster = federation::load_roster(fs, settings.federation->roster);
+  plan.agreement = federation::load_agreement(fs, settings.federation->agreement, plan.roster);
+  if (plan.agreement.agreement.run != settings.run) {
+    throw Error(errors::usage, {.what = "the agreement is of another run",
+                                .where = settings.federation->agreement.string(),
+                                .found = plan.agreement.agreement.run,
+                                .expected = settings.run,
+                                .remedy = "set run.name to the agreement's"});
+  }
+  std::string address = settings.federation->address;
+  if (address.empty()) address = plan.roster.roster.address;
+  auto road = border::make_tls_site_road(dial_options(address), keys.tls, keys.name,
+                                         federation::make_directory(plan.roster));
+  BorderLoop loop({fs, system_clock(), crypto::system_random(), *road}, std::move(plan), keys);
+  log::info("coordinator at " + address + ", " + loop.status());
+  while (loop.turn()) {
+  }
+  return loop.exit_code();
+}
+
+}  // namespace concordat::site

@@ -1,0 +1,144 @@
+// Inward: open, let the machine check, journal, write the ledger, act, and only then acknowledge.
+#include "concordat/border/errors.hpp"
+#include "concordat/core/kill_point.hpp"
+#include "concordat/core/log.hpp"
+#include "concordat/crypto/hash.hpp"
+#include "concordat/site/errors.hpp"
+#include "site/border_state.hpp"
+
+namespace concordat::site {
+
+using border::MessageType;
+using federation::SitePhase;
+
+namespace {
+
+constexpr std::uint64_t frames_per_turn = 32;
+
+}  // namespace
+
+bool BorderLoop::State::awaits_message() const {
+  switch (round->machine.phase()) {
+    case SitePhase::ready:
+    case SitePhase::cosigned:
+    case SitePhase::committed:
+    case SitePhase::agreed:
+    case SitePhase::received:
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool BorderLoop::State::receive(std::chrono::milliseconds wait) {
+  std::optional<Bytes> wire = seams.road.fetch(wait);
+  if (!wire) return false;
+  Digest digest = crypto::sha256(*wire);
+  try {
+    border::Claim claim = border::read_claim(*wire);
+    if (!receipts.knows(claim.exchange, digest)) {
+      border::OpenedMessage message = border::open_message(*wire, me, peers);
+      receipts.require_new(message, *wire);
+      accept_message(message, wire->size());
+      receipts.record(message);
+      kill_point("border.receipt_" + std::string(border::name_of(message.header.type)));
+    }
+  } catch (const Error& error) {
+    // Whatever was turned away stays unacknowledged and stands in the ledger.
+    if (!(error.code() == federation::errors::out_of_turn)) {
+      ledger.append(ledger::refusal_entry(digest.hex(), error.code().name, error.fields().what));
+      ledger.checkpoint();
+    }
+    throw;
+  }
+  seams.road.acknowledge(digest);
+  return true;
+}
+
+void BorderLoop::State::accept_message(const border::OpenedMessage& message,
+                                       std::uint64_t message_bytes) {
+  if (message.header.type == MessageType::aggregate) {
+    // Its frame key must outlive a crash, and no key enters the journal.
+    BorderSecrets mine = load_secrets();
+    mine.aggregate = border::decode_frame_header(message.body).key.clone();
+    save_secrets(mine);
+  }
+  federation::Incoming event{message.header, federation::protocol_body(message)};
+  accept({message.digest, message_bytes, event},
+         "border.journaled_" + std::string(border::name_of(message.header.type)));
+  say(std::string(border::name_of(message.header.type)) + " accepted");
+}
+
+// The machine works on a copy: a refused event leaves everything as it was, an accepted one is in
+// the journal before anybody acts on it.
+void BorderLoop::State::accept(const EventRecord& record, std::string_view point) {
+  federation::SiteExchange next = round->machine;
+  federation::Effects effects = next.handle(record.event);
+  journal->append(encode(record));
+  kill_point(point);
+  round->machine = std::move(next);
+  record_incoming(record);
+  apply(record, effects);
+}
+
+void BorderLoop::State::record_incoming(const EventRecord& record) {
+  const auto* incoming = std::get_if<federation::Incoming>(&record.event);
+  if (incoming == nullptr) return;
+  const border::Header& header = incoming->header;
+  ledger::Crossing crossing;
+  crossing.kind = static_cast<ledger::CrossingKind>(static_cast<std::uint8_t>(header.type));
+  crossing.direction = ledger::Direction::in;
+  crossing.exchange = header.exchange;
+  crossing.manifest = header.manifest;
+  crossing.from = header.sender;
+  crossing.to = header.recipient;
+  crossing.digest = record.message;
+  crossing.message_bytes = record.message_bytes;
+  if (header.type == MessageType::aggregate) {
+    crossing.frame_bytes = federation::decode_table(incoming->body).table.all_frame_bytes();
+  }
+  crossing.facts =
+      federation::crossing_facts(header.type, incoming->body, round->machine.survivors());
+  ledger.append(ledger::crossing_entry(crossing));
+}
+
+bool BorderLoop::State::download_some() {
+  if (round->machine.phase() != SitePhase::fetching) return false;
+  const border::FrameTable& table = round->fetch->table;
+  if (!round->opener) {
+    BorderSecrets mine = load_secrets();
+    CONCORDAT_REQUIRE(mine.aggregate.has_value() && round->announced.has_value(),
+                      exchange().text());
+    border::FrameHeader announced{table, mine.aggregate->clone(), {}};
+    round->opener.emplace(border::OpenedMessage{round->announced->header, border::encode(announced),
+                                                round->announced->digest},
+                          peers);
+  }
+  if (!round->download) round->download.emplace(folder, round->machine.terms(), table);
+  AggregateFile& file = *round->download;
+  std::uint64_t first = file.position();
+  std::uint64_t last = std::min(first + frames_per_turn, table.num_leaves());
+  if (first < last) {
+    seams.road.fetch_blocks(exchange(), first, last,
+                            [&](ByteView wire) { file.put(round->opener->open(wire)); });
+    kill_point("border.blocks_fetched");
+  }
+  if (file.position() < table.num_leaves()) return true;
+  federation::AggregateStored stored;
+  try {
+    stored = file.finish();
+  } catch (const Error& error) {
+    round->download.reset();
+    // Blocks that were opened just now are authentic; older ones may be torn: once more, from 0.
+    if (!(error.code() == errors::block_digest) || first == 0) throw;
+    log::warn(error.what());
+    return true;
+  }
+  kill_point("border.aggregate_stored");
+  accept({{}, 0, stored}, "border.aggregate_journaled");
+  round->download.reset();
+  say("aggregate stored, " + std::to_string(table.num_leaves()) + " blocks");
+  return true;
+}
+
+}  // namespace concordat::site

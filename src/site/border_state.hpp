@@ -1,0 +1,132 @@
+// The inside of BorderLoop, shared by its sources: border_loop (turns and waits), border_replay
+// (journal to state), border_send (decide, seal, deliver), border_receive (open, accept), and
+// border_ranks (the run folder).
+#pragma once
+
+#include "concordat/border/receipts.hpp"
+#include "concordat/core/stop.hpp"
+#include "concordat/crypto/exchange_journal.hpp"
+#include "concordat/crypto/exchange_secrets.hpp"
+#include "concordat/federation/site_exchange.hpp"
+#include "concordat/governance/decide.hpp"
+#include "concordat/ledger/ledger.hpp"
+#include "concordat/site/border_loop.hpp"
+#include "site/border_download.hpp"
+#include "site/border_records.hpp"
+#include "site/border_secrets.hpp"
+#include "site/border_upload.hpp"
+
+namespace concordat::site {
+
+/// A message that the machine asked for.
+struct Outgoing {
+  federation::Send send{};
+  Bytes wire{};  ///< journalled sealed bytes; empty until sealed
+  bool delivered = false;
+};
+
+/// The message that announced the aggregate, without its key.
+struct AnnouncedAggregate {
+  border::Header header{};
+  Digest digest{};
+};
+
+/// Everything that lasts one round. What the machine's effects asked for stands here until it is
+/// done; doing it twice is harmless.
+struct BorderRound {
+  explicit BorderRound(federation::SiteExchange first) : machine(std::move(first)) {}
+  federation::SiteExchange machine;
+  std::map<border::MessageType, Outgoing> outgoing;
+  std::optional<federation::FetchAggregate> fetch;
+  std::optional<AnnouncedAggregate> announced;
+  std::optional<federation::Close> close;
+  bool finished = false;
+  // Working objects, made when needed, again after a restart.
+  std::optional<CommittedBlocks> blocks;
+  std::optional<border::Announcement> upload;
+  bool header_delivered = false;
+  std::optional<border::FrameOpener> opener;
+  std::optional<AggregateFile> download;
+};
+
+/// The exchange before: a restarted job may still need its rounding key.
+struct PreviousExchange {
+  ExchangeId exchange{};
+  Digest manifest{};
+};
+
+struct BorderLoop::State {
+  State(BorderSeams the_seams, BorderPlan the_plan, const crypto::SiteKeys& the_keys);
+
+  // border_replay.cpp
+  void open_journal();
+  void replay(const BorderRecord& record);
+  void begin_round(Round round, const federation::Chain& chain);
+  void apply(const EventRecord& record, const federation::Effects& effects);
+  void record_again();
+
+  // border_loop.cpp
+  bool step();
+  bool close_exchange();
+  void back_off(const Error& error);
+  void pause(std::chrono::nanoseconds wait);
+  bool stop_asked();
+  void say(std::string_view what) const;
+  governance::PolicyContext policy() const;
+
+  // border_ranks.cpp
+  bool start_round();
+  bool answer_keys();
+  bool take_commit();
+  void write_checkpoint_entry(const CommitRecord& commit);
+  FileSystem::Path tree_file() const { return journal_folder / "upload.tree"; }
+
+  // border_send.cpp
+  bool send_pending();
+  void seal(Outgoing& out);
+  void deliver(Outgoing& out);
+  void record_crossing(const Outgoing& out, std::uint64_t frame_bytes);
+  void mark_delivered(Outgoing& out);
+  void prepare_upload(Outgoing& out);
+  void upload_some(Outgoing& out);
+  ledger::Written<ledger::Decision> permit(const border::Header& header, std::uint64_t bytes);
+
+  // border_receive.cpp
+  bool receive(std::chrono::milliseconds wait);
+  void accept_message(const border::OpenedMessage& message, std::uint64_t message_bytes);
+  void accept(const EventRecord& record, std::string_view point);
+  void record_incoming(const EventRecord& record);
+  bool download_some();
+  bool awaits_message() const;
+
+  // Secrets of the exchange that is open.
+  BorderSecrets load_secrets();
+  void save_secrets(const BorderSecrets& mine);
+
+  ExchangeId exchange() const { return round->machine.terms().exchange; }
+
+  BorderSeams seams;
+  BorderPlan plan;
+  const crypto::SiteKeys& keys;
+  RoleLock lock;
+  RunFolder folder;
+  border::PeerDirectory peers;
+  SiteId own;
+  border::Identity me;
+  FileSystem::Path journal_folder;
+  ledger::Ledger ledger;
+  border::ReceiptBook receipts;
+  crypto::ExchangeSecrets secrets;
+  StopRequests stops;
+  std::optional<crypto::ExchangeJournal> journal;
+  std::optional<BorderRound> round;
+  std::optional<PreviousExchange> previous;
+  std::vector<EventRecord> replayed;  ///< messages of the open round, for record_again()
+
+  bool over = false;
+  ExitCode code = ExitCode::done;
+  std::chrono::nanoseconds retry_wait{0};
+  std::chrono::nanoseconds next_complaint{0};
+};
+
+}  // namespace concordat::site
