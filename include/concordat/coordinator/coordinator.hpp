@@ -1,0 +1,87 @@
+// The coordinator: adds masked blocks and runs rounds. It holds no model and sees no single site's
+// update; what it adds up it streams, one block at a time.
+//
+//   return run_coordinator(settings);                  // `concordat coordinate COORD.toml`
+//
+// or, with every seam in the caller's hands (tests):
+//
+//   CoordinatorLoop loop({fs, clock, random, road, budget}, plan, keys);
+//   while (loop.turn()) {}                             // one turn: look, act, wait a little
+//   ExitCode code = loop.exit_code();
+//
+// Kill it anywhere: what it acknowledged and what it sent is durable first, and the same command
+// goes on from there with the same bytes. It waits for a missing site for as long as it takes and
+// says for whom, in the log and in `status.json`. It ends with 0 when every site has proved the
+// same state after the last round, with 75 on USR1, TERM, INT or a STOP file in its folder, and
+// with the code of the error otherwise.
+//
+// Folder: keys/ ledger/ journal/ exchanges/ spill/ status.json coordinator.lock
+// (docs/formats/coordinator-folder.md). Memory: a few blocks, whatever the model and however many
+// sites. Threads: one loop, one thread per connection of the road.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "concordat/border/budget.hpp"
+#include "concordat/border/road.hpp"
+#include "concordat/core/clock.hpp"
+#include "concordat/core/error.hpp"
+#include "concordat/core/file.hpp"
+#include "concordat/crypto/key_files.hpp"
+#include "concordat/federation/agreement.hpp"
+
+namespace concordat::coordinator {
+
+/// What the loop touches of the world; all outlive it.
+struct CoordinatorSeams {
+  FileSystem& fs;
+  Clock& clock;
+  crypto::SecureRandom& random;
+  border::CoordinatorRoad& road;
+  border::ByteBudget& budget;  ///< shared with the road
+};
+
+struct CoordinatorPlan {
+  FileSystem::Path folder;
+  federation::SignedRoster roster;
+  federation::SignedAgreement agreement;
+  std::chrono::milliseconds poll_wait{100};     ///< longest wait in one turn
+  std::chrono::milliseconds say_every{30'000};  ///< between two lines about who is waited for
+  /// Longest that a finished coordinator waits for sites to fetch their last acknowledgement.
+  std::chrono::milliseconds linger{15'000};
+};
+
+class CoordinatorLoop {
+ public:
+  /// Takes `coordinator.lock`, opens ledger and journal, replays what stands in them, starts the
+  /// road. @throws Error(in_use | coordinator.not_coordinator | border.over_budget) and the errors
+  /// of what it opens.
+  CoordinatorLoop(CoordinatorSeams seams, CoordinatorPlan plan, const crypto::SiteKeys& keys);
+  ~CoordinatorLoop();
+  /// False when it is over. @throws Error for what this process cannot mend.
+  bool turn();
+  /// done or saved. @pre turn() was false.
+  ExitCode exit_code() const;
+  /// "round 3: uploading, waiting for brio (site 1)".
+  std::string status() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+struct CoordinatorSettings {
+  std::string name;
+  FileSystem::Path folder;
+  std::string listen;                       ///< HOST:PORT
+  std::uint64_t buffer_bytes = 32U << 20U;  ///< one budget for all bytes in flight
+  FileSystem::Path roster;
+  FileSystem::Path agreement;
+};
+
+/// Loads keys, roster and agreement, listens on the tls road and runs the loop to its end.
+/// @throws as above; `cli` maps errors to exit codes.
+ExitCode run_coordinator(const CoordinatorSettings& settings);
+
+}  // namespace concordat::coordinator

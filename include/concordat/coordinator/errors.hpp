@@ -1,0 +1,23 @@
+// Error codes of coordinator.
+#pragma once
+
+#include "concordat/core/error.hpp"
+
+namespace concordat::coordinator::errors {
+
+/// The keys in the folder are not the coordinator's in the roster.
+inline constexpr ErrorCode not_coordinator{"coordinator.not_coordinator", Severity::process,
+                                           ExitCode::usage};
+/// A record of the exchange journal that this program did not write.
+inline constexpr ErrorCode bad_journal{"coordinator.bad_journal", Severity::process,
+                                       ExitCode::data};
+/// A block frame that does not follow the one before it.
+inline constexpr ErrorCode out_of_order{"coordinator.out_of_order", Severity::request,
+                                        ExitCode::data};
+/// Something is asked of an exchange that is not open, or not that far.
+inline constexpr ErrorCode not_open{"coordinator.not_open", Severity::request, ExitCode::saved};
+/// A stored upload does not open any more: the disk changed it.
+inline constexpr ErrorCode upload_damaged{"coordinator.upload_damaged", Severity::process,
+                                          ExitCode::data};
+
+}  // namespace concordat::coordinator::errors
