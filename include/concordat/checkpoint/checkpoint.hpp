@@ -35,13 +35,13 @@ using Metadata = std::map<std::string, std::string>;
 /// One logical tensor and this rank's part of it. The list is the same on all ranks: names,
 /// shapes and dtypes in the same order; a rank that holds nothing of a tensor leaves `local` empty.
 struct NamedTensor {
-  std::string name;  ///< "weights/model.norm.weight"; '/' makes HDF5 groups
-  Shape shape;       ///< global; {} for a scalar
+  std::string name{};  ///< "weights/model.norm.weight"; slashes make HDF5 groups
+  Shape shape{};       ///< global; {} for a scalar
   Dtype dtype = Dtype::f32;
-  Tensor local;  ///< contiguous host tensor, shared with the owner: restore writes into it
+  Tensor local{};  ///< contiguous host tensor, shared with the owner: restore writes into it
   /// In the tensor's own canonical space (element 0 is its first), local indices into `local`.
-  std::vector<parallel::Segment> held;
-  std::vector<parallel::Segment> owned;  ///< the part of `held` that this rank contributes
+  std::vector<parallel::Segment> held{};
+  std::vector<parallel::Segment> owned{};  ///< the part of `held` that this rank contributes
 };
 
 /// A tensor of a model from its spec, with the segments of this rank.
@@ -64,9 +64,12 @@ struct SaveOptions {
 };
 
 struct Saved {
-  std::string name;         ///< "step-000120", or "step-000120.1" if that existed
-  Digest manifest;          ///< SHA-256 of manifest.json
+  std::string name{};       ///< "step-000120", or "step-000120.1" if that existed
+  Digest manifest{};        ///< SHA-256 of manifest.json
   std::uint64_t bytes = 0;  ///< of state.h5
+  /// Newer generations of an abandoned course (the run went on from an older one), renamed to
+  /// `set-aside-NAME` so that no restore takes them; say so to the user.
+  std::vector<std::string> set_aside{};
 };
 
 /// Writes a generation and returns when it is durable. `metadata` (rank 0's counts) should hold
@@ -91,16 +94,23 @@ inline constexpr std::string_view effective_config = "effective_config";
 
 /// A generation that was passed over, and why.
 struct Skipped {
-  std::string name;
-  std::string reason;
+  std::string name{};
+  std::string reason{};
 };
 
 struct Restored {
-  std::string name;
-  Digest manifest;
-  Position position;
-  Metadata metadata;
-  std::vector<Skipped> skipped;  ///< newer generations that did not verify; say so to the user
+  std::string name{};
+  Digest manifest{};
+  Position position{};
+  Metadata metadata{};
+  std::vector<Skipped> skipped{};  ///< newer generations that did not verify; say so to the user
+};
+
+struct RestoreOptions {
+  /// Restore this one only; empty: the newest that verifies.
+  std::string only{};
+  /// The program asks for a part of the generation on purpose (weights to generate from).
+  bool subset = false;
 };
 
 /// Fills the tensors from the newest generation whose every byte verifies, in whatever layout the
@@ -108,25 +118,26 @@ struct Restored {
 /// Returns nullopt if there is no generation at all.
 /// @throws Error(checkpoint.none_verifies | mismatch | digest_mismatch).
 std::optional<Restored> restore_newest(comm::Communicator& comm, FileSystem& fs, const Path& folder,
-                                       const std::vector<NamedTensor>& tensors);
+                                       const std::vector<NamedTensor>& tensors,
+                                       const RestoreOptions& options = {});
 
 /// A manifest alone, for status, audit and decisions before a restore. Not collective.
 struct Manifest {
   struct Dataset {
-    std::string name;
+    std::string name{};
     Shape shape;
     Dtype dtype = Dtype::f32;
     std::uint64_t offset = 0;  ///< of its first byte in state.h5
     Digest root;               ///< Merkle root over its blocks
   };
-  Position position;
-  Metadata metadata;
-  std::vector<Dataset> datasets;
+  Position position{};
+  Metadata metadata{};
+  std::vector<Dataset> datasets{};
   std::uint64_t file_bytes = 0;
-  Digest structure;  ///< SHA-256 of the bytes of state.h5 outside the datasets
+  Digest structure{};  ///< SHA-256 of the bytes of state.h5 outside the datasets
 };
 
-/// Names of complete-looking generations, newest first.
+/// Names of generations, newest first; not opened.
 std::vector<std::string> list_generations(FileSystem& fs, const Path& folder);
 /// @throws Error(not_found | malformed).
 Manifest read_manifest(FileSystem& fs, const Path& generation);

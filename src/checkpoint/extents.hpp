@@ -1,0 +1,34 @@
+// Extents: how the bytes of a dataset are divided over ranks and blocks, hashed and verified.
+//
+// A dataset is cut into blocks of 2^tensor_block_log2 elements. A rank's part is a contiguous run
+// of them; small datasets go to one rank each, in turn, so that no rank gets them all.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "concordat/checkpoint/checkpoint.hpp"
+
+namespace concordat::checkpoint {
+
+inline constexpr int tensor_block_log2 = 16;
+
+std::uint64_t extent_bytes(const Manifest::Dataset& dataset);
+
+/// The part of dataset number `index` that rank `rank` reads and writes.
+parallel::Slice part_of(std::size_t index, const Shape& shape, int rank, int num_ranks);
+
+/// Hash of a block: RFC 6962 leaf of its bytes. Appends one a block of `part`.
+void append_leaves(std::vector<Digest>& leaves, const Tensor& part);
+
+/// Collective: roots of all datasets from the leaves of all ranks, in dataset order on each rank.
+/// The result is complete on every rank.
+std::vector<Digest> gather_roots(comm::Communicator& comm, std::span<const Digest> mine,
+                                 const std::vector<Shape>& shapes);
+
+/// SHA-256 of the bytes of the file outside all extents.
+Digest structure_digest(File& file, const Manifest& manifest);
+
+}  // namespace concordat::checkpoint

@@ -1,0 +1,107 @@
+#include "checkpoint/generations.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <cstdio>
+
+#include "checkpoint/manifest.hpp"
+
+namespace concordat::checkpoint {
+
+namespace {
+
+std::optional<std::uint64_t> parse_number(std::string_view text) {
+  std::uint64_t value = 0;
+  const auto* end = text.data() + text.size();
+  const auto [at, code] = std::from_chars(text.data(), end, value);
+  if (text.empty() || code != std::errc{} || at != end) return std::nullopt;
+  return value;
+}
+
+}  // namespace
+
+std::optional<GenerationKey> parse_generation(std::string_view name) {
+  constexpr std::string_view prefix = "step-";
+  if (!name.starts_with(prefix)) return std::nullopt;
+  name.remove_prefix(prefix.size());
+  const auto dot = name.find('.');
+  const auto step = parse_number(name.substr(0, dot));
+  if (!step) return std::nullopt;
+  if (dot == std::string_view::npos) return GenerationKey{*step, 0};
+  const auto repeat = parse_number(name.substr(dot + 1));
+  if (!repeat) return std::nullopt;
+  return GenerationKey{*step, *repeat};
+}
+
+std::string generation_name(const GenerationKey& key) {
+  char text[64];
+  std::snprintf(text, sizeof text, "step-%06llu", static_cast<unsigned long long>(key.first));
+  return key.second == 0 ? text : text + ("." + std::to_string(key.second));
+}
+
+std::vector<std::string> list_generations(FileSystem& fs, const Path& folder) {
+  std::vector<GenerationKey> found;
+  for (const auto& name : fs.list(folder)) {
+    if (auto key = parse_generation(name); key && generation_name(*key) == name) {
+      found.push_back(*key);
+    }
+  }
+  std::sort(found.rbegin(), found.rend());
+  std::vector<std::string> names;
+  for (const auto& key : found) names.push_back(generation_name(key));
+  return names;
+}
+
+std::string next_name(FileSystem& fs, const Path& folder, std::uint64_t step) {
+  // Behind all others of the step, so that it is the newest of them.
+  for (const auto& name : list_generations(fs, folder)) {
+    const auto key = parse_generation(name);
+    if (key->first == step) return generation_name({step, key->second + 1});
+  }
+  return generation_name({step, 0});
+}
+
+void sweep(FileSystem& fs, const Path& folder) {
+  for (const auto& name : fs.list(folder)) {
+    if (name.starts_with(unfinished_prefix) || name.starts_with(removed_prefix)) {
+      fs.remove_all(folder / name);
+    }
+  }
+}
+
+std::vector<std::string> set_newer_aside(FileSystem& fs, const Path& folder,
+                                         const std::string& name) {
+  const auto mine = parse_generation(name);
+  std::vector<std::string> moved;
+  for (const auto& other : list_generations(fs, folder)) {
+    if (parse_generation(other) <= mine) continue;
+    Path target = folder / (std::string(set_aside_prefix) + other);
+    for (int i = 1; fs.exists(target); ++i) {
+      target = folder / (std::string(set_aside_prefix) + other + "-" + std::to_string(i));
+    }
+    fs.rename(folder / other, target);
+    moved.push_back(other);
+  }
+  if (!moved.empty()) fs.sync_directory(folder);
+  return moved;
+}
+
+void remove_old(FileSystem& fs, const Path& folder, const SaveOptions& options) {
+  const auto names = list_generations(fs, folder);
+  const auto keep = static_cast<std::size_t>(std::max(1, options.keep));
+  for (std::size_t i = keep; i < names.size(); ++i) {
+    const auto& pins = options.pins;
+    if (std::find(pins.begin(), pins.end(), names[i]) != pins.end()) continue;
+    // Renamed first, so that a crash never leaves half a generation under its name.
+    const Path doomed = folder / (std::string(removed_prefix) + names[i]);
+    fs.rename(folder / names[i], doomed);
+    fs.remove_all(doomed);
+  }
+}
+
+Manifest read_manifest(FileSystem& fs, const Path& generation) {
+  const Path path = generation / manifest_name;
+  return decode_manifest(read_text(fs, path), path.string());
+}
+
+}  // namespace concordat::checkpoint

@@ -1,0 +1,35 @@
+// Names of generations and of what is no generation (yet or any more).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "concordat/checkpoint/checkpoint.hpp"
+
+namespace concordat::checkpoint {
+
+/// "step-000120" is (120, 0), "step-000120.2" is (120, 2): the order of generations.
+using GenerationKey = std::pair<std::uint64_t, std::uint64_t>;
+std::optional<GenerationKey> parse_generation(std::string_view name);
+std::string generation_name(const GenerationKey& key);
+
+/// The name for a new generation of `step`: never one that exists.
+std::string next_name(FileSystem& fs, const Path& folder, std::uint64_t step);
+
+/// `.new-NAME` while it is written, `.old-NAME` while it is removed.
+inline constexpr std::string_view unfinished_prefix = ".new-";
+inline constexpr std::string_view removed_prefix = ".old-";
+inline constexpr std::string_view set_aside_prefix = "set-aside-";
+
+/// Removes what crashes left behind.
+void sweep(FileSystem& fs, const Path& folder);
+/// Renames what is newer than `name` to set-aside names; the names it had.
+std::vector<std::string> set_newer_aside(FileSystem& fs, const Path& folder,
+                                         const std::string& name);
+/// Removes all but the newest `options.keep` and the pinned.
+void remove_old(FileSystem& fs, const Path& folder, const SaveOptions& options);
+
+}  // namespace concordat::checkpoint

@@ -1,0 +1,19 @@
+// manifest.json: encoding and decoding. The only file here that knows JSON.
+#pragma once
+
+#include <string>
+
+#include "concordat/checkpoint/checkpoint.hpp"
+
+namespace concordat::checkpoint {
+
+/// @throws Error(malformed) if a text is not UTF-8.
+std::string encode_manifest(const Manifest& manifest);
+/// Checks the format, its own SHA-256, and that the extents lie in the file and are apart.
+/// @throws Error(malformed) naming `where`.
+Manifest decode_manifest(std::string_view text, const std::string& where);
+
+inline constexpr const char* manifest_name = "manifest.json";
+inline constexpr const char* state_name = "state.h5";
+
+}  // namespace concordat::checkpoint

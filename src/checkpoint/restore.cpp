@@ -1,0 +1,249 @@
+#include <algorithm>
+#include <map>
+#include <optional>
+
+#include "checkpoint/extents.hpp"
+#include "checkpoint/generations.hpp"
+#include "checkpoint/manifest.hpp"
+#include "checkpoint/named_tensor.hpp"
+#include "concordat/comm/agree.hpp"
+#include "concordat/crypto/hash.hpp"
+#include "concordat/parallel/reshard.hpp"
+
+namespace concordat::checkpoint {
+
+namespace {
+
+/// What is wrong with a generation; empty if nothing.
+using Reason = std::string;
+
+/// Collective: the first reason in rank order, on all ranks.
+Reason agree_on_reason(comm::Communicator& comm, const Reason& mine) {
+  const auto all = comm.all_gather_bytes(as_bytes(mine));
+  for (const auto& text : all) {
+    if (!text.empty()) return to_string(text);
+  }
+  return {};
+}
+
+template <typename Work>
+Reason reason_of(Work&& work) {
+  try {
+    work();
+    return {};
+  } catch (const Error& error) {
+    const Reason text = error.what();
+    return text.empty() ? "unknown" : text;
+  }
+}
+
+struct Candidate {
+  Path folder;
+  std::string text;  ///< of manifest.json
+  Manifest manifest;
+};
+
+/// Collective: rank 0 reads the manifest and checks what is outside the datasets.
+Reason open_candidate(comm::Communicator& comm, FileSystem& fs, Candidate& candidate) {
+  Reason reason;
+  if (comm.rank() == 0) {
+    reason = reason_of([&] {
+      const Path path = candidate.folder / manifest_name;
+      candidate.text = read_text(fs, path);
+      const auto manifest = decode_manifest(candidate.text, path.string());
+      const Path state = candidate.folder / state_name;
+      if (const auto found = fs.file_size(state); found != manifest.file_bytes) {
+        throw Error(concordat::errors::malformed,
+                    {.what = "a file has the wrong length",
+                     .where = state.string(),
+                     .found = std::to_string(found),
+                     .expected = std::to_string(manifest.file_bytes)});
+      }
+      if (structure_digest(*fs.open(state, OpenMode::read), manifest) != manifest.structure) {
+        throw Error(concordat::errors::malformed,
+                    {.what = "bytes between the datasets were altered", .where = state.string()});
+      }
+    });
+  }
+  reason = agree_on_reason(comm, reason);
+  if (!reason.empty()) return reason;
+  Bytes text(candidate.text.begin(), candidate.text.end());
+  comm.broadcast_bytes(text, 0);
+  candidate.text = to_string(text);
+  candidate.manifest = decode_manifest(candidate.text, candidate.folder.string());
+  return {};
+}
+
+Tensor read_part(File& file, const Manifest::Dataset& dataset, const parallel::Slice& part) {
+  if (part.count() == 0) return {};
+  Tensor tensor = host_tensor(dataset.dtype, {part.count()});
+  file.read_at(dataset.offset + static_cast<std::uint64_t>(part.begin) * size_of(dataset.dtype),
+               {reinterpret_cast<std::uint8_t*>(tensor.raw_bytes()), tensor.size_bytes()});
+  return tensor;
+}
+
+/// Collective: every byte of every dataset against the roots of the manifest.
+Reason verify_datasets(comm::Communicator& comm, FileSystem& fs, const Candidate& candidate) {
+  std::vector<Digest> leaves;
+  std::vector<Shape> shapes;
+  const auto& datasets = candidate.manifest.datasets;
+  for (const auto& dataset : datasets) shapes.push_back(dataset.shape);
+  const Reason mine = reason_of([&] {
+    auto file = fs.open(candidate.folder / state_name, OpenMode::read);
+    for (std::size_t i = 0; i < datasets.size(); ++i) {
+      const auto part = part_of(i, datasets[i].shape, comm.rank(), comm.size());
+      append_leaves(leaves, read_part(*file, datasets[i], part));
+    }
+  });
+  Reason reason = agree_on_reason(comm, mine);
+  if (!reason.empty()) return reason;
+  const auto roots = gather_roots(comm, leaves, shapes);
+  for (std::size_t i = 0; i < datasets.size(); ++i) {
+    if (roots[i] == datasets[i].root) continue;
+    return "dataset " + datasets[i].name + " hashes to " + roots[i].hex() + " instead of " +
+           datasets[i].root.hex();
+  }
+  return {};
+}
+
+[[noreturn]] void throw_mismatch(const std::string& where, const std::string& what,
+                                 const std::string& found, const std::string& expected) {
+  throw Error(errors::mismatch,
+              {.what = what,
+               .where = where,
+               .found = found,
+               .expected = expected,
+               .remedy = "restore with the configuration it was saved with (in its manifest)"});
+}
+
+/// The dataset of each tensor. Pure, so every rank refuses alike.
+std::vector<const Manifest::Dataset*> match(const Candidate& candidate,
+                                            const std::vector<NamedTensor>& tensors, bool subset) {
+  const std::string where = candidate.folder.string();
+  std::map<std::string, const Manifest::Dataset*> by_name;
+  for (const auto& dataset : candidate.manifest.datasets) by_name[dataset.name] = &dataset;
+  std::vector<const Manifest::Dataset*> matched;
+  for (const auto& tensor : tensors) {
+    auto found = by_name.find(tensor.name);
+    if (found == by_name.end()) {
+      throw_mismatch(where, "a tensor is missing", "no " + tensor.name, tensor.name);
+    }
+    const auto& dataset = *found->second;
+    if (dataset.shape != tensor.shape || dataset.dtype != tensor.dtype) {
+      throw_mismatch(where + ":" + tensor.name, "a tensor has another shape or type",
+                     std::string(name_of(dataset.dtype)) + " " + to_string(dataset.shape),
+                     std::string(name_of(tensor.dtype)) + " " + to_string(tensor.shape));
+    }
+    matched.push_back(&dataset);
+    by_name.erase(found);
+  }
+  if (!subset && !by_name.empty()) {
+    throw_mismatch(where, "a tensor of the checkpoint would be dropped", by_name.begin()->first,
+                   std::to_string(tensors.size()) + " tensors");
+  }
+  return matched;
+}
+
+/// Collective: file -> parts -> local tensors.
+void load(comm::Communicator& comm, FileSystem& fs, const Candidate& candidate,
+          const std::vector<NamedTensor>& tensors,
+          const std::vector<const Manifest::Dataset*>& datasets) {
+  std::unique_ptr<File> file;
+  comm::agreed(comm, [&] { file = fs.open(candidate.folder / state_name, OpenMode::read); });
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    const auto part = part_of(i, tensors[i].shape, comm.rank(), comm.size());
+    const auto plan = parallel::ReshardPlan::make(comm, layout_of(part).owned, tensors[i].held);
+    Tensor mine;
+    comm::agreed(comm, [&] { mine = read_part(*file, *datasets[i], part); });
+    parallel::execute(plan, comm, {mine}, {tensors[i].local});
+  }
+}
+
+/// Collective: what arrived, gathered back from its owners, must hash to what was promised.
+void prove(comm::Communicator& comm, const Candidate& candidate,
+           const std::vector<NamedTensor>& tensors,
+           const std::vector<const Manifest::Dataset*>& datasets) {
+  std::vector<Digest> leaves;
+  std::vector<Shape> shapes;
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    const auto& tensor = tensors[i];
+    shapes.push_back(tensor.shape);
+    const auto part = part_of(i, tensor.shape, comm.rank(), comm.size());
+    const auto plan = parallel::ReshardPlan::make(comm, tensor.owned, layout_of(part).held);
+    const Tensor mine = part.count() > 0 ? host_tensor(tensor.dtype, {part.count()}) : Tensor();
+    parallel::execute(plan, comm, {tensor.local}, {mine});
+    append_leaves(leaves, mine);
+  }
+  const auto roots = gather_roots(comm, leaves, shapes);
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    if (roots[i] == datasets[i]->root) continue;
+    throw Error(errors::digest_mismatch,
+                {.what = "a restored tensor differs from the saved one",
+                 .where = candidate.folder.string() + ":" + tensors[i].name,
+                 .found = roots[i].hex(),
+                 .expected = datasets[i]->root.hex(),
+                 .remedy = "do not train on; report this with the layout of both runs"});
+  }
+}
+
+std::vector<std::string> shared_list(comm::Communicator& comm, FileSystem& fs, const Path& folder) {
+  Bytes bytes;
+  comm::agreed(comm, [&] {
+    if (comm.rank() != 0) return;
+    ByteWriter out;
+    for (const auto& name : list_generations(fs, folder)) out.sized(name);
+    bytes = out.bytes();
+  });
+  comm.broadcast_bytes(bytes, 0);
+  ByteReader in(bytes, "generations");
+  std::vector<std::string> names;
+  while (in.left() > 0) names.push_back(in.sized_string(4096));
+  return names;
+}
+
+}  // namespace
+
+std::optional<Restored> restore_newest(comm::Communicator& comm, FileSystem& fs, const Path& folder,
+                                       const std::vector<NamedTensor>& tensors,
+                                       const RestoreOptions& options) {
+  check_same_list(comm, tensors);
+  auto names = shared_list(comm, fs, folder);
+  if (!options.only.empty()) names = {options.only};
+  std::vector<Skipped> skipped;
+  for (const auto& name : names) {
+    Candidate candidate{.folder = folder / name, .text = {}, .manifest = {}};
+    Reason reason = open_candidate(comm, fs, candidate);
+    if (reason.empty()) reason = verify_datasets(comm, fs, candidate);
+    if (!reason.empty()) {
+      skipped.push_back({name, reason});
+      continue;
+    }
+    const auto datasets = match(candidate, tensors, options.subset);
+    load(comm, fs, candidate, tensors, datasets);
+    prove(comm, candidate, tensors, datasets);
+    return Restored{.name = name,
+                    .manifest = crypto::sha256(as_bytes(candidate.text)),
+                    .position = candidate.manifest.position,
+                    .metadata = candidate.manifest.metadata,
+                    .skipped = std::move(skipped)};
+  }
+  if (skipped.empty()) return std::nullopt;
+  std::string reasons;
+  for (const auto& [name, reason] : skipped) reasons += "\n  " + name + ": " + reason;
+  throw Error(errors::none_verifies,
+              {.what = "no checkpoint verifies",
+               .where = folder.string(),
+               .found = reasons,
+               .remedy = "restore the folder from a backup, or start afresh in a new run folder"});
+}
+
+std::optional<std::string> verify_generation(FileSystem& fs, const Path& generation) {
+  const auto self = comm::self_communicator();
+  Candidate candidate{.folder = generation, .text = {}, .manifest = {}};
+  Reason reason = open_candidate(*self, fs, candidate);
+  if (reason.empty()) reason = verify_datasets(*self, fs, candidate);
+  if (reason.empty()) return std::nullopt;
+  return reason;
+}
+
+}  // namespace concordat::checkpoint
