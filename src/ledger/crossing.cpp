@@ -34,6 +34,8 @@ std::uint64_t number_at(const Entry& entry, std::string_view name, std::uint64_t
   return *value;
 }
 
+}  // namespace
+
 ExchangeId exchange_from(std::string_view text, std::string_view where) {
   std::array<std::uint32_t, 3> numbers{};
   std::string_view rest = text;
@@ -52,8 +54,6 @@ ExchangeId exchange_from(std::string_view text, std::string_view where) {
   }
   return {Round{numbers[0]}, Fragment{numbers[1]}, Attempt{numbers[2]}};
 }
-
-}  // namespace
 
 std::string entry_kind(CrossingKind kind) {
   return kind == CrossingKind::header ? std::string(kinds::upload) : name_of(kind);

@@ -60,8 +60,8 @@ struct LedgerSummary {
   Digest root{};                 ///< recomputed, of all entries
   std::uint64_t num_decisions = 0;
   std::uint64_t num_refusals = 0;
-  std::map<std::string, CrossingTotal> out;  ///< by entry kind
-  std::map<std::string, CrossingTotal> in;
+  std::map<std::string, CrossingTotal> out{};  ///< by entry kind
+  std::map<std::string, CrossingTotal> in{};
 };
 
 struct ExchangeSummary {

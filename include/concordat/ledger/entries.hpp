@@ -53,6 +53,9 @@ inline constexpr std::string_view received = "received";
 inline constexpr std::string_view closed = "closed";
 }  // namespace kinds
 
+/// Inverse of ExchangeId::text(). @throws Error(ledger.malformed).
+ExchangeId exchange_from(std::string_view text, std::string_view where);
+
 /// The entry kind of a crossing: name_of(), but `upload` for CrossingKind::header.
 std::string entry_kind(CrossingKind kind);
 /// Whether entries of this kind are crossings; then `kind` is set.
@@ -81,8 +84,8 @@ struct CommitFacts {
   std::uint64_t num_blocks = 0;
   std::uint64_t num_ranks = 0;
   std::uint32_t lane_bits = 0;
-  std::string try_nonce;
-  std::string generation;
+  std::string try_nonce{};
+  std::string generation{};
 };
 /// The border's reading of COMMIT, before the header is signed.
 Entry commit_entry(const CommitFacts& facts);
@@ -102,7 +105,7 @@ struct IngestFacts {
   std::uint64_t validation_documents = 0;
   std::uint64_t train_tokens = 0;
   std::uint64_t validation_tokens = 0;
-  std::vector<std::pair<std::string, Digest>> shards;  ///< file name, SHA-256 of the file
+  std::vector<std::pair<std::string, Digest>> shards{};  ///< file name, SHA-256 of the file
 };
 Entry ingest_entry(const IngestFacts& facts);
 
@@ -158,8 +161,8 @@ struct ManifestFacts {
   Digest state{};
   Digest previous_closing{};
   std::uint32_t threshold = 0;
-  std::vector<SiteId> participants;
-  std::vector<PartyHead> heads;
+  std::vector<SiteId> participants{};
+  std::vector<PartyHead> heads{};
 };
 Fields manifest_facts(const ManifestFacts& facts);
 /// kind upload: signed root over the masked blocks.

@@ -1,0 +1,27 @@
+#include "concordat/audit/audit.hpp"
+
+#include "audit/books.hpp"
+#include "audit/checks.hpp"
+#include "audit/findings.hpp"
+
+namespace concordat::audit {
+
+AuditReport run_audit(FileSystem& fs, const AuditInput& input) {
+  AuditReport report;
+  Findings findings(report);
+  Books books = read_books(fs, input, findings);
+  summarise_books(books, findings, report);
+  check_witnesses(books, findings);
+  check_decisions(books, findings);
+  check_matching(books, findings);
+  check_steps(books, findings);
+  check_facts(books, input, findings, report);
+  if (books.find(coordinator_id) == nullptr) {
+    findings.note(
+        "the coordinator's ledger was not given: no crossing was compared with its "
+        "other end");
+  }
+  return report;
+}
+
+}  // namespace concordat::audit

@@ -1,0 +1,148 @@
+#include "audit/books.hpp"
+
+#include <algorithm>
+
+namespace concordat::audit {
+namespace {
+
+namespace kinds = ledger::kinds;
+
+/// Fields that entries of a kind must have for the checks to read them.
+const std::map<std::string_view, std::vector<std::string_view>>& required_fields() {
+  static const auto& table = *new std::map<std::string_view, std::vector<std::string_view>>{
+      {kinds::agreement, {"federation", "roster", "agreement", "initial_state", "self", "name"}},
+      {kinds::state, {"round", "state"}},
+      {kinds::decision, {"id", "type", "exchange", "manifest", "to", "max_bytes", "rule"}},
+      {kinds::refusal, {"rule", "reason"}},
+      {kinds::commit, {"exchange", "manifest", "root", "num_blocks"}},
+      {kinds::checkpoint, {"run", "generation", "state"}},
+      {kinds::ingest, {"dataset", "documents"}},
+      {kinds::ready, {"state", "ledger_size", "ledger_root"}},
+      {kinds::manifest,
+       {"document", "roster", "agreement", "state", "previous_closing", "participants"}},
+      {kinds::cosign, {}},
+      {kinds::go, {}},
+      {kinds::upload, {"root", "num_blocks"}},
+      {kinds::survivors, {"document", "survivors"}},
+      {kinds::agree, {"document", "survivors"}},
+      {kinds::aggregate, {"root"}},
+      {kinds::received, {"root"}},
+      {kinds::closed, {"document", "root", "tokens", "survivors"}}};
+  return table;
+}
+
+void sum_up(const PlacedCrossing& placed, LedgerSummary& summary) {
+  const ledger::Crossing& crossing = placed.crossing;
+  auto& totals = crossing.direction == ledger::Direction::out ? summary.out : summary.in;
+  CrossingTotal& total = totals[ledger::entry_kind(crossing.kind)];
+  ++total.num_messages;
+  total.message_bytes += crossing.message_bytes;
+  total.frame_bytes += crossing.frame_bytes;
+}
+
+void sort_entry(Book& book, std::uint64_t index) {
+  const ledger::Entry& entry = book.entry(index);
+  for (const std::string_view name : required_fields().at(entry.kind)) entry.at(name);
+  if (ledger::is_crossing(entry.kind)) {
+    book.crossings.push_back({ledger::crossing_from(entry, book.place(index).text()), index});
+  } else if (entry.kind == kinds::decision) {
+    book.decisions.emplace(entry.at("id"), index);
+  } else if (entry.kind == kinds::commit) {
+    book.commits.emplace(ledger::exchange_from(entry.at("exchange"), entry.key), index);
+  } else if (entry.kind == kinds::agreement) {
+    if (!book.agreement) book.agreement = index;
+  }
+}
+
+void sort_entries(Book& book, LedgerSummary& summary, Findings& findings) {
+  for (std::uint64_t index = 0; index < book.log.entries.size(); ++index) {
+    const ledger::Entry& entry = book.entry(index);
+    if (entry.kind.empty()) continue;  // an unreadable line, reported by read_log
+    const bool known = required_fields().contains(entry.kind);
+    findings.check("entry.kind", known, book.place(index),
+                   [&] { return "no such kind of entry: '" + entry.kind + "'"; });
+    if (!known) continue;
+    std::string problem;
+    try {
+      sort_entry(book, index);
+    } catch (const Error& error) {
+      problem = error.fields().what + " " + error.fields().found;
+    }
+    findings.check("entry.form", problem.empty(), book.place(index), [&] { return problem; });
+    if (entry.kind == kinds::decision) ++summary.num_decisions;
+    if (entry.kind == kinds::refusal) {
+      ++summary.num_refusals;
+      if (summary.num_refusals <= 5) {
+        const std::string* rule = entry.find("rule");
+        const std::string* reason = entry.find("reason");
+        findings.note("refusal at " + book.place(index).text() + ": " +
+                      (rule != nullptr ? *rule : "") + ": " + (reason != nullptr ? *reason : ""));
+      }
+    }
+  }
+  for (const PlacedCrossing& placed : book.crossings) sum_up(placed, summary);
+}
+
+void note_tail(const Book& book, const LedgerSummary& summary, Findings& findings) {
+  if (!book.log.checkpoint || summary.num_signed >= summary.num_entries) return;
+  findings.note(book.log.file + ": the last " +
+                std::to_string(summary.num_entries - summary.num_signed) +
+                " entries are newer than the signed checkpoint; run the party's border or "
+                "coordinator once more to have them signed");
+}
+
+}  // namespace
+
+void Findings::add(std::string_view name, std::uint64_t num_checked,
+                   const std::vector<ledger::Fault>& faults) {
+  CheckCount& count = report_.checks[std::string(name)];
+  count.done += std::max<std::uint64_t>(num_checked, faults.size());
+  count.failed += faults.size();
+  report_.faults.insert(report_.faults.end(), faults.begin(), faults.end());
+}
+
+const Book* Books::find(SiteId id) const {
+  const auto found =
+      std::find_if(all.begin(), all.end(), [&](const Book& b) { return b.party.id == id; });
+  return found == all.end() ? nullptr : &*found;
+}
+
+Books read_books(FileSystem& fs, const AuditInput& input, Findings& findings) {
+  Books books;
+  for (const AuditParty& party : input.parties) {
+    const std::string origin = ledger::log_origin(party.name, party.log_key);
+    Book book{.party = party,
+              .log = ledger::read_log(fs, party.ledger_folder, origin, party.log_key)};
+    // Each line, and the checkpoint as one more.
+    findings.add("ledger", book.log.entries.size() + 1, book.log.faults);
+    books.all.push_back(std::move(book));
+  }
+  std::sort(books.all.begin(), books.all.end(), [](const Book& a, const Book& b) {
+    return a.party.id.next() <
+           b.party.id.next();  // the coordinator's id is the largest: wraps to 0
+  });
+  return books;
+}
+
+std::string_view fact(const ledger::Fields& facts, std::string_view name) {
+  for (const auto& [key, value] : facts) {
+    if (key == name) return value;
+  }
+  return {};
+}
+
+void summarise_books(Books& books, Findings& findings, AuditReport& report) {
+  for (Book& book : books.all) {
+    LedgerSummary summary{.party = book.party.id,
+                          .name = book.party.name,
+                          .file = book.log.file,
+                          .num_entries = book.log.entries.size(),
+                          .num_signed = book.log.checkpoint ? book.log.checkpoint->head.size : 0,
+                          .root = *book.log.root_at(book.log.leaves.size())};
+    sort_entries(book, summary, findings);
+    note_tail(book, summary, findings);
+    report.ledgers.push_back(std::move(summary));
+  }
+}
+
+}  // namespace concordat::audit
