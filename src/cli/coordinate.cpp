@@ -1,0 +1,52 @@
+// `concordat coordinate`: adds masked blocks and runs rounds.
+#include "cli/command.hpp"
+#include "cli/schema.hpp"
+#include "concordat/coordinator/coordinator.hpp"
+#include "concordat/core/error.hpp"
+#include "concordat/core/log.hpp"
+#include "concordat/crypto/process.hpp"
+
+namespace concordat::cli {
+namespace {
+
+std::string help() {
+  return "concordat coordinate: adds the sites' masked blocks and runs the rounds.\n\n"
+         "usage:\n"
+         "  concordat coordinate COORDINATOR.toml [--key=value ...]\n\n"
+         "It holds no model and sees no single site's update, but it does see the sums, and with\n"
+         "the initial state it could know the model. Its memory depends neither on the model's\n"
+         "size nor on the number of sites. It waits for a missing site for as long as it takes "
+         "and\n"
+         "says for whom. It ends by itself, with 0, when every site has proved the same final\n"
+         "state; USR1, TERM or a file STOP in its folder end it with 75. Killed, it goes on with\n"
+         "the same command.\n\n"
+         "keys:\n" +
+         coordinator_schema().help();
+}
+
+int run(const Args& args) {
+  if (args.empty() || args[0].substr(0, 2) == "--") {
+    throw Error(errors::usage, {.what = "a configuration file is missing",
+                                .where = "concordat coordinate",
+                                .found = args.empty() ? "nothing" : args[0],
+                                .expected = "COORDINATOR.toml first, then --key=value flags",
+                                .remedy = "concordat coordinate --help"});
+  }
+  if (!crypto::disable_core_dumps()) log::warn("core dumps could not be switched off");
+  Config config = Config::load(coordinator_schema(), args[0], {args.begin() + 1, args.end()});
+  coordinator::CoordinatorSettings settings{
+      .name = config.text("coordinator.name"),
+      .folder = resolve(config, config.text("coordinator.folder")),
+      .listen = config.text("coordinator.listen"),
+      .buffer_bytes = static_cast<std::uint64_t>(config.integer("coordinator.buffer_mib")) << 20U,
+      .roster = resolve(config, config.text("federation.roster")),
+      .agreement = resolve(config, config.text("federation.agreement"))};
+  log::set_role("coordinator " + settings.name);
+  return static_cast<int>(coordinator::run_coordinator(settings));
+}
+
+}  // namespace
+
+const Command coordinate_command{"coordinate", "add masked blocks and run the rounds", help, run};
+
+}  // namespace concordat::cli
