@@ -7,7 +7,8 @@
 //
 // sample() depends on (seed, index, length) and the shards alone, never on earlier calls, ranks or
 // threads: an epoch is a permutation of the windows, shifted by an offset of its own, so each epoch
-// sees every window once. Inputs are tokens 0..length-1 of a window, targets 1..length.
+// sees every window once (but one, which makes room for the shift). Inputs are tokens 0..length-1
+// of a window, targets 1..length.
 // Threads: one at a time per object. Cost of a window: one or two chunks opened (about 50 us each).
 #pragma once
 

@@ -34,4 +34,8 @@ void save_manifest(FileSystem& fs, const FileSystem::Path& folder, const Dataset
 /// @throws Error(shard_damaged) for an edited, cut or foreign manifest; not_found.
 DatasetManifest load_manifest(FileSystem& fs, const FileSystem::Path& folder, ByteView data_key);
 
+/// Recomputes SHA-256 of every shard's file; needs no key. @throws Error(shard_damaged).
+void verify_shard_files(FileSystem& fs, const FileSystem::Path& folder,
+                        const DatasetManifest& manifest);
+
 }  // namespace concordat::data

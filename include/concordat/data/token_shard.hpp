@@ -51,6 +51,7 @@ class ShardWriter {
   ShardWriter(FileSystem& fs, const FileSystem::Path& folder, ShardId id, ByteView data_key,
               crypto::SecureRandom& random);
   ShardWriter(ShardWriter&&) noexcept;
+  ShardWriter& operator=(ShardWriter&&) noexcept;
   ~ShardWriter();
   /// @pre text is UTF-8 and not empty.
   void add(ByteView text, const Digest& content);
@@ -64,8 +65,9 @@ class ShardWriter {
 
 class ShardReader {
  public:
-  ShardReader(FileSystem& fs, const FileSystem::Path& folder, ShardId id, ByteView data_key);
+  ShardReader(FileSystem& fs, const FileSystem::Path& folder, const ShardId& id, ByteView data_key);
   ShardReader(ShardReader&&) noexcept;
+  ShardReader& operator=(ShardReader&&) noexcept;
   ~ShardReader();
   std::uint64_t num_tokens() const;
   std::uint64_t num_documents() const;
