@@ -1,0 +1,175 @@
+#include <gtest/gtest.h>
+
+#include "concordat/checkpoint/checkpoint.hpp"
+#include "concordat/comm/agree.hpp"
+#include "concordat/comm/threads.hpp"
+#include "support/expect_error.hpp"
+#include "support/temporary_folder.hpp"
+#include "unit/checkpoint/test_state.hpp"
+
+namespace concordat::checkpoint {
+namespace {
+
+using parallel::MeshShape;
+using testing_support::TemporaryFolder;
+
+void save(const Path& folder, const MeshShape& mesh, int ranks, std::uint64_t step,
+          const SaveOptions& options = {}) {
+  comm::run_threads(ranks, [&](comm::Communicator& comm) {
+    TestState state(comm, mesh);
+    state.fill(static_cast<int>(step));
+    save_generation(comm, posix_files(), folder, {.step = step, .round = step / 10}, state.tensors,
+                    {{"layout", mesh.text()}, {"data.cursor", "61440"}}, options);
+  });
+}
+
+std::optional<Restored> restore(const Path& folder, const MeshShape& mesh, int ranks,
+                                const RestoreOptions& options = {}) {
+  std::optional<Restored> result;
+  comm::run_threads(ranks, [&](comm::Communicator& comm) {
+    TestState state(comm, mesh);
+    auto restored = restore_newest(comm, posix_files(), folder, state.tensors, options);
+    if (restored) {
+      EXPECT_TRUE(state.is(static_cast<int>(restored->position.step))) << mesh.text();
+    }
+    if (comm.rank() == ranks - 1) result = restored;
+  });
+  return result;
+}
+
+TEST(Restore, an_empty_folder_means_a_fresh_start) {
+  TemporaryFolder folder;
+  EXPECT_FALSE(restore(folder.path() / "none", {}, 2).has_value());
+}
+
+TEST(Restore, every_mesh_restores_what_every_other_saved) {
+  const std::vector<std::pair<MeshShape, int>> layouts{
+      {{1, 1, 1, 1}, 1}, {{3, 1, 1, 2}, 6}, {{1, 3, 1, 2}, 6}, {{1, 1, 3, 2}, 6},
+      {{1, 2, 1, 1}, 2}, {{1, 1, 1, 4}, 4}, {{1, 3, 2, 1}, 6}, {{2, 1, 1, 1}, 2}};
+  for (const auto& [from, from_ranks] : layouts) {
+    TemporaryFolder folder;
+    save(folder.path(), from, from_ranks, 12);
+    for (const auto& [to, to_ranks] : layouts) {
+      const auto restored = restore(folder.path(), to, to_ranks);
+      ASSERT_TRUE(restored.has_value());
+      EXPECT_EQ(restored->name, "step-000012");
+      EXPECT_EQ(restored->position.round, 1U);
+      EXPECT_EQ(restored->metadata.at("layout"), from.text());
+      EXPECT_EQ(restored->metadata.at("data.cursor"), "61440");
+      EXPECT_TRUE(restored->skipped.empty());
+    }
+  }
+}
+
+TEST(Restore, the_bytes_of_the_file_do_not_depend_on_the_layout) {
+  TemporaryFolder one;
+  TemporaryFolder six;
+  save(one.path(), {}, 1, 5);
+  save(six.path(), {3, 1, 1, 2}, 6, 5);
+  auto digest = [](const Path& folder) {
+    std::vector<Digest> roots;
+    for (const auto& d : read_manifest(posix_files(), folder / "step-000005").datasets) {
+      roots.push_back(d.root);
+    }
+    return roots;
+  };
+  EXPECT_EQ(digest(one.path()), digest(six.path()));
+  EXPECT_EQ(read_file(posix_files(), one.path() / "step-000005" / "state.h5"),
+            read_file(posix_files(), six.path() / "step-000005" / "state.h5"));
+}
+
+TEST(Restore, one_flipped_bit_anywhere_sends_it_to_the_older_generation) {
+  TemporaryFolder folder;
+  save(folder.path(), {}, 1, 1);
+  save(folder.path(), {}, 1, 2);
+  for (const char* name : {"state.h5", "manifest.json"}) {
+    const Path path = folder.path() / "step-000002" / name;
+    const auto size = posix_files().file_size(path);
+    for (std::uint64_t i = 0; i < 24; ++i) {
+      const std::uint64_t offset = i < 20 ? size * i / 20 : size - (i - 19);
+      testing_support::flip_bit(path, offset);
+      EXPECT_TRUE(verify_generation(posix_files(), folder.path() / "step-000002").has_value())
+          << name << " offset " << offset;
+      if (i % 6 == 0) {
+        const auto restored = restore(folder.path(), {2, 1, 1, 1}, 2);
+        ASSERT_TRUE(restored.has_value());
+        EXPECT_EQ(restored->name, "step-000001");
+        ASSERT_EQ(restored->skipped.size(), 1U);
+        EXPECT_EQ(restored->skipped[0].name, "step-000002");
+        EXPECT_FALSE(restored->skipped[0].reason.empty());
+      }
+      testing_support::flip_bit(path, offset);
+    }
+  }
+  EXPECT_EQ(verify_generation(posix_files(), folder.path() / "step-000002"), std::nullopt);
+}
+
+TEST(Restore, torn_and_missing_files_are_skipped_with_their_reason) {
+  TemporaryFolder folder;
+  save(folder.path(), {}, 1, 1);
+  save(folder.path(), {}, 1, 2);
+  const Path newest = folder.path() / "step-000002";
+  posix_files().open(newest / "state.h5", OpenMode::read_write)->resize(5000);
+  auto restored = restore(folder.path(), {}, 2);
+  EXPECT_EQ(restored->name, "step-000001");
+  EXPECT_NE(restored->skipped[0].reason.find("wrong length"), std::string::npos);
+  posix_files().remove(newest / "manifest.json");
+  restored = restore(folder.path(), {}, 2);
+  EXPECT_NE(restored->skipped[0].reason.find("manifest.json"), std::string::npos);
+}
+
+TEST(Restore, is_refused_when_nothing_verifies) {
+  TemporaryFolder folder;
+  save(folder.path(), {}, 1, 1);
+  testing_support::flip_bit(folder.path() / "step-000001" / "state.h5", 6000);
+  EXPECT_ERROR_SAYS(restore(folder.path(), {}, 2), errors::none_verifies, "step-000001");
+}
+
+TEST(Restore, another_model_is_refused_not_skipped) {
+  TemporaryFolder folder;
+  save(folder.path(), {}, 1, 1);
+  auto with = [&](auto&& change, const RestoreOptions& options = {}) {
+    comm::run_threads(2, [&](comm::Communicator& comm) {
+      TestState state(comm, {2, 1, 1, 1});
+      change(state.tensors);
+      restore_newest(comm, posix_files(), folder.path(), state.tensors, options);
+    });
+  };
+  EXPECT_ERROR_SAYS(with([](auto& t) { t.pop_back(); }), errors::mismatch, "counter");
+  EXPECT_ERROR_SAYS(with([](auto& t) { t[0].name = "other"; }), errors::mismatch, "other");
+  EXPECT_ERROR_SAYS(with([](auto& t) {
+                      t.back().shape = {2};
+                      t.back().held = {};
+                      t.back().owned = {};
+                    }),
+                    errors::mismatch, "counter");
+  EXPECT_NO_THROW(with([](auto& t) { t.resize(1); }, {.only = {}, .subset = true}));
+}
+
+TEST(Restore, a_layout_that_scrambles_the_elements_is_caught) {
+  TemporaryFolder folder;
+  save(folder.path(), {}, 1, 1);
+  auto scrambled = [&] {
+    comm::run_threads(2, [&](comm::Communicator& comm) {
+      TestState state(comm, {2, 1, 1, 1});
+      // Holds the elements from 0, contributes them from elsewhere: a bug of a layout.
+      auto& k = state.tensors[2];
+      if (!k.owned.empty()) {
+        k.owned = {{0, 6, 1, 0, 6, 0}, {6, 6, 1, 0, 0, 0}, {12, 12, 1, 0, 12, 0}};
+      }
+      restore_newest(comm, posix_files(), folder.path(), state.tensors);
+    });
+  };
+  EXPECT_ERROR_SAYS(scrambled(), errors::digest_mismatch, "weights/k");
+}
+
+TEST(Restore, one_generation_can_be_asked_for) {
+  TemporaryFolder folder;
+  save(folder.path(), {}, 1, 1);
+  save(folder.path(), {}, 1, 2);
+  EXPECT_EQ(restore(folder.path(), {}, 1, {.only = "step-000001", .subset = false})->name,
+            "step-000001");
+}
+
+}  // namespace
+}  // namespace concordat::checkpoint
