@@ -139,6 +139,16 @@ TEST_F(KeyFiles, AnEditedPublicKeyFileIsRefused) {
             parse_public_keys(text, "alba.pub"));
 }
 
+// The worked example of docs/formats/keys.md.
+TEST_F(KeyFiles, TheDocumentedExampleLoads) {
+  fs_.make_directories(keys_);
+  write_atomically(fs_, keys_ / "data.key",
+                   as_bytes("concordat key v1\nsite: alba\nkind: data\nsecret: "
+                            "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\n"
+                            "check: 056e21f92db1afa9\n"));
+  EXPECT_EQ(load_data_key(fs_, keys_).view()[31], 31);
+}
+
 TEST_F(KeyFiles, NamesAreBounded) {
   for (const char* good : {"a", "alba-2", "abcdefghijklmnopqrstuvwxyz012345"}) {
     EXPECT_NO_THROW(require_site_name(good, "test")) << good;
