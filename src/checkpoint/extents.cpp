@@ -37,6 +37,12 @@ void append_leaves(std::vector<Digest>& leaves, const Tensor& part) {
   }
 }
 
+std::vector<Digest> flatten(const std::vector<std::vector<Digest>>& lists) {
+  std::vector<Digest> all;
+  for (const auto& list : lists) all.insert(all.end(), list.begin(), list.end());
+  return all;
+}
+
 std::vector<Digest> gather_roots(comm::Communicator& comm, std::span<const Digest> mine,
                                  const std::vector<Shape>& shapes) {
   ByteWriter out;

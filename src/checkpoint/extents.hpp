@@ -23,6 +23,9 @@ parallel::Slice part_of(std::size_t index, const Shape& shape, int rank, int num
 /// Hash of a block: RFC 6962 leaf of its bytes. Appends one a block of `part`.
 void append_leaves(std::vector<Digest>& leaves, const Tensor& part);
 
+/// Leaves by dataset, one list behind the other.
+std::vector<Digest> flatten(const std::vector<std::vector<Digest>>& lists);
+
 /// Collective: roots of all datasets from the leaves of all ranks, in dataset order on each rank.
 /// The result is complete on every rank.
 std::vector<Digest> gather_roots(comm::Communicator& comm, std::span<const Digest> mine,

@@ -2,13 +2,13 @@
 #include <map>
 #include <optional>
 
+#include "checkpoint/batch.hpp"
 #include "checkpoint/extents.hpp"
 #include "checkpoint/generations.hpp"
 #include "checkpoint/manifest.hpp"
 #include "checkpoint/named_tensor.hpp"
 #include "concordat/comm/agree.hpp"
 #include "concordat/crypto/hash.hpp"
-#include "concordat/parallel/reshard.hpp"
 
 namespace concordat::checkpoint {
 
@@ -74,12 +74,12 @@ Reason open_candidate(comm::Communicator& comm, FileSystem& fs, Candidate& candi
   return {};
 }
 
-Tensor read_part(File& file, const Manifest::Dataset& dataset, const parallel::Slice& part) {
-  if (part.count() == 0) return {};
-  Tensor tensor = host_tensor(dataset.dtype, {part.count()});
-  file.read_at(dataset.offset + static_cast<std::uint64_t>(part.begin) * size_of(dataset.dtype),
-               {reinterpret_cast<std::uint8_t*>(tensor.raw_bytes()), tensor.size_bytes()});
-  return tensor;
+/// `into` is empty or holds the slice.
+void read_into(File& file, const Manifest::Dataset& dataset, const parallel::Slice& slice,
+               const Tensor& into) {
+  if (into.empty()) return;
+  file.read_at(dataset.offset + static_cast<std::uint64_t>(slice.begin) * size_of(dataset.dtype),
+               {reinterpret_cast<std::uint8_t*>(into.raw_bytes()), into.size_bytes()});
 }
 
 /// Collective: every byte of every dataset against the roots of the manifest.
@@ -92,7 +92,10 @@ Reason verify_datasets(comm::Communicator& comm, FileSystem& fs, const Candidate
     auto file = fs.open(candidate.folder / state_name, OpenMode::read);
     for (std::size_t i = 0; i < datasets.size(); ++i) {
       const auto part = part_of(i, datasets[i].shape, comm.rank(), comm.size());
-      append_leaves(leaves, read_part(*file, datasets[i], part));
+      if (part.count() == 0) continue;
+      const Tensor bytes = host_tensor(datasets[i].dtype, {part.count()});
+      read_into(*file, datasets[i], part, bytes);
+      append_leaves(leaves, bytes);
     }
   });
   Reason reason = agree_on_reason(comm, mine);
@@ -150,12 +153,14 @@ void load(comm::Communicator& comm, FileSystem& fs, const Candidate& candidate,
           const std::vector<const Manifest::Dataset*>& datasets) {
   std::unique_ptr<File> file;
   comm::agreed(comm, [&] { file = fs.open(candidate.folder / state_name, OpenMode::read); });
-  for (std::size_t i = 0; i < tensors.size(); ++i) {
-    const auto part = part_of(i, tensors[i].shape, comm.rank(), comm.size());
-    const auto plan = parallel::ReshardPlan::make(comm, layout_of(part).owned, tensors[i].held);
-    Tensor mine;
-    comm::agreed(comm, [&] { mine = read_part(*file, *datasets[i], part); });
-    parallel::execute(plan, comm, {mine}, {tensors[i].local});
+  for (auto& batch : batches_of(tensors)) {
+    BatchParts parts(comm, tensors, std::move(batch));
+    comm::agreed(comm, [&] {
+      for (std::size_t i = 0; i < parts.size(); ++i) {
+        read_into(*file, *datasets[parts.dataset(i)], parts.slice(i), parts.part(i));
+      }
+    });
+    parts.distribute();
   }
 }
 
@@ -163,17 +168,17 @@ void load(comm::Communicator& comm, FileSystem& fs, const Candidate& candidate,
 void prove(comm::Communicator& comm, const Candidate& candidate,
            const std::vector<NamedTensor>& tensors,
            const std::vector<const Manifest::Dataset*>& datasets) {
-  std::vector<Digest> leaves;
-  std::vector<Shape> shapes;
-  for (std::size_t i = 0; i < tensors.size(); ++i) {
-    const auto& tensor = tensors[i];
-    shapes.push_back(tensor.shape);
-    const auto part = part_of(i, tensor.shape, comm.rank(), comm.size());
-    const auto plan = parallel::ReshardPlan::make(comm, tensor.owned, layout_of(part).held);
-    const Tensor mine = part.count() > 0 ? host_tensor(tensor.dtype, {part.count()}) : Tensor();
-    parallel::execute(plan, comm, {tensor.local}, {mine});
-    append_leaves(leaves, mine);
+  std::vector<std::vector<Digest>> by_tensor(tensors.size());
+  for (auto& batch : batches_of(tensors)) {
+    BatchParts parts(comm, tensors, std::move(batch));
+    parts.collect();
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+      append_leaves(by_tensor[parts.dataset(i)], parts.part(i));
+    }
   }
+  std::vector<Shape> shapes;
+  for (const auto& tensor : tensors) shapes.push_back(tensor.shape);
+  const auto leaves = flatten(by_tensor);
   const auto roots = gather_roots(comm, leaves, shapes);
   for (std::size_t i = 0; i < tensors.size(); ++i) {
     if (roots[i] == datasets[i]->root) continue;

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "checkpoint/batch.hpp"
 #include "checkpoint/extents.hpp"
 #include "checkpoint/generations.hpp"
 #include "checkpoint/hdf5_layout.hpp"
@@ -8,7 +9,6 @@
 #include "checkpoint/named_tensor.hpp"
 #include "concordat/comm/agree.hpp"
 #include "concordat/crypto/hash.hpp"
-#include "concordat/parallel/reshard.hpp"
 
 namespace concordat::checkpoint {
 
@@ -71,7 +71,7 @@ void share(comm::Communicator& comm, Draft& draft) {
   while (in.left() > 0) draft.layout.offsets.push_back(in.u64());
 }
 
-/// Collective: reshards tensor by tensor to the ranks' parts, writes and hashes them. A rank whose
+/// Collective: reshards batch by batch to the ranks' parts, writes and hashes them. A rank whose
 /// disk fails goes on with the collectives and reports at the end, or the others would hang.
 std::vector<Digest> write_parts(comm::Communicator& comm, FileSystem& fs, const Draft& draft,
                                 const std::vector<NamedTensor>& tensors) {
@@ -86,26 +86,26 @@ std::vector<Digest> write_parts(comm::Communicator& comm, FileSystem& fs, const 
     }
   };
   attempt([&] { file = fs.open(draft.folder / state_name, OpenMode::read_write); });
-  std::vector<Digest> leaves;
-  for (std::size_t i = 0; i < tensors.size(); ++i) {
-    const auto& tensor = tensors[i];
-    const auto part = part_of(i, tensor.shape, comm.rank(), comm.size());
-    const auto plan = parallel::ReshardPlan::make(comm, tensor.owned, layout_of(part).held);
-    const Tensor buffer = host_tensor(tensor.dtype, {std::max<std::int64_t>(part.count(), 1)});
-    const Tensor mine = part.count() > 0 ? buffer : Tensor();
-    parallel::execute(plan, comm, {tensor.local}, {mine});
-    append_leaves(leaves, mine);
-    if (mine.empty()) continue;
-    attempt([&] {
-      const auto offset =
-          draft.layout.offsets[i] + static_cast<std::uint64_t>(part.begin) * size_of(tensor.dtype);
-      file->write_at(offset,
-                     {reinterpret_cast<const std::uint8_t*>(mine.raw_bytes()), mine.size_bytes()});
-    });
+  std::vector<std::vector<Digest>> leaves(tensors.size());
+  for (auto& batch : batches_of(tensors)) {
+    BatchParts parts(comm, tensors, std::move(batch));
+    parts.collect();
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+      const Tensor& mine = parts.part(i);
+      if (mine.empty()) continue;
+      append_leaves(leaves[parts.dataset(i)], mine);
+      attempt([&] {
+        const auto offset =
+            draft.layout.offsets[parts.dataset(i)] +
+            static_cast<std::uint64_t>(parts.slice(i).begin) * size_of(mine.dtype());
+        file->write_at(
+            offset, {reinterpret_cast<const std::uint8_t*>(mine.raw_bytes()), mine.size_bytes()});
+      });
+    }
   }
   attempt([&] { file->sync(); });
   comm::agree(comm, failure ? &*failure : nullptr);
-  return leaves;
+  return flatten(leaves);
 }
 
 /// Rank 0, when every extent is durable.
