@@ -1,0 +1,196 @@
+#include "concordat/train/trainer.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "concordat/train/errors.hpp"
+#include "support.hpp"
+
+namespace concordat::train::test {
+namespace {
+
+/// One rank and its trainer.
+struct Solo {
+  explicit Solo(const TrainSettings& settings = tiny_settings(),
+                const std::string& backend = "reference")
+      : session(backend),
+        comm(comm::self_communicator()),
+        mesh(*comm, {}),
+        data(settings.model.vocab),
+        trainer(settings, session.exec(), mesh, data, system_clock()) {}
+  HostState state() {
+    HostState now = trainer.make_state();
+    trainer.read_state(now);
+    return now;
+  }
+  device::Session session;
+  std::unique_ptr<comm::Communicator> comm;
+  parallel::ProcessMesh mesh;
+  MadeUpData data;
+  Trainer trainer;
+};
+
+std::vector<float> values(const Tensor& tensor) {
+  const auto span = tensor.span<float>();
+  return {span.begin(), span.end()};
+}
+
+template <typename Work>
+std::string code_of(Work&& work) {
+  try {
+    work();
+  } catch (const Error& error) {
+    return std::string(error.code().name);
+  }
+  return "none";
+}
+
+TEST(Trainer, LossFallsOnTextWithAPattern) {
+  TrainSettings settings = tiny_settings();
+  settings.rate = {.peak = 3e-2, .floor = 3e-3, .warmup_steps = 5, .total_steps = 60};
+  Solo solo(settings, "cpu");
+  const double first = solo.trainer.step().loss;
+  EXPECT_NEAR(first, std::log(11.0), 1.0);
+  StepReport last;
+  while (solo.trainer.next_step() < 60) last = solo.trainer.step();
+  EXPECT_LT(last.loss, first - 0.7);
+  EXPECT_LT(solo.trainer.validate(solo.data).nats_per_token, first - 0.7);
+  EXPECT_EQ(last.tokens, 36);
+  EXPECT_GT(last.flops_per_s, last.tokens_per_s);
+}
+
+TEST(Trainer, SamplesOfAStepAreTheSameWhateverTheLayout) {
+  for (const int dp : {1, 2, 3, 4}) {
+    std::vector<std::uint64_t> asked;
+    std::mutex mutex;
+    comm::run_threads(dp, [&](comm::Communicator& comm) {
+      device::Session session("reference");
+      parallel::ProcessMesh mesh(comm, {.dp = dp});
+      MadeUpData data(11);
+      Trainer trainer(tiny_settings(), session.exec(), mesh, data, system_clock());
+      trainer.step();
+      EXPECT_EQ(trainer.data_cursor(), 6U);
+      trainer.step();
+      const std::lock_guard lock(mutex);
+      asked.insert(asked.end(), data.asked().begin(), data.asked().end());
+    });
+    std::sort(asked.begin(), asked.end());
+    EXPECT_EQ(asked, (std::vector<std::uint64_t>{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11})) << dp;
+  }
+}
+
+TEST(Trainer, AResumedRunEndsWithTheSameBits) {
+  for (const std::string& backend : backends()) {
+    Solo whole(tiny_settings(), backend);
+    for (int i = 0; i < 4; ++i) whole.trainer.step();
+
+    Solo first(tiny_settings(), backend);
+    first.trainer.step();
+    first.trainer.step();
+    const HostState saved = first.state();
+    TrainSettings other = tiny_settings();
+    other.seed = 99;  // the initial weights do not matter
+    Solo second(other, backend);
+    second.trainer.write_state(saved, 2);
+    EXPECT_EQ(second.trainer.data_cursor(), 12U);
+    second.trainer.step();
+    second.trainer.step();
+    EXPECT_EQ(values(second.state().weights()), values(whole.state().weights())) << backend;
+    EXPECT_EQ(values(second.state().v()), values(whole.state().v())) << backend;
+  }
+}
+
+TEST(Trainer, ReplacedWeightsAreWhatTheNextStepUses) {
+  Solo solo;
+  solo.trainer.step();
+  const Tensor weights = host_tensor(Dtype::f32, {solo.trainer.layout().num_local});
+  solo.trainer.read_weights(weights);
+  EXPECT_EQ(solo.trainer.space().num_elements(), weights.size());
+  Solo fresh;
+  fresh.trainer.write_weights(weights);
+  EXPECT_EQ(fresh.trainer.validate(fresh.data).nats_per_token,
+            solo.trainer.validate(solo.data).nats_per_token);
+  for (float& value : weights.span<float>()) value = 0.0F;
+  solo.trainer.write_weights(weights);
+  // All logits are equal: the loss is the logarithm of the vocabulary.
+  EXPECT_NEAR(solo.trainer.validate(solo.data).nats_per_token, std::log(11.0), 1e-6);
+}
+
+TEST(Trainer, ANotFiniteLossStopsEveryRankAndChangesNothing) {
+  comm::run_threads(2, [](comm::Communicator& comm) {
+    device::Session session("reference");
+    parallel::ProcessMesh mesh(comm, {.dp = 2});
+    MadeUpData data(11);
+    Trainer trainer(tiny_settings(), session.exec(), mesh, data, system_clock());
+    const Tensor weights = host_tensor(Dtype::f32, {trainer.layout().num_local});
+    trainer.read_weights(weights);
+    weights.span<float>()[weights.span<float>().size() - 1] =
+        std::numeric_limits<float>::quiet_NaN();
+    trainer.write_weights(weights);
+    EXPECT_EQ(code_of([&] { trainer.step(); }), "train.diverged");
+    const Tensor after = host_tensor(Dtype::f32, {trainer.layout().num_local});
+    trainer.read_weights(after);
+    EXPECT_EQ(std::memcmp(after.raw_bytes(), weights.raw_bytes(), weights.size_bytes()), 0);
+    EXPECT_EQ(trainer.next_step(), 0);
+  });
+}
+
+TEST(Trainer, ValidationCountsBytesAndSeparatorsApart) {
+  TrainSettings settings = tiny_settings();
+  settings.model.vocab = 300;
+  Solo solo(settings);
+  const ValidationReport report = solo.trainer.validate(solo.data);
+  EXPECT_EQ(report.tokens, 30);
+  EXPECT_LT(report.bytes, 30);
+  EXPECT_NEAR(report.bits_per_byte * static_cast<double>(report.bytes) * std::log(2.0),
+              report.nats_per_token * 30.0, 1e-9);
+  MadeUpData nothing(300, 0);
+  EXPECT_EQ(code_of([&] { solo.trainer.validate(nothing); }), "train.bad_settings");
+}
+
+TEST(Trainer, SettingsThatCannotBeHonouredAreRefused) {
+  const auto code = [](const auto& change, const parallel::MeshShape& mesh = {}) {
+    TrainSettings settings = tiny_settings();
+    change(settings);
+    return code_of([&] { settings.validate(mesh); });
+  };
+  EXPECT_EQ(code([](auto&) {}), "none");
+  EXPECT_EQ(code([](auto& s) { s.batch = 2; }, {.dp = 3}), "train.bad_settings");
+  EXPECT_EQ(code([](auto& s) { s.micro_batch = 0; }), "train.bad_settings");
+  EXPECT_EQ(code([](auto& s) { s.rate.floor = 1.0; }), "train.bad_settings");
+  EXPECT_EQ(code([](auto& s) { s.schedule = "zb-h1"; }), "train.bad_settings");
+  EXPECT_EQ(code([](auto& s) { s.compute = Dtype::bf16; }), "train.bad_settings");
+  EXPECT_EQ(code([](auto& s) { s.model.heads = 3; }), "model.bad_config");
+  EXPECT_EQ(code([](auto&) {}, {.tp = 4}), "model.bad_layout");
+}
+
+TEST(Trainer, ATokenOutsideTheVocabularyIsRefused) {
+  TrainSettings settings = tiny_settings();
+  device::Session session("reference");
+  auto comm = comm::self_communicator();
+  parallel::ProcessMesh mesh(*comm, {});
+  MadeUpData data(12);
+  Trainer trainer(settings, session.exec(), mesh, data, system_clock());
+  EXPECT_EQ(code_of([&] {
+              for (int i = 0; i < 20; ++i) trainer.step();
+            }),
+            "train.bad_token");
+}
+
+TEST(Trainer, MemoryIsEstimatedFromTheSettings) {
+  TrainSettings settings = tiny_settings();
+  Solo solo(settings);
+  const MemoryEstimate estimate = estimate_memory(settings, {});
+  const std::int64_t parameters = solo.trainer.layout().num_local;
+  EXPECT_EQ(estimate.weights, 8 * parameters);
+  EXPECT_EQ(estimate.optimizer, 8 * parameters);
+  solo.trainer.step();
+  const auto used = static_cast<double>(solo.trainer.stage().pool().allocated_bytes());
+  EXPECT_NEAR(static_cast<double>(estimate.activations) / used, 1.0, 0.5);
+  EXPECT_LT(estimate_memory(settings, {.tp = 2}).weights, estimate.weights);
+}
+
+}  // namespace
+}  // namespace concordat::train::test
