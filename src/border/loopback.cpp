@@ -7,6 +7,7 @@
 #include <shared_mutex>
 #include <type_traits>
 
+#include "border/road_protocol.hpp"
 #include "concordat/border/errors.hpp"
 
 namespace concordat::border {
@@ -54,6 +55,7 @@ auto as_peer(Act&& act) {
     return act();
   } catch (const Error& error) {
     if (error.code() == errors::road_down || error.code() == errors::road_stopped) throw;
+    if (!is_answer(error)) lost();
     throw Error(errors::peer_refused, {.what = "the coordinator refused a request",
                                        .where = "loopback road",
                                        .found = error.what(),

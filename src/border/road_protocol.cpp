@@ -53,16 +53,13 @@ ExchangeId read_exchange(ByteReader& in) {
   return exchange;
 }
 
-Bytes encode_refusal(const std::exception& error) {
-  // A stranger's bug report: inner failures are said in the log here, not to the peer.
-  std::string text = "core.internal: the coordinator failed";
-  if (const auto* typed = dynamic_cast<const Error*>(&error)) {
-    text = typed->severity() == Severity::process
-               ? std::string(typed->code().name) + ": see the coordinator's log"
-               : typed->what();
-  }
+bool is_answer(const Error& error) {
+  return error.severity() != Severity::process || error.code().name.starts_with("federation.");
+}
+
+Bytes encode_refusal(const Error& error) {
   ByteWriter out;
-  out.sized(std::string_view(text).substr(0, max_refusal_text));
+  out.sized(std::string_view(error.what()).substr(0, max_refusal_text));
   return std::move(out).bytes();
 }
 

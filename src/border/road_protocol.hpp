@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "concordat/border/road.hpp"
+#include "concordat/core/error.hpp"
 
 namespace concordat::border {
 
@@ -32,8 +33,12 @@ std::uint64_t answer_bound();
 void write_exchange(ByteWriter& out, const ExchangeId& exchange);
 ExchangeId read_exchange(ByteReader& in);
 
+/// Whether the peer is told. What ends the coordinator's process is no answer to a site: its
+/// connection ends, and it tries again when the coordinator is back. Verdicts of the protocol are
+/// told even then.
+bool is_answer(const Error& error);
 /// A refusal as payload, bounded; and back as Error(peer_refused).
-Bytes encode_refusal(const std::exception& error);
+Bytes encode_refusal(const Error& error);
 [[noreturn]] void throw_refusal(ByteView payload);
 
 }  // namespace concordat::border

@@ -47,7 +47,10 @@ void TlsConnection::serve_one() {
   try {
     act_on(request);
   } catch (const Error& error) {
-    if (error.code() == errors::road_down || error.code() == errors::road_abused) throw;
+    if (error.code() == errors::road_down || error.code() == errors::road_abused ||
+        !is_answer(error)) {
+      throw;
+    }
     if (request != Request::block) {
       answer(Answer::refused, encode_refusal(error));
     } else if (block_refusal_.empty()) {

@@ -1,0 +1,56 @@
+#include "coordinator/aggregate.hpp"
+
+#include <algorithm>
+
+#include "concordat/coordinator/errors.hpp"
+
+namespace concordat::coordinator {
+
+std::uint64_t sum_offset(const border::FrameTable& table, std::uint64_t position) {
+  std::uint64_t offset = 0;
+  std::uint64_t left = position;
+  for (const border::VectorShape& shape : table.vectors) {
+    if (left < shape.num_blocks) return offset + left * shape.block_bytes;
+    if (shape.num_blocks == 0) continue;
+    offset += (shape.num_blocks - 1) * shape.block_bytes + shape.last_block_bytes;
+    left -= shape.num_blocks;
+  }
+  return offset;
+}
+
+Aggregate::Aggregate(const CoordinatorFolder& folder, const ExchangeId& exchange,
+                     border::FrameSealer sealer)
+    : sealer_(std::move(sealer)),
+      sums_(folder.files().open(folder.sum(exchange), OpenMode::read)),
+      tree_(folder.files(), folder.tree(exchange), sealer_.table().num_leaves()) {}
+
+border::Envelope Aggregate::frame(std::uint64_t position) {
+  if (position >= table().num_leaves()) {
+    throw Error(errors::not_open, {.what = "the aggregate has no such block",
+                                   .where = "aggregate",
+                                   .found = "position " + std::to_string(position),
+                                   .expected = std::to_string(table().num_leaves()) + " blocks",
+                                   .remedy = "ask for positions of the announced table"});
+  }
+  border::BlockPlace place = table().place(position);
+  Bytes block(table().block_bytes(place));
+  std::vector<Digest> path;
+  {
+    std::lock_guard lock(mutex_);
+    sums_->read_at(sum_offset(table(), position), block);
+    path = tree_.path(position);
+  }
+  return sealer_.seal(place, block, path);
+}
+
+std::uint64_t Aggregate::largest_frame_bytes() const {
+  std::uint64_t largest = 0;
+  for (std::size_t i = 0; i < border::num_block_vectors; ++i) {
+    if (table().vectors[i].num_blocks == 0) continue;
+    // All but the last have full size, and the first leaf has one of the longest paths.
+    largest = std::max(largest, table().frame_bytes({static_cast<border::BlockVector>(i), 0}));
+  }
+  return largest;
+}
+
+}  // namespace concordat::coordinator

@@ -1,0 +1,264 @@
+#include "coordinator/desk.hpp"
+
+#include <algorithm>
+
+#include "concordat/border/errors.hpp"
+#include "concordat/coordinator/errors.hpp"
+#include "concordat/core/kill_point.hpp"
+#include "concordat/crypto/hash.hpp"
+#include "coordinator/sum.hpp"
+
+namespace concordat::coordinator {
+namespace {
+
+// A member that sends garbage must not fill the ledger with refusals.
+constexpr unsigned max_refusals_recorded = 64;
+
+}  // namespace
+
+Desk::Desk(Office office, border::ByteBudget& budget) : office_(office), budget_(budget) {
+  std::vector<ExchangeId> exchanges = office_.folder.journalled();
+  federation::Chain chain;
+  if (exchanges.size() > 1) {
+    // What the newest exchange starts from, and the closing record that a site may still lack.
+    RoundRun before(office_, exchanges[exchanges.size() - 2], {}, true);
+    if (before.closed()) chain = before.machine().chain();
+  }
+  ExchangeId newest = exchanges.empty() ? ExchangeId{} : exchanges.back();
+  run_ = std::make_unique<RoundRun>(office_, newest, chain);
+  for (const std::string& note : run_->notes()) notes_.push_back(note);
+  if (!exchanges.empty()) {
+    notes_.push_back("goes on with exchange " + newest.text() + ", phase " +
+                     std::string(federation::name_of(run_->machine().phase())));
+  }
+  advance();
+}
+
+// ---- messages --------------------------------------------------------------------------------
+
+template <typename Act>
+auto Desk::guarded(SiteId peer, Act&& act) -> decltype(act()) {
+  try {
+    return act();
+  } catch (const Error& error) {
+    if (error.severity() == Severity::process) {
+      std::lock_guard lock(mutex_);
+      if (!fatal_) fatal_ = std::current_exception();
+      notes_.push_back("cannot go on, after a request of " + border::text_of(peer) + ": " +
+                       error.what());
+      changed_.notify_all();
+    }
+    throw;
+  } catch (...) {
+    std::lock_guard lock(mutex_);
+    if (!fatal_) fatal_ = std::current_exception();
+    changed_.notify_all();
+    throw;
+  }
+}
+
+void Desk::accept_message(SiteId road_peer, ByteView wire) {
+  guarded(road_peer, [&] {
+    Digest digest = crypto::sha256(wire);
+    std::lock_guard lock(mutex_);
+    if (fatal_) std::rethrow_exception(fatal_);
+    try {
+      take_message(road_peer, wire, digest);
+    } catch (const Error& error) {
+      if (error.severity() != Severity::process) refused(road_peer, error, digest);
+      throw;
+    }
+    changed_.notify_all();
+  });
+}
+
+// The order of the replay rules: a known digest first, in any round; then contradictions and closed
+// exchanges; then the protocol.
+void Desk::take_message(SiteId, ByteView wire, const Digest& digest) {
+  if (office_.receipts.knows(border::read_claim(wire).exchange, digest)) return;
+  border::OpenedMessage message = border::open_message(wire, office_.self, office_.peers);
+  office_.receipts.require_new(message, wire);
+  require_open(message.header.exchange).take(message, wire);
+  advance();
+}
+
+void Desk::refused(SiteId peer, const Error& error, const Digest& subject) {
+  ++num_refused_;
+  notes_.push_back("refused a message over the connection of " + border::text_of(peer) + ": " +
+                   error.what());
+  if (error.code() == federation::errors::out_of_turn) return;
+  if (++refusals_recorded_[peer] > max_refusals_recorded) return;
+  office_.ledger.append(ledger::refusal_entry(subject.hex(), error.code().name, error.what()));
+}
+
+RoundRun& Desk::require_open(const ExchangeId& exchange) {
+  if (run_->terms().exchange == exchange) return *run_;
+  throw Error(errors::not_open, {.what = "another exchange is open",
+                                 .where = "coordinator",
+                                 .found = "exchange " + exchange.text(),
+                                 .expected = "exchange " + run_->terms().exchange.text(),
+                                 .remedy = "fetch what the coordinator has to say, then go on"});
+}
+
+void Desk::advance() {
+  while (run_->closed()) {
+    const auto& closing = run_->machine().closing();
+    last_closed_ = "round " + std::to_string(run_->terms().exchange.round.value()) +
+                   ": W = " + std::to_string(closing.total_weight) + ", aggregate " +
+                   closing.root.hex();
+    notes_.push_back("closed " + last_closed_);
+    open_next();
+  }
+}
+
+void Desk::open_next() {
+  ExchangeId next = run_->terms().exchange;
+  next.round = next.round.next();
+  run_ = std::make_unique<RoundRun>(office_, next, run_->machine().chain());
+  for (const std::string& note : run_->notes()) notes_.push_back(note);
+}
+
+std::optional<border::Envelope> Desk::next_message(SiteId to, std::chrono::milliseconds wait) {
+  return guarded(to, [&]() -> std::optional<border::Envelope> {
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, wait, [&] { return fatal_ || office_.outbox.front(to) != nullptr; });
+    const Outbox::Item* item = office_.outbox.front(to);
+    if (item == nullptr || fatal_) return std::nullopt;
+    SealedRecord sealed = item->log->sealed(item->offset);
+    return border::restore_message(sealed.wire, office_.self, office_.peers);
+  });
+}
+
+void Desk::acknowledged(SiteId by, const Digest& message) {
+  std::lock_guard lock(mutex_);
+  office_.outbox.acknowledged(by, message);
+}
+
+// ---- blocks ----------------------------------------------------------------------------------
+
+std::shared_ptr<Upload> Desk::find_upload(SiteId site, const ExchangeId& exchange) {
+  std::lock_guard lock(mutex_);
+  return require_open(exchange).upload(site);
+}
+
+std::shared_ptr<Aggregate> Desk::find_aggregate(const ExchangeId& exchange) {
+  std::lock_guard lock(mutex_);
+  return require_open(exchange).aggregate();
+}
+
+void Desk::accept_block(SiteId road_peer, ByteView wire) {
+  guarded(road_peer, [&] {
+    border::FrameClaim claim = border::read_frame_claim(wire);
+    auto sender = office_.peers.find_verify(claim.sender);
+    if (!sender || claim.announced_by != border::MessageType::header) {
+      throw Error(border::errors::no_header,
+                  {.what = "a block frame that no header of a site announces",
+                   .where = claim.place.text(),
+                   .found = "sender " + claim.sender.hex(),
+                   .expected = "a site of the roster",
+                   .remedy = "send the header first"});
+    }
+    find_upload(*sender, claim.exchange)->accept(wire);
+  });
+}
+
+std::uint64_t Desk::upload_position(SiteId of, const ExchangeId& exchange) {
+  return guarded(of, [&] {
+    auto upload = find_upload(of, exchange);
+    stored_if_complete(of, exchange, *upload);
+    return upload->durable();
+  });
+}
+
+std::uint64_t Desk::flush_blocks(SiteId of, const ExchangeId& exchange) {
+  return guarded(of, [&] {
+    auto upload = find_upload(of, exchange);
+    kill_point("coordinator.before_flush");
+    std::uint64_t position = upload->flush();
+    kill_point("coordinator.after_flush");
+    stored_if_complete(of, exchange, *upload);
+    return position;
+  });
+}
+
+void Desk::stored_if_complete(SiteId site, const ExchangeId& exchange, const Upload& upload) {
+  if (!upload.complete()) return;
+  std::lock_guard lock(mutex_);
+  RoundRun& run = require_open(exchange);
+  if (run.is_stored(site)) return;
+  run.take(federation::UploadStored{site});
+  changed_.notify_all();
+}
+
+std::uint64_t Desk::largest_frame_bytes(const ExchangeId& exchange) {
+  return find_aggregate(exchange)->largest_frame_bytes();
+}
+
+border::Envelope Desk::aggregate_block(SiteId to, const ExchangeId& exchange,
+                                       std::uint64_t position) {
+  return guarded(to, [&] { return find_aggregate(exchange)->frame(position); });
+}
+
+// ---- the loop's side -------------------------------------------------------------------------
+
+void Desk::work(const std::function<bool()>& stop) {
+  std::vector<std::shared_ptr<Upload>> uploads;
+  std::optional<federation::ExchangeTerms> terms;
+  {
+    std::lock_guard lock(mutex_);
+    if (fatal_) std::rethrow_exception(fatal_);
+    if (!run_->sum_wanted()) return;
+    uploads = run_->uploads();
+    terms = run_->terms();
+  }
+  // Nothing else changes an exchange that waits for its sum, so the lock is not held.
+  auto sum = add_uploads(office_.folder, *terms, uploads, budget_, stop);
+  if (!sum) return;
+  kill_point("coordinator.after_sum");
+  std::lock_guard lock(mutex_);
+  run_->take(federation::Summed{sum->table, sum->total_weight});
+  changed_.notify_all();
+}
+
+void Desk::wait(std::chrono::milliseconds limit) {
+  std::unique_lock lock(mutex_);
+  if (fatal_ || run_->sum_wanted() || run_->finished()) return;
+  changed_.wait_for(lock, limit, [&] { return fatal_ || run_->sum_wanted() || run_->finished(); });
+}
+
+bool Desk::finished() {
+  std::lock_guard lock(mutex_);
+  return run_->finished();
+}
+
+DeskStatus Desk::status() {
+  std::lock_guard lock(mutex_);
+  const auto& machine = run_->machine();
+  DeskStatus out;
+  out.round = run_->terms().exchange.round;
+  out.num_rounds = office_.agreement.agreement.rounds;
+  out.phase = federation::name_of(machine.phase());
+  for (SiteId site : machine.waiting_for()) {
+    out.waiting_for.push_back(run_->terms().text_of(site));
+    if (machine.phase() != federation::CoordinatorPhase::uploading) continue;
+    try {
+      const auto& upload = run_->upload(site);
+      out.uploads[run_->terms().text_of(site)] = std::to_string(upload->durable()) + " of " +
+                                                 std::to_string(upload->table().num_leaves()) +
+                                                 " blocks";
+    } catch (const Error&) {
+      out.uploads[run_->terms().text_of(site)] = "no header yet";
+    }
+  }
+  out.last_closed = last_closed_;
+  if (run_->finished()) out.final_state = run_->final_state().hex();
+  out.num_refused = num_refused_;
+  return out;
+}
+
+std::vector<std::string> Desk::take_notes() {
+  std::lock_guard lock(mutex_);
+  return std::exchange(notes_, {});
+}
+
+}  // namespace concordat::coordinator

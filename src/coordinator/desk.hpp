@@ -1,0 +1,82 @@
+// The desk: what the coordinator does with what arrives on a road, from many threads at once.
+//
+//   Desk desk(office, clock, budget);
+//   road.start(desk);
+//   while (...) { desk.work(stop); desk.wait(100ms); }
+//
+// One lock over machine, journal, ledger and outbox; blocks are verified and written outside of it.
+#pragma once
+
+#include <condition_variable>
+#include <exception>
+#include <functional>
+
+#include "concordat/border/budget.hpp"
+#include "concordat/border/road.hpp"
+#include "coordinator/round_run.hpp"
+
+namespace concordat::coordinator {
+
+/// What the status page and the log say.
+struct DeskStatus {
+  Round round{};
+  std::uint32_t num_rounds = 0;
+  std::string phase;
+  std::vector<std::string> waiting_for;        ///< "brio (site 1)"
+  std::map<std::string, std::string> uploads;  ///< site: "3 of 185 blocks"
+  std::string last_closed;                     ///< "round 2: W = 11520, aggregate 3fa0..."
+  std::string final_state;                     ///< hex; empty before the end
+  std::uint64_t num_refused = 0;
+  bool operator==(const DeskStatus&) const = default;
+};
+
+class Desk final : public border::RoadHandler {
+ public:
+  /// Opens the newest exchange and finishes what a crash interrupted.
+  Desk(Office office, border::ByteBudget& budget);
+
+  // RoadHandler
+  void accept_message(SiteId road_peer, ByteView wire) override;
+  std::optional<border::Envelope> next_message(SiteId to, std::chrono::milliseconds wait) override;
+  void acknowledged(SiteId by, const Digest& message) override;
+  std::uint64_t upload_position(SiteId of, const ExchangeId& exchange) override;
+  void accept_block(SiteId road_peer, ByteView wire) override;
+  std::uint64_t flush_blocks(SiteId of, const ExchangeId& exchange) override;
+  std::uint64_t largest_frame_bytes(const ExchangeId& exchange) override;
+  border::Envelope aggregate_block(SiteId to, const ExchangeId& exchange,
+                                   std::uint64_t position) override;
+
+  /// Sums if it is time to, and rethrows what a connection's thread could not mend.
+  void work(const std::function<bool()>& stop);
+  /// Waits for something to do. Returns early when a phase changed.
+  void wait(std::chrono::milliseconds limit);
+  bool finished();
+  DeskStatus status();
+  /// Lines for the log since the last call.
+  std::vector<std::string> take_notes();
+
+ private:
+  template <typename Act>
+  auto guarded(SiteId peer, Act&& act) -> decltype(act());
+  void refused(SiteId peer, const Error& error, const Digest& subject);
+  void open_next();
+  void take_message(SiteId peer, ByteView wire, const Digest& digest);
+  std::shared_ptr<Upload> find_upload(SiteId site, const ExchangeId& exchange);
+  std::shared_ptr<Aggregate> find_aggregate(const ExchangeId& exchange);
+  void stored_if_complete(SiteId site, const ExchangeId& exchange, const Upload& upload);
+  RoundRun& require_open(const ExchangeId& exchange);
+  void advance();
+
+  Office office_;
+  border::ByteBudget& budget_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::unique_ptr<RoundRun> run_;
+  std::exception_ptr fatal_;
+  std::string last_closed_;
+  std::uint64_t num_refused_ = 0;
+  std::map<SiteId, unsigned> refusals_recorded_;
+  std::vector<std::string> notes_;
+};
+
+}  // namespace concordat::coordinator

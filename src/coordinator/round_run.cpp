@@ -1,0 +1,219 @@
+#include "coordinator/round_run.hpp"
+
+#include <algorithm>
+
+#include "concordat/border/errors.hpp"
+#include "concordat/coordinator/errors.hpp"
+#include "concordat/core/kill_point.hpp"
+#include "concordat/crypto/hash.hpp"
+
+namespace concordat::coordinator {
+
+using border::MessageType;
+using federation::CoordinatorPhase;
+
+RoundRun::RoundRun(Office& office, const ExchangeId& exchange, const federation::Chain& chain,
+                   bool only_closing)
+    : office_(office), exchange_(exchange), only_closing_(only_closing) {
+  office_.folder.files().make_directories(office_.folder.exchange(exchange));
+  log_ = std::make_shared<ExchangeLog>(ExchangeLog::open(
+      office_.folder, exchange,
+      [this](const LogRecord& record, std::uint64_t offset) { replay(record, offset); }));
+  if (log_->torn_bytes() > 0) {
+    notes_.push_back("journal of exchange " + exchange.text() + ": cut " +
+                     std::to_string(log_->torn_bytes()) + " bytes that were never acknowledged");
+  }
+  if (!machine_) begin(chain);
+  post_replayed();
+  perform();
+}
+
+void RoundRun::begin(const federation::Chain& chain) {
+  log_->append(BeginRecord{exchange_, chain});
+  kill_point("coordinator.after_begin");
+  machine_.emplace(
+      federation::exchange_terms(office_.roster, office_.agreement, exchange_.round, chain));
+}
+
+void RoundRun::replay(const LogRecord& record, std::uint64_t offset) {
+  if (const auto* begin = std::get_if<BeginRecord>(&record)) {
+    machine_.emplace(federation::exchange_terms(office_.roster, office_.agreement,
+                                                begin->exchange.round, begin->chain));
+    return;
+  }
+  if (!machine_) {
+    throw Error(errors::bad_journal, {.what = "a journal without a beginning",
+                                      .where = office_.folder.journal(exchange_).string(),
+                                      .found = "another record first",
+                                      .expected = "the record that begins the exchange",
+                                      .remedy = "restore the journal from a backup"});
+  }
+  if (const auto* incoming = std::get_if<IncomingRecord>(&record)) {
+    collect(machine_->handle(incoming->message));
+    office_.ledger.append(entry_of(*machine_, *incoming));
+    office_.receipts.record({incoming->message.header, {}, incoming->digest});
+    // What it answers, it had: only what was said later is posted again.
+    std::erase_if(replayed_, [&](const Replayed& one) {
+      return one.send.header.recipient == incoming->message.header.sender;
+    });
+  } else if (const auto* own = std::get_if<OwnRecord>(&record)) {
+    collect(machine_->handle(own->event));
+    if (const auto* stored = std::get_if<federation::UploadStored>(&own->event)) {
+      stored_.insert(stored->site);
+    }
+  } else if (const auto* sealed = std::get_if<SealedRecord>(&record)) {
+    auto it = std::find_if(sends_.begin(), sends_.end(), [&](const federation::Send& send) {
+      return send.header.recipient == sealed->to && send.header.type == sealed->type;
+    });
+    if (it == sends_.end()) return;
+    replayed_.push_back(
+        {std::move(*it), crypto::sha256(sealed->wire), sealed->wire.size(), offset});
+    sends_.erase(it);
+  }
+}
+
+void RoundRun::collect(federation::Effects effects) {
+  for (federation::Effect& effect : effects) {
+    if (auto* send = std::get_if<federation::Send>(&effect)) {
+      sends_.push_back(std::move(*send));
+    } else if (const auto* accept = std::get_if<federation::AcceptUpload>(&effect)) {
+      accepting_.insert(accept->site);
+    } else if (std::holds_alternative<federation::Close>(effect)) {
+      close_wanted_ = true;
+    } else if (const auto* finish = std::get_if<federation::Finish>(&effect)) {
+      final_state_ = finish->state;
+    }
+    // Sum is a phase of the machine; the desk looks at that.
+  }
+}
+
+void RoundRun::post_replayed() {
+  for (const Replayed& one : replayed_) {
+    if (only_closing_ && one.send.header.type != MessageType::closed) continue;
+    post_again(office_, *machine_, log_, one.send, one.digest, one.bytes, one.offset);
+  }
+  if (machine_->phase() == CoordinatorPhase::receiving) {
+    auto it = std::find_if(replayed_.begin(), replayed_.end(), [](const Replayed& one) {
+      return one.send.header.type == MessageType::aggregate;
+    });
+    if (it != replayed_.end()) {
+      open_aggregate(resume_frames(office_, *machine_, it->send, log_->sealed(it->offset).wire));
+    }
+  }
+  replayed_.clear();
+}
+
+void RoundRun::perform() {
+  for (SiteId site : accepting_) open_upload(site);
+  accepting_.clear();
+  std::vector<federation::Send> sends;
+  sends.swap(sends_);
+  if (auto frames = send_all(office_, *machine_, log_, sends); frames && !aggregate_) {
+    open_aggregate(std::move(*frames));
+  }
+  if (close_wanted_) finish_close();
+}
+
+void RoundRun::take(const border::OpenedMessage& message, ByteView wire) {
+  federation::Incoming incoming{message.header, federation::protocol_body(message)};
+  federation::CoordinatorExchange next = *machine_;
+  federation::Effects effects = next.handle(incoming);
+  const SiteId sender = message.header.sender;
+  IncomingRecord record{message.digest, wire.size(), std::move(incoming)};
+  if (next.snapshot() != machine_->snapshot()) {
+    if (message.header.type == MessageType::header) {
+      // The frame key lies in it, sealed; without it the upload could not be opened again.
+      FileSystem& fs = office_.folder.files();
+      write_atomically(fs, office_.folder.header(exchange_, sender), wire);
+      kill_point("coordinator.after_header_file");
+    }
+    log_->append(record);
+    kill_point("coordinator.after_event");
+    machine_ = std::move(next);
+    office_.outbox.clear(sender);
+  }
+  office_.ledger.append(entry_of(*machine_, record));
+  kill_point("coordinator.after_entry");
+  office_.receipts.record(message);
+  kill_point("coordinator.after_receipt");
+  collect(std::move(effects));
+  perform();
+}
+
+void RoundRun::take(const federation::Event& own) {
+  federation::CoordinatorExchange next = *machine_;
+  federation::Effects effects = next.handle(own);
+  if (next.snapshot() == machine_->snapshot()) return;
+  log_->append(OwnRecord{own});
+  kill_point("coordinator.after_own_event");
+  machine_ = std::move(next);
+  if (const auto* stored = std::get_if<federation::UploadStored>(&own)) {
+    stored_.insert(stored->site);
+  }
+  collect(std::move(effects));
+  perform();
+}
+
+void RoundRun::open_upload(SiteId site) {
+  // Once the sum is there the uploads are not read again.
+  if (machine_->phase() > CoordinatorPhase::summing || uploads_.contains(site)) return;
+  Bytes wire = read_file(office_.folder.files(), office_.folder.header(exchange_, site));
+  border::OpenedMessage header = border::open_message(wire, office_.self, office_.peers);
+  uploads_[site] = std::make_shared<Upload>(office_.folder, exchange_, site,
+                                            border::FrameOpener(header, office_.peers));
+}
+
+void RoundRun::open_aggregate(border::FrameSealer sealer) {
+  aggregate_ = std::make_shared<Aggregate>(office_.folder, exchange_, std::move(sealer));
+  uploads_.clear();
+}
+
+void RoundRun::finish_close() {
+  close_wanted_ = false;
+  aggregate_.reset();
+  uploads_.clear();
+  office_.receipts.close(exchange_);
+  kill_point("coordinator.after_close");
+  office_.secrets.erase(exchange_);
+  office_.folder.erase_uploads(exchange_);
+  // A site that proves the state of a round has the aggregate before it durably; one round more is
+  // kept, for the eye and for a site that is restored by hand.
+  if (exchange_.round.value() > 0) {
+    office_.folder.erase_aggregates_before(Round(exchange_.round.value() - 1));
+  }
+  kill_point("coordinator.after_erase");
+  office_.ledger.checkpoint();
+}
+
+const std::shared_ptr<Upload>& RoundRun::upload(SiteId site) const {
+  auto it = uploads_.find(site);
+  if (it == uploads_.end()) {
+    throw Error(border::errors::no_header,
+                {.what = "block frames without the signed header that announces them",
+                 .where = terms().text_of(site) + ", exchange " + exchange_.text(),
+                 .found = "phase " + std::string(federation::name_of(machine_->phase())),
+                 .expected = "an accepted header",
+                 .remedy = "send the header first"});
+  }
+  return it->second;
+}
+
+std::vector<std::shared_ptr<Upload>> RoundRun::uploads() const {
+  std::vector<std::shared_ptr<Upload>> all;
+  for (const auto& survivor : machine_->survivors().survivors) all.push_back(upload(survivor.site));
+  return all;
+}
+
+const std::shared_ptr<Aggregate>& RoundRun::aggregate() const {
+  if (!aggregate_) {
+    throw Error(errors::not_open,
+                {.what = "there is no aggregate to fetch",
+                 .where = "exchange " + exchange_.text(),
+                 .found = "phase " + std::string(federation::name_of(machine_->phase())),
+                 .expected = "phase receiving",
+                 .remedy = "wait for the announcement"});
+  }
+  return aggregate_;
+}
+
+}  // namespace concordat::coordinator

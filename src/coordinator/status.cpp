@@ -1,0 +1,49 @@
+#include "coordinator/status.hpp"
+
+#include <nlohmann/json.hpp>
+
+namespace concordat::coordinator {
+namespace {
+
+std::string joined(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text;
+}
+
+}  // namespace
+
+std::string line_of(const DeskStatus& status) {
+  if (!status.final_state.empty()) {
+    return "all " + std::to_string(status.num_rounds) +
+           " rounds are closed, every site has state " + status.final_state;
+  }
+  bool last = status.round.value() == status.num_rounds;
+  std::string text = last ? "after the last round"
+                          : "round " + std::to_string(status.round.value()) + " of " +
+                                std::to_string(status.num_rounds);
+  text += ": " + status.phase;
+  if (!status.waiting_for.empty()) text += ", waiting for " + joined(status.waiting_for);
+  return text;
+}
+
+std::string to_json(const StatusPage& page) {
+  nlohmann::ordered_json json;
+  json["coordinator"] = page.name;
+  json["state"] = line_of(page.desk);
+  json["round"] = std::to_string(page.desk.round.value());
+  json["rounds"] = std::to_string(page.desk.num_rounds);
+  json["phase"] = page.desk.phase;
+  json["waiting_for"] = joined(page.desk.waiting_for);
+  for (const auto& [site, progress] : page.desk.uploads) json["upload of " + site] = progress;
+  json["connected"] = joined(page.connected);
+  json["last_closed"] = page.desk.last_closed;
+  json["final_state"] = page.desk.final_state;
+  json["refused_messages"] = std::to_string(page.desk.num_refused);
+  json["peak_in_flight_bytes"] = std::to_string(page.peak_in_flight_bytes);
+  json["updated_unix_seconds"] = std::to_string(page.unix_seconds);
+  json["end"] = page.end;
+  return json.dump(2) + "\n";
+}
+
+}  // namespace concordat::coordinator
