@@ -29,6 +29,11 @@ class TemporaryFolder {
   std::filesystem::path path_;
 };
 
+/// Replaces a file's content without making it durable, which a test has no use for.
+inline void overwrite(const std::filesystem::path& path, ByteView bytes) {
+  posix_files().open(path, OpenMode::truncate)->write(bytes);
+}
+
 /// Flips one bit of a file: the smallest damage.
 inline void flip_bit(const std::filesystem::path& path, std::uint64_t offset) {
   auto file = posix_files().open(path, OpenMode::read_write);

@@ -19,7 +19,8 @@ class KeyFiles : public testing::Test {
  protected:
   testing_support::TemporaryFolder folder_;
   testing_support::FixedRandom random_{"key files"};
-  FileSystem& fs_ = posix_files();
+  testing_support::FaultyFiles fast_;  // no fault: it only leaves the syncs out
+  FileSystem& fs_ = fast_;
   std::filesystem::path keys_ = folder_.path() / "keys";
 };
 
@@ -78,15 +79,15 @@ TEST_F(KeyFiles, MissingCutForeignAndMixedFilesAreRefused) {
   create_site_keys(fs_, folder_.path() / "other", "brio", random_);
   EXPECT_ERROR(load_site_keys(fs_, folder_.path() / "none"), concordat::errors::not_found);
   std::string good = read_text(fs_, keys_ / "log.key");
-  write_atomically(fs_, keys_ / "log.key", as_bytes(good.substr(0, good.size() - 1)));
+  testing_support::overwrite(keys_ / "log.key", as_bytes(good.substr(0, good.size() - 1)));
   EXPECT_ERROR_SAYS(load_site_keys(fs_, keys_), errors::bad_key_file, "log.key");
-  write_atomically(fs_, keys_ / "log.key", as_bytes(good + "more"));
+  testing_support::overwrite(keys_ / "log.key", as_bytes(good + "more"));
   EXPECT_ERROR_SAYS(load_site_keys(fs_, keys_), errors::bad_key_file, "after the last line");
-  write_atomically(fs_, keys_ / "log.key", Bytes(5000));
+  testing_support::overwrite(keys_ / "log.key", Bytes(5000));
   EXPECT_ERROR_SAYS(load_site_keys(fs_, keys_), errors::bad_key_file, "log.key");
-  write_atomically(fs_, keys_ / "log.key", read_file(fs_, keys_ / "tls.key"));
+  testing_support::overwrite(keys_ / "log.key", read_file(fs_, keys_ / "tls.key"));
   EXPECT_ERROR_SAYS(load_site_keys(fs_, keys_), errors::bad_key_file, "another kind");
-  write_atomically(fs_, keys_ / "log.key", read_file(fs_, folder_.path() / "other/log.key"));
+  testing_support::overwrite(keys_ / "log.key", read_file(fs_, folder_.path() / "other/log.key"));
   EXPECT_ERROR_SAYS(load_site_keys(fs_, keys_), errors::bad_key_file, "site brio");
 }
 
@@ -94,7 +95,7 @@ TEST_F(KeyFiles, ErrorsNeverShowTheKey) {
   create_site_keys(fs_, keys_, "alba", random_);
   SiteKeys keys = load_site_keys(fs_, keys_);
   std::string text = read_text(fs_, keys_ / "data.key");
-  write_atomically(fs_, keys_ / "data.key", as_bytes(text.substr(0, text.size() - 4)));
+  testing_support::overwrite(keys_ / "data.key", as_bytes(text.substr(0, text.size() - 4)));
   try {
     load_data_key(fs_, keys_);
     FAIL();
@@ -142,10 +143,11 @@ TEST_F(KeyFiles, AnEditedPublicKeyFileIsRefused) {
 // The worked example of docs/formats/keys.md.
 TEST_F(KeyFiles, TheDocumentedExampleLoads) {
   fs_.make_directories(keys_);
-  write_atomically(fs_, keys_ / "data.key",
-                   as_bytes("concordat key v1\nsite: alba\nkind: data\nsecret: "
-                            "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\n"
-                            "check: 056e21f92db1afa9\n"));
+  testing_support::overwrite(
+      keys_ / "data.key",
+      as_bytes("concordat key v1\nsite: alba\nkind: data\nsecret: "
+               "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\n"
+               "check: 056e21f92db1afa9\n"));
   EXPECT_EQ(load_data_key(fs_, keys_).view()[31], 31);
 }
 

@@ -109,11 +109,11 @@ TEST_F(DatasetTest, CutSwappedMissingAndForeignShardsAreRefused) {
   auto first = out_ / "train-0000.tok";
   auto second = out_ / "train-0001.tok";
   Bytes good = read_file(fs_, first);
-  write_atomically(fs_, first, ByteView(good).first(good.size() - 1));
+  testing_support::overwrite(first, ByteView(good).first(good.size() - 1));
   EXPECT_ERROR_SAYS(open(), errors::shard_damaged, "train-0000.tok");
-  write_atomically(fs_, first, read_file(fs_, second));
+  testing_support::overwrite(first, read_file(fs_, second));
   EXPECT_ERROR_SAYS(open(), errors::shard_damaged, "purpose");
-  write_atomically(fs_, first, good);
+  testing_support::overwrite(first, good);
   EXPECT_NO_THROW(open());
   EXPECT_ERROR(Dataset::open(fs_, out_, Bytes(32, 8), Split::train, 1), errors::shard_damaged);
   fs_.remove(second);
@@ -126,7 +126,7 @@ TEST_F(DatasetTest, AnOlderShardOfTheSameNameIsRefused) {
   put("doc-0.txt", "kürzer");
   put("doc-1.txt", "auch kürzer");
   ingest();
-  write_atomically(fs_, out_ / "train-0000.tok", old_shard);
+  testing_support::overwrite(out_ / "train-0000.tok", old_shard);
   EXPECT_ERROR_SAYS(open(), errors::shard_damaged, "train-0000.tok");
 }
 
@@ -144,7 +144,7 @@ TEST_F(DatasetTest, AnEditedManifestIsRefused) {
   std::string shorter = good;
   shorter.erase(line, good.find('\n', line) + 1 - line);
   for (const std::string& bad : {shorter, good + "shard: train 9 1 1 00\n", std::string()}) {
-    write_atomically(fs_, path, as_bytes(bad));
+    testing_support::overwrite(path, as_bytes(bad));
     EXPECT_ERROR_SAYS(load_manifest(fs_, out_, key_), errors::shard_damaged, "does not verify");
   }
 }
