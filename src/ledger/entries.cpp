@@ -69,8 +69,9 @@ Entry checkpoint_entry(std::string_view run, std::string_view generation, std::u
 
 Entry ingest_entry(const IngestFacts& facts) {
   Entry entry{.kind = std::string(kinds::ingest),
-              .key = "ingest/" + facts.dataset,
+              .key = "ingest/" + facts.dataset + "/" + facts.manifest.hex().substr(0, 16),
               .fields = {{"dataset", facts.dataset},
+                         {"manifest", facts.manifest.hex()},
                          {"language", facts.language},
                          {"purpose", facts.purpose},
                          {"source", facts.source},

@@ -96,6 +96,7 @@ Entry checkpoint_entry(std::string_view run, std::string_view generation, std::u
 
 struct IngestFacts {
   std::string dataset;
+  Digest manifest{};  ///< digest of the dataset's manifest: another ingest is another entry
   std::string language;
   std::string purpose;
   std::string source;  ///< folder or package, as the operator named it

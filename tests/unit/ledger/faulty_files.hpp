@@ -1,4 +1,5 @@
 // A file system whose next log write is torn: it writes the first bytes, then fails as a full disk.
+// With `skip_sync` nothing is made durable, for tests that write much and crash nowhere.
 #pragma once
 
 #include <memory>
@@ -14,6 +15,7 @@ class FaultyFiles final : public FileSystem {
   /// The next File::write of any file keeps this many bytes and throws; -1: none.
   long tear_after = -1;
   bool fail_sync = false;
+  bool skip_sync = false;
 
   std::unique_ptr<File> open(const Path& path, OpenMode mode) override {
     return std::make_unique<FaultyFile>(*this, real_.open(path, mode));
@@ -29,7 +31,9 @@ class FaultyFiles final : public FileSystem {
   bool remove(const Path& path) override { return real_.remove(path); }
   void remove_all(const Path& path) override { real_.remove_all(path); }
   std::vector<std::string> list(const Path& path) override { return real_.list(path); }
-  void sync_directory(const Path& path) override { real_.sync_directory(path); }
+  void sync_directory(const Path& path) override {
+    if (!skip_sync) real_.sync_directory(path);
+  }
   std::uint64_t free_bytes(const Path& path) override { return real_.free_bytes(path); }
 
  private:
@@ -51,7 +55,7 @@ class FaultyFiles final : public FileSystem {
       if (std::exchange(owner_.fail_sync, false)) {
         throw Error(concordat::errors::io_failed, {.what = "planted"});
       }
-      real_->sync();
+      if (!owner_.skip_sync) real_->sync();
     }
 
    private:

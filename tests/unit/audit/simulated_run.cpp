@@ -1,0 +1,185 @@
+#include "simulated_run.hpp"
+
+#include "concordat/crypto/hash.hpp"
+
+namespace concordat::audit::testing {
+
+using ledger::CrossingKind;
+using ledger::Direction;
+using ledger::Entry;
+
+namespace {
+
+const std::vector<SiteId> sites{SiteId{0}, SiteId{1}, SiteId{2}};
+
+std::string name_of(SiteId id) {
+  constexpr const char* names[] = {"alba", "brio", "cala"};
+  return id == coordinator_id ? "hub" : names[id.value()];
+}
+
+}  // namespace
+
+Digest digest_of(const std::string& text) { return crypto::sha256(as_bytes(text)); }
+
+SimulatedRun::SimulatedRun(std::filesystem::path folder, Lie lie)
+    : folder_(std::move(folder)), lie_(std::move(lie)) {
+  std::filesystem::remove_all(folder_);
+  files_.skip_sync = true;
+  std::uint8_t seed = 1;
+  for (const SiteId id : {coordinator_id, SiteId{0}, SiteId{1}, SiteId{2}}) {
+    parties_.emplace(id, std::make_unique<Party>(id, files_, folder_, seed++, clock_));
+  }
+}
+
+SimulatedRun::Party::Party(SiteId id, FileSystem& fs, const std::filesystem::path& folder,
+                           std::uint8_t seed, Clock& clock)
+    : name(name_of(id)),
+      key(crypto::SigningKey::from_seed(Bytes(32, seed))),
+      ledger(ledger::Ledger::open(fs, folder / name, ledger::log_origin(name, key.verify_key()),
+                                  key, clock)) {}
+
+SimulatedRun::~SimulatedRun() {
+  std::error_code ignored;
+  std::filesystem::remove_all(folder_, ignored);
+}
+
+void SimulatedRun::append(SiteId party, Entry entry) {
+  if (lie_ && !lie_(party, entry)) return;
+  parties_.at(party)->ledger.append(entry);
+}
+
+void SimulatedRun::agree() {
+  for (const auto& [id, party] : parties_) {
+    append(id, ledger::agreement_entry({.federation = digest_of("roster"),
+                                        .roster = digest_of("roster"),
+                                        .agreement = digest_of("agreement"),
+                                        .initial_state = digest_of("state 0"),
+                                        .self = ledger::party(id),
+                                        .name = party->name}));
+  }
+}
+
+void SimulatedRun::cross(CrossingKind kind, SiteId from, SiteId to, const ledger::Fields& facts) {
+  const ExchangeId exchange{Round{round_}, {}, {}};
+  const bool no_manifest = kind == CrossingKind::ready || kind == CrossingKind::manifest;
+  const Digest manifest = no_manifest ? Digest{} : digest_of("manifest " + scope());
+  const bool frames = kind == CrossingKind::header || kind == CrossingKind::aggregate;
+  const std::string id = ledger::decision_id(kind, exchange, to);
+  append(from, ledger::decision_entry({.kind = kind,
+                                       .exchange = exchange,
+                                       .manifest = manifest,
+                                       .recipient = to,
+                                       .max_bytes = frames ? 20'000U : 1'000U,
+                                       .id = id,
+                                       .permitted = true,
+                                       .rule = "entailed",
+                                       .reason = "simulated"}));
+  ledger::Crossing crossing{.kind = kind,
+                            .direction = Direction::out,
+                            .exchange = exchange,
+                            .manifest = manifest,
+                            .from = from,
+                            .to = to,
+                            .index = 0,
+                            .digest = digest_of(id + ledger::party(from)),
+                            .message_bytes = 300,
+                            .frame_bytes = frames ? 16'000U : 0U,
+                            .decision = id,
+                            .facts = facts};
+  append(from, ledger::crossing_entry(crossing));
+  crossing.direction = Direction::in;
+  crossing.decision.clear();
+  append(to, ledger::crossing_entry(crossing));
+}
+
+void SimulatedRun::to_all(CrossingKind kind, const ledger::Fields& facts) {
+  for (const SiteId site : sites) cross(kind, coordinator_id, site, facts);
+}
+
+void SimulatedRun::from_all(CrossingKind kind, const ledger::Fields& facts) {
+  for (const SiteId site : sites) cross(kind, site, coordinator_id, facts);
+}
+
+ledger::Fields SimulatedRun::ready_of(SiteId site) {
+  heads_[site] = parties_.at(site)->ledger.head();
+  return ledger::ready_facts(digest_of("state " + scope()), heads_[site]);
+}
+
+void SimulatedRun::play_until(std::uint32_t round, CrossingKind last) {
+  round_ = round;
+  if (round == 0) agree();
+  for (const SiteId site : sites) {
+    append(site, ledger::state_entry(Round{round}, digest_of("state " + scope()), "step-000000"));
+    cross(CrossingKind::ready, site, coordinator_id, ready_of(site));
+  }
+  if (last == CrossingKind::ready) return;
+  ledger::ManifestFacts manifest{
+      .document = digest_of("manifest " + scope()),
+      .roster = digest_of("roster"),
+      .agreement = digest_of("agreement"),
+      .state = digest_of("state " + scope()),
+      .previous_closing = round == 0 ? Digest{} : digest_of("closing " + std::to_string(round - 1)),
+      .threshold = 3,
+      .participants = sites,
+      .heads = {}};
+  for (const auto& [site, head] : heads_) manifest.heads.push_back({site, head});
+  to_all(CrossingKind::manifest, ledger::manifest_facts(manifest));
+  if (last == CrossingKind::manifest) return;
+  from_all(CrossingKind::cosign, {});
+  if (last == CrossingKind::cosign) return;
+  to_all(CrossingKind::go, {});
+  if (last == CrossingKind::go) return;
+  for (const SiteId site : sites) {
+    const Digest root = digest_of("upload " + scope() + ledger::party(site));
+    append(site, ledger::commit_entry({.exchange = {Round{round}, {}, {}},
+                                       .manifest = manifest.document,
+                                       .root = root,
+                                       .num_blocks = 9,
+                                       .num_ranks = 2,
+                                       .lane_bits = 16,
+                                       .try_nonce = "0123456789abcdef",
+                                       .generation = "step-000030"}));
+    cross(CrossingKind::header, site, coordinator_id, ledger::upload_facts(root, 9));
+  }
+  if (last == CrossingKind::header) return;
+  const auto survivors = ledger::survivors_facts(digest_of("survivors " + scope()), sites);
+  to_all(CrossingKind::survivors, survivors);
+  if (last == CrossingKind::survivors) return;
+  from_all(CrossingKind::agree, survivors);
+  if (last == CrossingKind::agree) return;
+  const Digest root = digest_of("aggregate " + scope());
+  to_all(CrossingKind::aggregate, ledger::aggregate_facts(root));
+  if (last == CrossingKind::aggregate) return;
+  from_all(CrossingKind::received, ledger::aggregate_facts(root));
+  if (last == CrossingKind::received) return;
+  to_all(CrossingKind::closed,
+         ledger::closed_facts(digest_of("closing " + scope()), root, 90'000, sites));
+}
+
+void SimulatedRun::play(std::uint32_t rounds) {
+  for (std::uint32_t round = 0; round < rounds; ++round) play_until(round, CrossingKind::closed);
+  play_until(rounds, CrossingKind::ready);
+  sign_all();
+}
+
+void SimulatedRun::sign_all() {
+  for (const auto& [id, party] : parties_) party->ledger.checkpoint();
+}
+
+AuditInput SimulatedRun::input() const {
+  AuditInput input;
+  for (const auto& [id, party] : parties_) {
+    input.parties.push_back({id, party->name, folder_ / party->name, party->key.verify_key()});
+  }
+  return input;
+}
+
+std::filesystem::path SimulatedRun::log_file(SiteId party) const {
+  return folder_ / name_of(party) / "log.jsonl";
+}
+
+std::filesystem::path SimulatedRun::checkpoint_file(SiteId party) const {
+  return folder_ / name_of(party) / "checkpoint";
+}
+
+}  // namespace concordat::audit::testing

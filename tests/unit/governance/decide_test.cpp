@@ -1,0 +1,191 @@
+#include "concordat/governance/decide.hpp"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <set>
+
+#include "concordat/core/clock.hpp"
+
+namespace concordat::governance {
+namespace {
+
+using ledger::CrossingKind;
+
+constexpr ExchangeId round_3{Round{3}, {}, {}};
+const Digest manifest{{1, 2, 3}};
+const std::vector<SiteId> three{SiteId{0}, SiteId{1}, SiteId{2}};
+
+PolicyContext context_of(SiteId self, Stage stage) {
+  return {.self = self,
+          .sites = three,
+          .caps = {.num_rounds = 10,
+                   .max_message_bytes = 1000,
+                   .max_upload_bytes = 50'000,
+                   .max_aggregate_bytes = 60'000},
+          .exchange = {.id = round_3,
+                       .stage = stage,
+                       .manifest = stage == Stage::idle ? Digest{} : manifest,
+                       .participants = stage == Stage::idle ? std::vector<SiteId>{} : three}};
+}
+
+Request request_of(CrossingKind kind, SiteId recipient) {
+  const bool none = kind == CrossingKind::ready || kind == CrossingKind::manifest;
+  return {.kind = kind,
+          .exchange = round_3,
+          .manifest = none ? Digest{} : manifest,
+          .recipient = recipient,
+          .bytes = 900};
+}
+
+std::string rule(const Request& request, const PolicyContext& context) {
+  return decide(request, context).rule;
+}
+
+struct Row {
+  CrossingKind kind;
+  bool from_site;
+  Stage first;
+};
+constexpr Row entailed[] = {{CrossingKind::ready, true, Stage::idle},
+                            {CrossingKind::manifest, false, Stage::manifest_known},
+                            {CrossingKind::cosign, true, Stage::manifest_known},
+                            {CrossingKind::go, false, Stage::all_cosigned},
+                            {CrossingKind::header, true, Stage::committed},
+                            {CrossingKind::survivors, false, Stage::survivors_known},
+                            {CrossingKind::agree, true, Stage::survivors_known},
+                            {CrossingKind::aggregate, false, Stage::aggregate_known},
+                            {CrossingKind::received, true, Stage::aggregate_known},
+                            {CrossingKind::closed, false, Stage::all_received}};
+
+// Every kind, from every party to every party, at every stage, held against the table above.
+TEST(Decide, permits_exactly_what_the_protocol_entails) {
+  const std::vector<SiteId> parties{SiteId{0}, SiteId{1}, SiteId{2}, SiteId{3}, coordinator_id};
+  int permitted = 0;
+  for (unsigned number = 0; number < 24; ++number) {
+    const auto kind = static_cast<CrossingKind>(number);
+    for (const SiteId self : parties) {
+      for (const SiteId recipient : parties) {
+        for (int s = 0; s <= static_cast<int>(Stage::closed); ++s) {
+          const auto stage = static_cast<Stage>(s);
+          bool expected = false;
+          for (const Row& row : entailed) {
+            const bool direction = row.from_site ? self.value() < 3 && recipient == coordinator_id
+                                                 : self == coordinator_id && recipient.value() < 3;
+            if (row.kind == kind) {
+              expected = direction && stage >= row.first && stage != Stage::closed;
+            }
+          }
+          const auto decision = decide(request_of(kind, recipient), context_of(self, stage));
+          EXPECT_EQ(decision.permitted, expected)
+              << ledger::name_of(kind) << " " << ledger::party(self) << " "
+              << ledger::party(recipient) << " " << name_of(stage) << ": " << decision.reason;
+          permitted += decision.permitted ? 1 : 0;
+        }
+      }
+    }
+  }
+  EXPECT_EQ(permitted, 3 * (7 + 6 + 6 + 5 + 4 + 3 + 3 + 2 + 2 + 1));
+}
+
+TEST(Decide, refusals_name_their_rule) {
+  const SiteId site{0};
+  const auto context = context_of(site, Stage::committed);
+  const Request good = request_of(CrossingKind::header, coordinator_id);
+  EXPECT_EQ(rule(good, context), "entailed");
+
+  Request request = good;
+  request.kind = CrossingKind::unmask;
+  EXPECT_EQ(rule(request, context), "not_part_of_recovery_none");
+  request = good;
+  request.recipient = SiteId{1};
+  EXPECT_EQ(rule(request, context), "wrong_direction");
+  request.recipient = SiteId{9};
+  EXPECT_EQ(rule(request, context), "not_a_member");
+  request = good;
+  request.exchange.round = Round{4};
+  EXPECT_EQ(rule(request, context), "wrong_exchange");
+  request = good;
+  request.exchange.attempt = Attempt{1};
+  EXPECT_EQ(rule(request, context), "wrong_exchange");
+  request = good;
+  request.manifest.bytes[31] = 1;
+  EXPECT_EQ(rule(request, context), "wrong_manifest");
+  request.manifest = {};
+  EXPECT_EQ(rule(request, context), "wrong_manifest");
+  request = good;
+  request.bytes = 50'001;
+  EXPECT_EQ(rule(request, context), "too_large");
+  EXPECT_EQ(rule(good, context_of(site, Stage::all_cosigned)), "too_early");
+  EXPECT_EQ(rule(good, context_of(site, Stage::closed)), "exchange_closed");
+}
+
+TEST(Decide, zero_manifest_is_never_a_locked_one) {
+  auto context = context_of(SiteId{0}, Stage::committed);
+  context.exchange.manifest = {};
+  Request request = request_of(CrossingKind::header, coordinator_id);
+  request.manifest = {};
+  EXPECT_EQ(rule(request, context), "wrong_manifest");
+}
+
+TEST(Decide, only_participants_of_the_manifest_take_part) {
+  auto context = context_of(coordinator_id, Stage::aggregate_known);
+  context.exchange.participants = {SiteId{0}, SiteId{2}};
+  EXPECT_EQ(rule(request_of(CrossingKind::aggregate, SiteId{2}), context), "entailed");
+  EXPECT_EQ(rule(request_of(CrossingKind::aggregate, SiteId{1}), context), "not_a_participant");
+  auto site = context_of(SiteId{1}, Stage::committed);
+  site.exchange.participants = {SiteId{0}, SiteId{2}};
+  EXPECT_EQ(rule(request_of(CrossingKind::header, coordinator_id), site), "not_a_participant");
+}
+
+TEST(Decide, last_round_is_followed_by_one_ready_and_nothing_else) {
+  auto context = context_of(SiteId{0}, Stage::idle);
+  context.exchange.id.round = Round{10};
+  Request request = request_of(CrossingKind::ready, coordinator_id);
+  request.exchange = context.exchange.id;
+  EXPECT_EQ(rule(request, context), "entailed");
+  request = request_of(CrossingKind::cosign, coordinator_id);
+  request.exchange = context.exchange.id;
+  EXPECT_EQ(rule(request, context), "wrong_exchange");
+  context.exchange.id.round = Round{11};
+  request = request_of(CrossingKind::ready, coordinator_id);
+  request.exchange = context.exchange.id;
+  EXPECT_EQ(rule(request, context), "wrong_exchange");
+}
+
+TEST(Decide, byte_bound_is_the_cap_of_the_kind_and_the_same_after_a_restart) {
+  const auto site = context_of(SiteId{0}, Stage::committed);
+  const auto hub = context_of(coordinator_id, Stage::aggregate_known);
+  EXPECT_EQ(decide(request_of(CrossingKind::header, coordinator_id), site).max_bytes, 50'000U);
+  EXPECT_EQ(decide(request_of(CrossingKind::aggregate, SiteId{0}), hub).max_bytes, 60'000U);
+  Request smaller = request_of(CrossingKind::cosign, coordinator_id);
+  const auto first = decide(smaller, site);
+  EXPECT_EQ(first.max_bytes, 1000U);
+  smaller.bytes = 10;
+  EXPECT_EQ(decide(smaller, site), first);
+}
+
+TEST(Decide, refusal_is_in_the_ledger_and_ends_with_77) {
+  const auto folder =
+      std::filesystem::temp_directory_path() / ("concordat-decide-" + std::to_string(::getpid()));
+  std::filesystem::remove_all(folder);
+  const auto key = crypto::SigningKey::from_seed(Bytes(32, 1));
+  auto ledger = ledger::Ledger::open(posix_files(), folder, "test/log", key, system_clock());
+  auto written = permit(ledger, request_of(CrossingKind::cosign, coordinator_id),
+                        context_of(SiteId{0}, Stage::manifest_known));
+  EXPECT_EQ(written.value().kind, CrossingKind::cosign);
+  try {
+    permit(ledger, request_of(CrossingKind::header, coordinator_id),
+           context_of(SiteId{0}, Stage::manifest_known));
+    ADD_FAILURE() << "an upload before the commit was permitted";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.exit_code(), ExitCode::refused);
+  }
+  EXPECT_EQ(ledger.entry(1).entry.kind, ledger::kinds::refusal);
+  EXPECT_EQ(ledger.entry(1).entry.at("rule"), "too_early");
+  std::filesystem::remove_all(folder);
+}
+
+}  // namespace
+}  // namespace concordat::governance
