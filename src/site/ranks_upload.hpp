@@ -1,0 +1,31 @@
+// Masking a site's update into the run folder, up to the commit.
+#pragma once
+
+#include "site/outer_state.hpp"
+#include "site/run_folder.hpp"
+
+namespace concordat::site {
+
+/// What every rank knows about the exchange under way.
+struct ExchangeJob {
+  comm::Communicator& comm;
+  RunFolder& folder;
+  const OuterTerms& terms;
+  std::uint64_t num_elements = 0;
+  ExchangeId exchange{};
+};
+
+/// Quantises, masks and writes this rank's blocks into a new try, then commits. Collective.
+/// @pre secrets with pair seeds; no COMMIT. Memory: one block.
+/// @throws Error(exact.not_finite | exact.lane_could_wrap | ...), agreed; no COMMIT then.
+CommitRecord upload(const ExchangeJob& job, const OuterState& state, const RoundInputs& inputs,
+                    const RankSecrets& secrets, const Digest& state_digest,
+                    const std::string& generation, crypto::SecureRandom& random);
+
+/// CLOSED is there: verifies the aggregate and applies it to the slice. Collective.
+/// @throws Error(site.block_digest | site.state_differs | exact.sum_out_of_range), agreed; the
+/// state is unchanged then.
+void apply_closing(const ExchangeJob& job, OuterState& state, const RoundInputs& inputs,
+                   const RankSecrets& secrets, const CommitRecord& commit);
+
+}  // namespace concordat::site
