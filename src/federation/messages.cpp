@@ -259,21 +259,6 @@ ledger::Fields crossing_facts(border::MessageType type, ByteView body,
       ReadyBody ready = decode_ready(body);
       return ledger::ready_facts(ready.state, ready.ledger);
     }
-    case MessageType::manifest: {
-      const Manifest manifest = parse_manifest(body, "manifest");
-      ledger::ManifestFacts facts{.document = crypto::sha256(body),
-                                  .roster = manifest.roster,
-                                  .agreement = manifest.agreement,
-                                  .state = manifest.state,
-                                  .previous_closing = manifest.previous_closing,
-                                  .threshold = manifest.threshold,
-                                  .participants = manifest.sites(),
-                                  .heads = {}};
-      for (const Participant& participant : manifest.participants) {
-        facts.heads.push_back({participant.site, participant.ready.ledger});
-      }
-      return ledger::manifest_facts(facts);
-    }
     case MessageType::manifest:
       return facts_of_manifest(body);
     case MessageType::header: {
