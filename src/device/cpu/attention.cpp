@@ -84,7 +84,13 @@ void forward_tile(const AttentionShape& s, const ForwardHead& head, std::int64_t
 
 struct BackwardHead {
   Head q, k, v, out, lse, grad_out, grad_q, grad_k, grad_v;
+  bool set_q;   // the gradient of q starts here; false: it is added to
+  bool set_kv;  // so do those of k and v: this is the first tile that reaches them
 };
+
+void clear(const Head& head, std::int64_t begin, std::int64_t end, std::int64_t width) {
+  for (std::int64_t i = begin; i < end; ++i) std::fill_n(head.row(i), width, 0.0F);
+}
 
 void backward_tile(const AttentionShape& s, const BackwardHead& head, std::int64_t first,
                    std::int64_t rows, float* scratch) {
@@ -96,8 +102,15 @@ void backward_tile(const AttentionShape& s, const BackwardHead& head, std::int64
     delta[i] = vector.dot(head.grad_out.row(first + i), head.out.row(first + i), s.head_dim);
   }
   const std::int64_t keys = visible(s, first + rows - 1);
+  if (head.set_q && keys == 0) clear(head.grad_q, first, first + rows, s.head_dim);
+  if (head.set_kv) {
+    clear(head.grad_k, keys, s.k_length, s.head_dim);
+    clear(head.grad_v, keys, s.k_length, s.head_dim);
+  }
+  const float beta_kv = head.set_kv ? 0.0F : 1.0F;
   for (std::int64_t key = 0; key < keys; key += key_tile) {
     const std::int64_t width = std::min(key_tile, keys - key);
+    const float beta_q = head.set_q && key == 0 ? 0.0F : 1.0F;
     tile_product({.m = rows, .n = width, .k = s.head_dim, .b_transposed = true, .alpha = s.scale},
                  head.q.row(first), head.q.stride, head.k.row(key), head.k.stride, p, width);
     tile_product({.m = rows, .n = width, .k = s.head_dim, .b_transposed = true},
@@ -112,13 +125,14 @@ void backward_tile(const AttentionShape& s, const BackwardHead& head, std::int64
       std::fill(row + seen, row + width, 0.0F);
       std::fill(grad_row + seen, grad_row + width, 0.0F);
     }
-    tile_product({.m = width, .n = s.head_dim, .k = rows, .a_transposed = true, .beta = 1.0F}, p,
+    tile_product({.m = width, .n = s.head_dim, .k = rows, .a_transposed = true, .beta = beta_kv}, p,
                  width, head.grad_out.row(first), head.grad_out.stride, head.grad_v.row(key),
                  head.grad_v.stride);
-    tile_product({.m = rows, .n = s.head_dim, .k = width, .beta = 1.0F}, grad, width,
+    tile_product({.m = rows, .n = s.head_dim, .k = width, .beta = beta_q}, grad, width,
                  head.k.row(key), head.k.stride, head.grad_q.row(first), head.grad_q.stride);
-    tile_product({.m = width, .n = s.head_dim, .k = rows, .a_transposed = true, .beta = 1.0F}, grad,
-                 width, head.q.row(first), head.q.stride, head.grad_k.row(key), head.grad_k.stride);
+    tile_product({.m = width, .n = s.head_dim, .k = rows, .a_transposed = true, .beta = beta_kv},
+                 grad, width, head.q.row(first), head.q.stride, head.grad_k.row(key),
+                 head.grad_k.stride);
   }
 }
 
@@ -162,11 +176,7 @@ void CpuKernels::attention_backward(const Tensor& grad_q, const Tensor& grad_k,
                                     const Tensor& k, const Tensor& v, const Tensor& out,
                                     const Tensor& lse, const AttentionShape& s, const Write& write,
                                     const Tensor& scratch) {
-  if (write == Write::set) {
-    fill(grad_q, 0.0);
-    fill(grad_k, 0.0);
-    fill(grad_v, 0.0);
-  }
+  const bool set = write == Write::set;
   const std::int64_t group = s.heads / s.kv_heads;
   // The heads that share keys are one thread's: they add to the same rows.
   parallel_rows(s.batch * s.kv_heads, group * s.q_length * s.k_length,
@@ -178,17 +188,23 @@ void CpuKernels::attention_backward(const Tensor& grad_q, const Tensor& grad_k,
                     const std::int64_t keys = unit / s.heads * s.k_length;
                     const std::int64_t kv = h / group * s.head_dim;
                     const std::int64_t column = h * s.head_dim;
-                    const BackwardHead head{.q = head_of(q, queries, column),
-                                            .k = head_of(k, keys, kv),
-                                            .v = head_of(v, keys, kv),
-                                            .out = head_of(out, queries, column),
-                                            .lse = head_of(lse, queries, h),
-                                            .grad_out = head_of(grad_out, queries, column),
-                                            .grad_q = head_of(grad_q, queries, column),
-                                            .grad_k = head_of(grad_k, keys, kv),
-                                            .grad_v = head_of(grad_v, keys, kv)};
-                    for (std::int64_t first = 0; first < s.q_length; first += query_tile) {
+                    BackwardHead head{.q = head_of(q, queries, column),
+                                      .k = head_of(k, keys, kv),
+                                      .v = head_of(v, keys, kv),
+                                      .out = head_of(out, queries, column),
+                                      .lse = head_of(lse, queries, h),
+                                      .grad_out = head_of(grad_out, queries, column),
+                                      .grad_q = head_of(grad_q, queries, column),
+                                      .grad_k = head_of(grad_k, keys, kv),
+                                      .grad_v = head_of(grad_v, keys, kv),
+                                      .set_q = set,
+                                      .set_kv = set && h % group == 0};
+                    // From the last queries, which see the most keys, to the first.
+                    const std::int64_t tiles = (s.q_length + query_tile - 1) / query_tile;
+                    for (std::int64_t tile = tiles; tile-- > 0;) {
+                      const std::int64_t first = tile * query_tile;
                       backward_tile(s, head, first, std::min(query_tile, s.q_length - first), mine);
+                      head.set_kv = false;
                     }
                   }
                 });

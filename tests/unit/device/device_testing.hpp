@@ -65,7 +65,12 @@ class Lab {
     return session.upload<std::int32_t>({static_cast<std::int64_t>(values.size())},
                                         std::span<const std::int32_t>(values));
   }
-  Tensor out(Shape shape) { return session.backend().allocate(dtype_of<T>, std::move(shape)); }
+  /// Full of NaN on every back end: an op that reads its output is found out.
+  Tensor out(Shape shape) {
+    Tensor made = session.backend().allocate(dtype_of<T>, std::move(shape));
+    fill(session.exec(), made, std::nan(""));
+    return made;
+  }
   std::vector<T> get(const Tensor& t) { return read_back_all<T>(session.exec(), t).get(); }
   Session session;
 };

@@ -57,7 +57,8 @@ TEST(Strict, HostMemoryIsNoInputOfAnOp) {
 
 TEST(Strict, AllocationsAndScratchStartAsNan) {
   Lab<float> lab("strict");
-  for (float each : lab.get(lab.out({100}))) EXPECT_TRUE(std::isnan(each));
+  Tensor fresh = lab.session.backend().allocate(Dtype::f32, {100});
+  for (float each : lab.get(fresh)) EXPECT_TRUE(std::isnan(each));
   for (int round = 0; round < 2; ++round) {
     ArenaScope scope(lab.exec().arena);
     Tensor scratch = lab.exec().arena.take(Dtype::f32, {50});
@@ -82,7 +83,8 @@ TEST(Strict, AWeightChangedWithoutBumpIsFoundAtItsNextProduct) {
 TEST(Strict, FreedMemoryIsUsedAgain) {
   Lab<float> lab("strict");
   for (int i = 0; i < 2000; ++i) {
-    Tensor big = lab.out({1 << 21});  // 16 GiB in all: more than is reserved
+    Tensor big = lab.session.backend().allocate(Dtype::f32,
+                                                {1 << 21});  // 16 GiB in all: more than is reserved
     if (i % 500 == 0) fill(lab.exec(), big, 1.0);
     lab.exec().stream.synchronize();
   }
