@@ -1,6 +1,7 @@
 // The `threads` back end: a mailbox a rank.
 #include "concordat/comm/threads.hpp"
 
+#include <atomic>
 #include <condition_variable>
 #include <cstring>
 #include <map>
@@ -134,7 +135,7 @@ class ThreadTransport final : public Transport {
   Mailbox& box(int rank) { return world_->mailboxes[static_cast<std::size_t>(rank)]; }
   std::shared_ptr<World> world_;
   int rank_;
-  std::uint64_t seen_ = 0;
+  std::atomic<std::uint64_t> seen_{0};  ///< the host and stream threads may both wait
 };
 
 }  // namespace
