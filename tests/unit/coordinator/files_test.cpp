@@ -1,0 +1,177 @@
+#include <gtest/gtest.h>
+
+#include "concordat/border/loopback.hpp"
+#include "concordat/coordinator/errors.hpp"
+#include "concordat/crypto/merkle.hpp"
+#include "coordinator/exchange_log.hpp"
+#include "coordinator/status.hpp"
+#include "coordinator/upload.hpp"
+#include "support/expect_error.hpp"
+#include "support/temporary_folder.hpp"
+#include "unit/coordinator/fake_site.hpp"
+
+namespace concordat::coordinator::testing {
+namespace {
+
+TEST(ExchangeLog, RecordsComeBackAsTheyWere) {
+  BeginRecord begin{{Round{3}, {}, {}}, {Digest{{1}}, {{4, Digest{{2}}}, {5, Digest{{3}}}}}};
+  auto again = std::get<BeginRecord>(decode_record(encode(begin), "test"));
+  EXPECT_EQ(again.exchange, begin.exchange);
+  EXPECT_EQ(again.chain, begin.chain);
+  OwnRecord own{federation::UploadStored{SiteId(2)}};
+  EXPECT_EQ(encode(decode_record(encode(own), "test")), encode(own));
+  SealedRecord sealed{SiteId(1), border::MessageType::go, {1, 2, 3}};
+  EXPECT_EQ(std::get<SealedRecord>(decode_record(encode(sealed), "test")).wire, sealed.wire);
+}
+
+TEST(ExchangeLog, AForeignRecordIsRefused) {
+  EXPECT_ERROR(decode_record(Bytes{9, 1, 2}, "test"), errors::bad_journal);
+  Bytes sealed = encode(SealedRecord{SiteId(1), border::MessageType::go, {1, 2, 3}});
+  sealed.push_back(0);
+  EXPECT_ERROR(decode_record(sealed, "test"), concordat::errors::malformed);
+}
+
+// An upload of a few blocks, announced by site 0.
+struct Scene {
+  testing_support::TemporaryFolder temporary;
+  Federation federation;
+  CoordinatorFolder folder{posix_files(), temporary.path() / "hub"};
+  federation::ExchangeTerms terms =
+      federation::exchange_terms(federation.roster, federation.agreement, Round{0}, {});
+  border::FrameTable table = terms.table(Digest{});
+  std::vector<Digest> leaves;
+  std::optional<border::Announcement> up;
+  std::optional<border::OpenedMessage> header;
+  crypto::SiteKeys site = federation.keys(SiteId(0));
+  crypto::SiteKeys hub = federation.keys(coordinator_id);
+
+  Scene() {
+    for (std::uint64_t at = 0; at < table.num_leaves(); ++at) {
+      leaves.push_back(border::block_leaf(table.place(at), masked_block(terms, SiteId(0), at)));
+    }
+    table.root = crypto::merkle_root(leaves);
+    border::Header about{.federation = federation.peers.federation(),
+                         .exchange = terms.exchange,
+                         .manifest = Digest{{9}},
+                         .sender = SiteId(0),
+                         .recipient = coordinator_id,
+                         .type = border::MessageType::header,
+                         .index = 0};
+    ledger::Ledger ledger = ledger::Ledger::open(posix_files(), temporary.path() / "ledger",
+                                                 "test/ledger", site.log, system_clock());
+    auto kind = ledger::CrossingKind::header;
+    auto written = ledger.write(
+        ledger::Decision{.kind = kind,
+                         .exchange = about.exchange,
+                         .manifest = about.manifest,
+                         .recipient = coordinator_id,
+                         .max_bytes = 1U << 30U,
+                         .id = ledger::decision_id(kind, about.exchange, coordinator_id),
+                         .permitted = true,
+                         .rule = "entailed",
+                         .reason = "test"});
+    border::Identity self{SiteId(0), site.signing, site.sealing};
+    up.emplace(border::seal_announcement(
+        std::move(written), about, {table, border::FrameKey::generate(crypto::system_random()), {}},
+        self, federation.peers, crypto::system_random()));
+    border::Identity coordinator{coordinator_id, hub.signing, hub.sealing};
+    header.emplace(border::open_message(up->message.wire(), coordinator, federation.peers));
+    posix_files().make_directories(folder.exchange(terms.exchange));
+  }
+  Upload open() {
+    return {folder, terms.exchange, SiteId(0), border::FrameOpener(*header, federation.peers)};
+  }
+  Bytes frame(std::uint64_t at) {
+    border::Envelope e = up->frames.seal(table.place(at), masked_block(terms, SiteId(0), at),
+                                         crypto::inclusion_path(leaves, at));
+    return Bytes(e.wire().begin(), e.wire().end());
+  }
+};
+
+TEST(UploadFile, TakesFramesInOrderAndOnce) {
+  Scene scene;
+  Upload upload = scene.open();
+  EXPECT_ERROR(upload.accept(scene.frame(1)), errors::out_of_order);
+  for (std::uint64_t at = 0; at < scene.table.num_leaves(); ++at) {
+    upload.accept(scene.frame(at));
+    upload.accept(scene.frame(at / 2));
+  }
+  EXPECT_EQ(upload.durable(), 0U);
+  EXPECT_EQ(upload.flush(), scene.table.num_leaves());
+  EXPECT_TRUE(upload.complete());
+  for (std::uint64_t at = 0; at < scene.table.num_leaves(); ++at) {
+    Bytes plain(scene.table.block_bytes(scene.table.place(at)));
+    upload.read_block(at, plain);
+    EXPECT_EQ(plain, masked_block(scene.terms, SiteId(0), at));
+  }
+}
+
+TEST(UploadFile, HoldsNoPlaintext) {
+  Scene scene;
+  Upload upload = scene.open();
+  upload.accept(scene.frame(0));
+  upload.flush();
+  Bytes file = read_file(posix_files(), scene.folder.upload(scene.terms.exchange, SiteId(0)));
+  Bytes masked = masked_block(scene.terms, SiteId(0), 0);
+  EXPECT_EQ(std::search(file.begin(), file.end(), masked.begin(), masked.begin() + 16), file.end());
+}
+
+TEST(UploadFile, GoesOnAfterEveryTornLength) {
+  Scene scene;
+  {
+    Upload upload = scene.open();
+    for (std::uint64_t at = 0; at < scene.table.num_leaves(); ++at) upload.accept(scene.frame(at));
+    upload.flush();
+  }
+  FileSystem::Path path = scene.folder.upload(scene.terms.exchange, SiteId(0));
+  Bytes whole = read_file(posix_files(), path);
+  for (std::size_t keep = 0; keep <= whole.size(); keep += 97) {
+    posix_files().open(path, OpenMode::truncate)->write(ByteView(whole).first(keep));
+    Upload upload = scene.open();
+    EXPECT_LE(upload.durable(), scene.table.num_leaves());
+    for (std::uint64_t at = upload.durable(); at < scene.table.num_leaves(); ++at) {
+      upload.accept(scene.frame(at));
+    }
+    upload.flush();
+    EXPECT_EQ(read_file(posix_files(), path), whole) << keep;
+  }
+}
+
+// A power cut may leave the length without the bytes.
+TEST(UploadFile, UnsyncedNoiseIsCut) {
+  Scene scene;
+  {
+    Upload upload = scene.open();
+    upload.accept(scene.frame(0));
+    upload.flush();
+  }
+  FileSystem::Path path = scene.folder.upload(scene.terms.exchange, SiteId(0));
+  posix_files().open(path, OpenMode::append)->write(Bytes(5000));
+  Upload upload = scene.open();
+  EXPECT_EQ(upload.durable(), 1U);
+}
+
+TEST(UploadFile, ADamagedBlockIsNamed) {
+  Scene scene;
+  Upload upload = scene.open();
+  upload.accept(scene.frame(0));
+  upload.flush();
+  testing_support::flip_bit(scene.folder.upload(scene.terms.exchange, SiteId(0)), 100);
+  Bytes plain(scene.table.block_bytes(scene.table.place(0)));
+  EXPECT_ERROR_SAYS(upload.read_block(0, plain), errors::upload_damaged, "update block 0");
+}
+
+TEST(Status, SaysWhoIsWaitedFor) {
+  DeskStatus status;
+  status.round = Round{3};
+  status.num_rounds = 12;
+  status.phase = "uploading";
+  status.waiting_for = {"alba (site 0)", "brio (site 1)"};
+  EXPECT_EQ(line_of(status), "round 3 of 12: uploading, waiting for alba (site 0), brio (site 1)");
+  status.round = Round{12};
+  status.phase = "gathering";
+  EXPECT_EQ(line_of(status).find("after the last round"), 0U);
+}
+
+}  // namespace
+}  // namespace concordat::coordinator::testing

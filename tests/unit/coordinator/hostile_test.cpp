@@ -1,0 +1,224 @@
+// What members can do to a coordinator, and what operators can get wrong.
+#include <gtest/gtest.h>
+
+#include "concordat/border/errors.hpp"
+#include "concordat/border/loopback.hpp"
+#include "concordat/coordinator/errors.hpp"
+#include "concordat/crypto/hash.hpp"
+#include "concordat/exact/errors.hpp"
+#include "concordat/ledger/verify.hpp"
+#include "support/expect_error.hpp"
+#include "support/temporary_folder.hpp"
+#include "unit/coordinator/fake_site.hpp"
+
+namespace concordat::coordinator::testing {
+namespace {
+
+using std::chrono::milliseconds;
+
+struct Scene {
+  testing_support::TemporaryFolder temporary;
+  Federation federation;
+  border::ByteBudget budget{8U << 20U};
+  border::LoopbackRoad road;
+  crypto::SiteKeys keys = federation.keys(coordinator_id);
+  std::filesystem::path folder = temporary.path() / "hub";
+
+  CoordinatorPlan plan() {
+    CoordinatorPlan plan;
+    plan.folder = folder;
+    plan.roster = federation.roster;
+    plan.agreement = federation.agreement;
+    plan.poll_wait = milliseconds(1);
+    plan.linger = milliseconds(0);
+    return plan;
+  }
+  std::unique_ptr<CoordinatorLoop> start() {
+    return std::make_unique<CoordinatorLoop>(
+        CoordinatorSeams{posix_files(), system_clock(), crypto::system_random(), road, budget},
+        plan(), keys);
+  }
+  border::Envelope seal(SiteId from, border::Header header, ByteView body) {
+    crypto::SiteKeys of = federation.keys(from);
+    border::Identity self{from, of.signing, of.sealing};
+    ledger::Ledger ledger = ledger::Ledger::open(
+        posix_files(), temporary.path() / ("ledger-" + std::to_string(++ledgers)), "test/ledger",
+        of.log, system_clock());
+    auto kind = static_cast<ledger::CrossingKind>(header.type);
+    return border::seal_message(
+        ledger.write(ledger::Decision{
+            .kind = kind,
+            .exchange = header.exchange,
+            .manifest = header.manifest,
+            .recipient = header.recipient,
+            .max_bytes = 1U << 20U,
+            .id = ledger::decision_id(kind, header.exchange, header.recipient, header.index),
+            .permitted = true,
+            .rule = "entailed",
+            .reason = "test"}),
+        header, body, self, federation.peers, crypto::system_random());
+  }
+  border::Header header(SiteId from, border::MessageType type, Round round = {}) {
+    return {.federation = federation.peers.federation(),
+            .exchange = {round, {}, {}},
+            .manifest = {},
+            .sender = from,
+            .recipient = coordinator_id,
+            .type = type,
+            .index = 0};
+  }
+  federation::ReadyBody ready(std::uint8_t key) {
+    federation::ReadyBody body;
+    body.state = federation.agreement.agreement.initial_state;
+    body.ledger = {1, crypto::sha256(as_bytes("leaf"))};
+    body.mask = crypto::OpeningKey::from_private(Bytes(32, key)).seal_key();
+    body.share =
+        crypto::OpeningKey::from_private(Bytes(32, static_cast<std::uint8_t>(key + 1))).seal_key();
+    return body;
+  }
+  unsigned ledgers = 0;
+};
+
+/// The code in the refusal that `act` gets; "" if it gets none.
+template <typename Act>
+std::string refusal_of(Act&& act) {
+  try {
+    act();
+  } catch (const Error& error) {
+    if (error.code() == border::errors::peer_refused) {
+      return error.fields().found.substr(0, error.fields().found.find(':'));
+    }
+    return std::string(error.code().name);
+  }
+  return "";
+}
+
+TEST(Hostile, ASecondReadyIsRefusedAndKept) {
+  Scene scene;
+  auto loop = scene.start();
+  auto road = scene.road.site(SiteId(0));
+  auto header = scene.header(SiteId(0), border::MessageType::ready);
+  border::Envelope first = scene.seal(SiteId(0), header, federation::encode(scene.ready(40)));
+  border::Envelope second = scene.seal(SiteId(0), header, federation::encode(scene.ready(50)));
+  road->deliver(first);
+  EXPECT_EQ(refusal_of([&] { road->deliver(second); }), "border.equivocation");
+  road->deliver(first);
+  EXPECT_EQ(posix_files().list(scene.folder / "journal/receipts/evidence").size(), 1U);
+  loop.reset();
+  auto again = scene.start();
+  EXPECT_EQ(refusal_of([&] { road->deliver(second); }), "border.equivocation");
+  road->deliver(first);
+}
+
+TEST(Hostile, AnExchangeThatIsNotOpenTakesNothing) {
+  Scene scene;
+  auto loop = scene.start();
+  auto road = scene.road.site(SiteId(0));
+  auto body = scene.ready(40);
+  body.round = Round{5};
+  auto header = scene.header(SiteId(0), border::MessageType::ready, Round{5});
+  EXPECT_EQ(
+      refusal_of([&] { road->deliver(scene.seal(SiteId(0), header, federation::encode(body))); }),
+      "coordinator.not_open");
+}
+
+TEST(Hostile, AMessageOutOfTurnIsRefused) {
+  Scene scene;
+  auto loop = scene.start();
+  auto road = scene.road.site(SiteId(0));
+  auto header = scene.header(SiteId(0), border::MessageType::agree);
+  EXPECT_NE(
+      refusal_of([&] {
+        road->deliver(scene.seal(SiteId(0), header, federation::encode(federation::AgreeBody{})));
+      }),
+      "");
+}
+
+TEST(Hostile, FramesWithoutAHeaderAreRefused) {
+  Scene scene;
+  auto loop = scene.start();
+  auto road = scene.road.site(SiteId(0));
+  EXPECT_EQ(refusal_of([&] { road->upload_position({}); }), "border.no_header");
+  EXPECT_EQ(refusal_of([&] { road->flush_blocks({Round{7}, {}, {}}); }), "coordinator.not_open");
+  EXPECT_EQ(refusal_of([&] { road->fetch_blocks({}, 0, 1, [](ByteView) {}); }),
+            "coordinator.not_open");
+}
+
+TEST(Hostile, RefusalsStandInTheLedger) {
+  Scene scene;
+  auto loop = scene.start();
+  auto road = scene.road.site(SiteId(1));
+  auto header = scene.header(SiteId(1), border::MessageType::ready);
+  road->deliver(scene.seal(SiteId(1), header, federation::encode(scene.ready(40))));
+  for (std::uint8_t i = 0; i < 100; ++i) {
+    border::Envelope other = scene.seal(
+        SiteId(1), header, federation::encode(scene.ready(static_cast<std::uint8_t>(60 + i))));
+    EXPECT_EQ(refusal_of([&] { road->deliver(other); }), "border.equivocation");
+  }
+  loop.reset();
+  auto log = ledger::read_log(posix_files(), scene.folder / "ledger",
+                              ledger::log_origin("hub", scene.keys.log.verify_key()),
+                              scene.keys.log.verify_key());
+  std::size_t refusals = 0;
+  for (const auto& logged : log.entries) refusals += logged.entry.kind == "refusal";
+  EXPECT_EQ(refusals, 64U) << "a flood does not fill the ledger";
+}
+
+TEST(Hostile, AnotherInitialStateEndsTheCoordinator) {
+  Scene scene;
+  auto loop = scene.start();
+  auto road = scene.road.site(SiteId(1));
+  auto body = scene.ready(40);
+  body.state.bytes[0] ^= 1U;
+  auto header = scene.header(SiteId(1), border::MessageType::ready);
+  EXPECT_EQ(
+      refusal_of([&] { road->deliver(scene.seal(SiteId(1), header, federation::encode(body))); }),
+      "federation.state_differs");
+  EXPECT_ERROR(loop->turn(), federation::errors::state_differs);
+}
+
+TEST(Hostile, ASumOutOfRangeIsNotClosed) {
+  Scene scene;
+  auto loop = scene.start();
+  std::vector<std::unique_ptr<border::SiteRoad>> roads;
+  std::vector<std::unique_ptr<FakeSite>> sites;
+  for (std::uint32_t i = 0; i < 3; ++i) {
+    roads.push_back(scene.road.site(SiteId(i)));
+    sites.push_back(std::make_unique<FakeSite>(
+        scene.federation, SiteId(i), scene.temporary.path() / ("site-" + std::to_string(i)),
+        *roads[i]));
+  }
+  sites[1]->cheats = true;
+  auto run = [&] {
+    for (int i = 0; i < 2000; ++i) {
+      for (auto& site : sites) site->step(milliseconds(0));
+      loop->turn();
+    }
+  };
+  EXPECT_ERROR(run(), exact::errors::sum_out_of_range);
+  EXPECT_TRUE(sites[0]->closings().empty());
+}
+
+TEST(Operator, TwoCoordinatorsDoNotShareAFolder) {
+  Scene scene;
+  auto loop = scene.start();
+  EXPECT_ERROR(scene.start(), concordat::errors::in_use);
+}
+
+TEST(Operator, ASitesKeysAreNotTheCoordinators) {
+  Scene scene;
+  scene.keys = scene.federation.keys(SiteId(1));
+  EXPECT_ERROR(scene.start(), coordinator::errors::not_coordinator);
+}
+
+TEST(Operator, ABudgetBelowThreeBlocksIsRefused) {
+  Scene scene;
+  border::ByteBudget small(1000);
+  EXPECT_ERROR_SAYS(
+      CoordinatorLoop({posix_files(), system_clock(), crypto::system_random(), scene.road, small},
+                      scene.plan(), scene.keys),
+      border::errors::over_budget, "coordinator.buffer_mib");
+}
+
+}  // namespace
+}  // namespace concordat::coordinator::testing

@@ -1,0 +1,155 @@
+// SIGKILL at every point that the coordinator passes, over the real road: one run in which each
+// incarnation dies at another point. The end is that of an undisturbed run.
+#include <gtest/gtest.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <thread>
+
+#include "concordat/border/tls_road.hpp"
+#include "concordat/core/kill_point.hpp"
+#include "concordat/core/log.hpp"
+#include "concordat/ledger/verify.hpp"
+#include "support/temporary_folder.hpp"
+#include "unit/coordinator/fake_site.hpp"
+
+namespace concordat::coordinator::testing {
+namespace {
+
+using std::chrono::milliseconds;
+
+const std::vector<std::string> kill_points = {
+    "coordinator.after_begin",     "coordinator.after_event",       "coordinator.after_entry",
+    "coordinator.after_receipt",   "coordinator.after_decisions",   "coordinator.after_sealed:2",
+    "coordinator.after_crossings", "coordinator.after_header_file", "coordinator.before_flush",
+    "coordinator.after_flush",     "coordinator.after_own_event",   "coordinator.mid_sum",
+    "coordinator.after_sum",       "coordinator.after_frame_key",   "coordinator.after_sealed:5",
+    "coordinator.after_close",     "coordinator.after_erase",       "coordinator.after_begin"};
+
+/// A free port of this machine; nobody else takes it in the meantime, or the test says so.
+std::uint16_t free_port(const Federation& federation, const std::filesystem::path& folder) {
+  border::TlsCoordinatorOptions options;
+  options.spill_folder = folder;
+  return border::make_tls_coordinator_road(options, federation.keys(coordinator_id).tls, "hub",
+                                           federation.peers)
+      ->bound_port();
+}
+
+int coordinate(const Federation& federation, const std::filesystem::path& folder,
+               std::uint16_t port) {
+  try {
+    log::set_level(log::Level::error);
+    crypto::SiteKeys keys = federation.keys(coordinator_id);
+    auto budget = std::make_shared<border::ByteBudget>(8U << 20U);
+    border::TlsCoordinatorOptions options;
+    options.port = port;
+    options.budget = budget;
+    options.spill_folder = folder / "spill";
+    auto road = border::make_tls_coordinator_road(options, keys.tls, "hub", federation.peers);
+    CoordinatorPlan plan;
+    plan.folder = folder;
+    plan.roster = federation.roster;
+    plan.agreement = federation.agreement;
+    plan.poll_wait = milliseconds(10);
+    plan.linger = milliseconds(1000);
+    CoordinatorLoop loop({posix_files(), system_clock(), crypto::system_random(), *road, *budget},
+                         plan, keys);
+    while (loop.turn()) {
+    }
+    return static_cast<int>(loop.exit_code());
+  } catch (const std::exception& error) {
+    log::error(error.what());
+    return 70;
+  }
+}
+
+/// Three sites to their end; writes their closing digests.
+int take_part(const Federation& federation, const std::filesystem::path& folder,
+              std::uint16_t port) {
+  try {
+    std::vector<std::thread> threads;
+    std::vector<std::vector<Digest>> closings(3);
+    std::atomic<bool> failed{false};
+    for (std::uint32_t i = 0; i < 3; ++i) {
+      threads.emplace_back([&, i] {
+        try {
+          border::TlsSiteOptions options{.host = "127.0.0.1", .port = port};
+          auto road = border::make_tls_site_road(options, federation.keys(SiteId(i)).tls, "site",
+                                                 federation.peers);
+          FakeSite site(federation, SiteId(i), folder / ("site-" + std::to_string(i)), *road);
+          while (!site.done()) {
+            if (!site.step(milliseconds(100))) std::this_thread::sleep_for(milliseconds(5));
+          }
+          closings[i] = site.closings();
+        } catch (const std::exception& error) {
+          log::error(error.what());
+          failed = true;
+        }
+      });
+    }
+    for (auto& thread : threads) thread.join();
+    if (failed || closings[1] != closings[0] || closings[2] != closings[0]) return 1;
+    std::string text;
+    for (const Digest& digest : closings[0]) text += digest.hex() + "\n";
+    write_atomically(posix_files(), folder / "closings", as_bytes(text));
+    return 0;
+  } catch (const std::exception& error) {
+    log::error(error.what());
+    return 2;
+  }
+}
+
+template <typename Act>
+pid_t in_child(Act&& act) {
+  pid_t child = ::fork();
+  if (child == 0) ::_exit(act());
+  return child;
+}
+
+int wait_for(pid_t child) {
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+/// Runs to the end; each of `points` ends one incarnation of the coordinator.
+std::string run_with(const std::vector<std::string>& points, unsigned* deaths) {
+  testing_support::TemporaryFolder temporary;
+  Federation federation;
+  std::filesystem::path folder = temporary.path() / "hub";
+  posix_files().make_directories(folder);
+  std::uint16_t port = free_port(federation, folder / "spill");
+  pid_t sites = in_child([&] { return take_part(federation, temporary.path(), port); });
+  int code = -SIGKILL;
+  for (std::size_t i = 0; code == -SIGKILL; ++i) {
+    pid_t hub = in_child([&] {
+      if (i < points.size()) ::setenv("CONCORDAT_KILL_AT", points[i].c_str(), 1);
+      return coordinate(federation, folder, port);
+    });
+    code = wait_for(hub);
+    if (code == -SIGKILL) ++*deaths;
+  }
+  EXPECT_EQ(code, 0);
+  EXPECT_EQ(wait_for(sites), 0);
+  crypto::VerifyKey key = federation.keys(coordinator_id).log.verify_key();
+  auto log =
+      ledger::read_log(posix_files(), folder / "ledger", ledger::log_origin("hub", key), key);
+  for (const auto& fault : log.faults) ADD_FAILURE() << fault.text();
+  std::size_t crossings = 0;
+  for (const auto& logged : log.entries) crossings += ledger::is_crossing(logged.entry.kind);
+  EXPECT_EQ(crossings, 63U) << "each once: 3 sites, 2 rounds of 10 messages, the last ready";
+  return read_text(posix_files(), temporary.path() / "closings");
+}
+
+TEST(Kill, AtEveryPointChangesNothing) {
+  if (!kill_points_compiled()) GTEST_SKIP() << "skipped: this build has no kill points";
+  unsigned deaths = 0;
+  std::string undisturbed = run_with({}, &deaths);
+  EXPECT_EQ(deaths, 0U);
+  EXPECT_EQ(run_with(kill_points, &deaths), undisturbed);
+  EXPECT_EQ(deaths, kill_points.size()) << "a point was not passed";
+}
+
+}  // namespace
+}  // namespace concordat::coordinator::testing
