@@ -1,0 +1,126 @@
+// Message bodies: one encoding each, every bound held, every truncation refused.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+
+#include "unit/federation/world.hpp"
+
+namespace concordat::federation::test {
+namespace {
+
+template <typename Body>
+void expect_strict(const Body& body, Body (*decode)(ByteView)) {
+  Bytes bytes = encode(body);
+  EXPECT_EQ(decode(bytes), body);
+  for (std::size_t size = 0; size < bytes.size(); ++size) {
+    EXPECT_THROW(decode(ByteView(bytes).first(size)), Error) << size;
+  }
+  bytes.push_back(0);
+  EXPECT_EQ(error_of([&] { decode(bytes); }).code(), concordat::errors::malformed);
+}
+
+std::vector<SiteSignature> two_signatures() {
+  std::vector<SiteSignature> signatures(2);
+  signatures[0].site = SiteId{0};
+  signatures[0].signature.fill(1);
+  signatures[1].site = SiteId{2};
+  signatures[1].signature.fill(2);
+  return signatures;
+}
+
+TEST(Messages, EveryBodyHasOneEncoding) {
+  World world(3, 1, false);
+  ReadyBody ready = world.ready_of(1);
+  ready.consistency = {digest_of("a"), digest_of("b")};
+  expect_strict(ready, decode_ready);
+  CosignBody cosign;
+  cosign.signature.fill(9);
+  expect_strict(cosign, decode_cosign);
+  expect_strict(GoBody{two_signatures()}, decode_go);
+  expect_strict(TableBody{world.sum(), {}}, decode_table);
+  expect_strict(SurvivorsBody{{{SiteId{0}, digest_of("a")}, {SiteId{1}, digest_of("b")}}},
+                decode_survivors);
+  expect_strict(AgreeBody{cosign.signature}, decode_agree);
+  expect_strict(ReceivedBody{digest_of("a"), 7, cosign.signature}, decode_received);
+  expect_strict(ClosedBody{digest_of("a"), 7, digest_of("b"), two_signatures()}, decode_closed);
+}
+
+TEST(Messages, ListsAreAscendingAndBounded) {
+  GoBody go{two_signatures()};
+  std::swap(go.cosignatures[0], go.cosignatures[1]);
+  EXPECT_THROW(decode_go(encode(go)), Error);
+  go.cosignatures[1] = go.cosignatures[0];
+  EXPECT_THROW(decode_go(encode(go)), Error);
+  SurvivorsBody survivors{{{SiteId{1}, {}}, {SiteId{0}, {}}}};
+  EXPECT_THROW(decode_survivors(encode(survivors)), Error);
+  ReadyBody ready;
+  ready.consistency.resize(65);
+  EXPECT_THROW(decode_ready(encode(ready)), Error);
+  ByteWriter many;
+  many.u32(0xffff'ffffU);
+  EXPECT_THROW(decode_survivors(many.bytes()), Error);
+}
+
+TEST(Messages, WhatBelongsToSharesIsRefused) {
+  CosignBody cosign;
+  cosign.self_seed_hash = digest_of("x");
+  EXPECT_THROW(decode_cosign(encode(cosign)), Error);
+  Bytes with_share = encode(CosignBody{});
+  with_share[with_share.size() - 4] = 1;
+  EXPECT_THROW(decode_cosign(with_share), Error);
+  World world(3, 1, false);
+  EXPECT_THROW(decode_table(encode(TableBody{world.sum(), {1}})), Error);
+}
+
+TEST(Messages, StatementsDifferInEveryPart) {
+  World world(3, 1, false);
+  Digest federation = digest_of("f");
+  ExchangeId exchange{Round{1}, Fragment{0}, Attempt{0}};
+  ExchangeId next{Round{2}, Fragment{0}, Attempt{0}};
+  Digest manifest = digest_of("m");
+  Bytes cosign = cosign_statement(federation, exchange, manifest);
+  EXPECT_NE(cosign, cosign_statement(manifest, exchange, federation));
+  EXPECT_NE(cosign, cosign_statement(federation, next, manifest));
+  EXPECT_NE(cosign, agree_statement(federation, exchange, manifest, {}));
+  EXPECT_NE(received_statement(federation, exchange, manifest, digest_of("r"), 1),
+            received_statement(federation, exchange, manifest, digest_of("r"), 2));
+  TableBody table{world.sum(), {}};
+  EXPECT_NE(header_digest(federation, exchange, manifest, SiteId{0}, table),
+            header_digest(federation, exchange, manifest, SiteId{1}, table));
+}
+
+TEST(Messages, NoFrameKeyReachesTheProtocol) {
+  World world(3, 1, false);
+  border::FrameHeader announced{world.sum(), border::FrameKey::from(Bytes(32, 0x5a)), {}};
+  border::OpenedMessage message;
+  message.header.type = border::MessageType::header;
+  message.body = border::encode(announced);
+  Bytes body = protocol_body(message);
+  EXPECT_EQ(decode_table(body).table, world.sum());
+  Bytes key(32, 0x5a);
+  EXPECT_EQ(std::search(body.begin(), body.end(), key.begin(), key.end()), body.end());
+  message.header.type = border::MessageType::agree;
+  message.body = {1, 2};
+  EXPECT_EQ(protocol_body(message), message.body);
+}
+
+TEST(Messages, BothEndsWriteTheSameFacts) {
+  World world(3, 1, false);
+  std::map<std::pair<border::MessageType, std::uint32_t>, Bytes> seen;
+  world.intercept = [&](border::Header& header, Bytes& body) {
+    seen[{header.type, header.sender.value()}] = body;
+    return true;
+  };
+  world.run();
+  for (const auto& [key, body] : seen) {
+    ledger::Fields hub = crossing_facts(key.first, body, world.hub->survivors());
+    for (const SiteExchange& site : world.sites) {
+      EXPECT_EQ(crossing_facts(key.first, body, site.survivors()), hub);
+    }
+  }
+  EXPECT_EQ(seen.size(), 5U * 3U + 5U);
+}
+
+}  // namespace
+}  // namespace concordat::federation::test
