@@ -3,16 +3,12 @@
 #include <map>
 #include <mutex>
 
-#include "concordat/crypto/hash.hpp"
 #include "concordat/crypto/merkle.hpp"
 #include "concordat/ledger/verify.hpp"
 #include "ledger/line_reader.hpp"
 
 namespace concordat::ledger {
 namespace {
-
-/// What an idempotency key stands for: the entry without its place and time.
-Digest content_of(const Entry& entry) { return crypto::sha256(as_bytes(to_line({0, 0, entry}))); }
 
 [[noreturn]] void conflict(const Entry& entry, std::uint64_t index) {
   throw Error(errors::conflict,
@@ -26,10 +22,6 @@ Digest content_of(const Entry& entry) { return crypto::sha256(as_bytes(to_line({
 }  // namespace
 
 struct Ledger::State {
-  struct Known {
-    std::uint64_t index;
-    Digest content;
-  };
   FileSystem& fs;
   FileSystem::Path folder;
   std::string origin;
@@ -38,7 +30,7 @@ struct Ledger::State {
   std::unique_ptr<File> file;
   std::vector<Digest> leaves;
   std::vector<std::uint64_t> offsets;  // offsets[i]: first byte of line i; the last: end of file
-  std::map<std::string, Known, std::less<>> known;
+  std::map<std::string, std::uint64_t, std::less<>> known;  // key to index
   crypto::MerkleBuilder tree;
   Head signed_head;
   std::string signed_note;
@@ -50,13 +42,18 @@ struct Ledger::State {
   FileSystem::Path checkpoint_path() const { return folder / "checkpoint"; }
 
   void add(std::string_view line, const Entry& entry) {
-    const std::uint64_t index = leaves.size();
-    known.emplace(entry.key, Known{index, content_of(entry)});
+    known.emplace(entry.key, leaves.size());
     leaves.push_back(crypto::merkle_leaf(as_bytes(line)));
     tree.add(leaves.back());
     offsets.push_back(offsets.back() + line.size() + 1);
   }
 
+  LoggedEntry read(std::uint64_t index) const {
+    const std::uint64_t begin = offsets[index];
+    Bytes line(offsets[index + 1] - begin - 1);
+    file->read_at(begin, line);
+    return from_line(to_string(line), log_path().string() + ":" + std::to_string(index + 1));
+  }
   void load();
   void check_against_checkpoint();
   void cut_tail(std::uint64_t file_bytes);
@@ -144,8 +141,9 @@ std::vector<std::uint64_t> Ledger::State::append(std::span<const Entry> entries)
   std::string text;
   for (const Entry& entry : entries) {
     if (const auto found = known.find(entry.key); found != known.end()) {
-      if (found->second.content != content_of(entry)) conflict(entry, found->second.index);
-      indices.push_back(found->second.index);
+      // What a key stands for is the entry without its place and time.
+      if (read(found->second).entry != entry) conflict(entry, found->second);
+      indices.push_back(found->second);
       continue;
     }
     if (const auto found = fresh_keys.find(entry.key); found != fresh_keys.end()) {
@@ -275,16 +273,13 @@ std::optional<std::uint64_t> Ledger::find(std::string_view key) const {
   const std::scoped_lock lock(state_->mutex);
   const auto found = state_->known.find(key);
   if (found == state_->known.end()) return std::nullopt;
-  return found->second.index;
+  return found->second;
 }
 
 LoggedEntry Ledger::entry(std::uint64_t index) const {
   const std::scoped_lock lock(state_->mutex);
   CONCORDAT_REQUIRE(index < state_->leaves.size(), std::to_string(index));
-  const std::uint64_t begin = state_->offsets[index];
-  Bytes line(state_->offsets[index + 1] - begin - 1);
-  state_->file->read_at(begin, line);
-  return from_line(to_string(line), state_->log_path().string() + ":" + std::to_string(index + 1));
+  return state_->read(index);
 }
 
 const std::string& Ledger::origin() const { return state_->origin; }

@@ -16,7 +16,7 @@
 // Failure: Error(ledger.*), or the file seam's. After a failed append the object takes no more
 // (Error(ledger.broken)): open it again, which cuts what is half-written and says so.
 // Cost: an append is one write and one fsync however many entries; memory is about 150 bytes per
-// entry and the key. Opening reads and hashes the log once (some 10^6 lines per 3 s).
+// entry and the key. Opening reads and hashes the log once, some 25 microseconds per entry.
 #pragma once
 
 #include <memory>

@@ -11,6 +11,7 @@
 #include "concordat/core/file.hpp"
 #include "concordat/ledger/ledger.hpp"
 #include "concordat/ledger/verify.hpp"
+#include "unit/ledger/faulty_files.hpp"
 
 namespace concordat::ledger::testing {
 
@@ -33,13 +34,14 @@ class LedgerTest : public ::testing::Test {
     folder = std::filesystem::temp_directory_path() /
              ("concordat-ledger-" + std::to_string(::getpid()) + "-" + info->name());
     std::filesystem::remove_all(folder);
+    files.skip_sync = true;  // these tests crash by editing files, not by cutting the power
   }
   ~LedgerTest() override {
     std::error_code ignored;
     std::filesystem::remove_all(folder, ignored);
   }
 
-  Ledger open() { return Ledger::open(posix_files(), folder, origin, key, clock); }
+  Ledger open() { return Ledger::open(files, folder, origin, key, clock); }
   LogReading read() { return read_log(posix_files(), folder, origin, key.verify_key()); }
   std::string log_text() { return read_text(posix_files(), folder / "log.jsonl"); }
   void write_log(std::string_view text) {
@@ -59,6 +61,7 @@ class LedgerTest : public ::testing::Test {
   }
 
   std::string origin = "concordat/alba/01020304";
+  FaultyFiles files;
   std::filesystem::path folder;
   crypto::SigningKey key;
   crypto::SigningKey other_key;

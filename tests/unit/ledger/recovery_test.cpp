@@ -1,6 +1,5 @@
 // Opening after crashes and after somebody changed the files.
 #include "concordat/ledger/ledger.hpp"
-#include "faulty_files.hpp"
 #include "ledger_fixture.hpp"
 
 namespace concordat::ledger::testing {
@@ -36,7 +35,7 @@ TEST_F(LedgerTest, pages_that_never_reached_the_disk_are_cut) {
 }
 
 TEST_F(LedgerTest, failed_append_breaks_the_object_and_reopening_repairs) {
-  FaultyFiles files;
+  files.skip_sync = false;
   for (const bool at_sync : {false, true}) {
     std::filesystem::remove_all(folder);
     Ledger ledger = Ledger::open(files, folder, origin, key, clock);
