@@ -4,7 +4,7 @@
 
 sites=(alba brio cala)
 declare -A language=([alba]=de [brio]=fr [cala]=es) tongue=([de]=German [fr]=French [es]=Spanish)
-declare -A ranks=([alba]=1 [brio]=2 [cala]=1)
+declare -A ranks=([alba]=1 [brio]=2 [cala]=1) train_flags=()
 
 # Builds the program alone and sets `concordat` to it.
 build_program() {
@@ -68,7 +68,8 @@ rounds_of() { sed -n 's/^agreement.*: \([0-9]*\) rounds.*/\1/p' <("$concordat" r
 
 start_coordinator() { "$concordat" coordinate "$1/hub/coordinator.toml" >>"$1/hub/log" 2>&1; }
 start_border() { "$concordat" border "$1/$2/site.toml" >>"$1/$2/border.log" 2>&1; }
-start_training() { launch "${ranks[$2]}" train "$1/$2/site.toml" >>"$1/$2/train.log" 2>&1; }
+# shellcheck disable=SC2086  # the flags are words
+start_training() { launch "${ranks[$2]}" train "$1/$2/site.toml" ${train_flags[$2]:-} >>"$1/$2/train.log" 2>&1; }
 
 # The newest step and loss of a run folder, from its metrics.
 newest_step() { sed -n 's/.*"event":"step".*"step":\([0-9]*\),.*"loss":\([0-9.]*\).*/\1 \2/p' "$1/metrics.jsonl" 2>/dev/null | tail -n 1; }

@@ -1,0 +1,82 @@
+// `concordat ingest`: turns a folder of text into an encrypted dataset of a site.
+#include <iostream>
+
+#include "cli/command.hpp"
+#include "concordat/core/clock.hpp"
+#include "concordat/core/error.hpp"
+#include "concordat/core/log.hpp"
+#include "concordat/crypto/key_files.hpp"
+#include "concordat/crypto/process.hpp"
+#include "concordat/crypto/random.hpp"
+#include "concordat/governance/ingest.hpp"
+#include "concordat/observe/progress.hpp"
+
+namespace concordat::cli {
+namespace {
+
+std::string help() {
+  return "concordat ingest: turns a folder of text files into an encrypted dataset.\n\n"
+         "usage:\n"
+         "  concordat ingest --site FOLDER --name DATASET --source TEXTS --language CODE\n"
+         "        --purpose TEXT [--validation-permille N]\n\n"
+         "FOLDER is the site's folder (with keys/). TEXTS holds UTF-8 files named *.txt, one\n"
+         "document each; subfolders too. Exact duplicates are dropped; N of a thousand documents\n"
+         "(default 50) are held out for validation, chosen by their content. The tokens are "
+         "bytes,\n"
+         "written to FOLDER/data/DATASET in encrypted shards; no plaintext is written anywhere.\n"
+         "What was done goes into the site's ledger. While the site's border runs it is the\n"
+         "ledger's only writer, and ingest refuses.\n";
+}
+
+std::string count(std::uint64_t value, const std::string& what) {
+  return std::to_string(value) + " " + what;
+}
+
+int run(const Args& args) {
+  Flags flags("ingest", args,
+              {"site", "name", "source", "language", "purpose", "validation-permille"});
+  flags.expect_positional({});
+  if (!crypto::disable_core_dumps()) log::warn("core dumps could not be switched off");
+  std::filesystem::path site = flags.required("site");
+  std::string permille = flags.value("validation-permille", "50");
+  if (permille.empty() || permille.size() > 3 ||
+      permille.find_first_not_of("0123456789") != std::string::npos || std::stoul(permille) > 500) {
+    throw Error(errors::usage, {.what = "bad value for --validation-permille",
+                                .where = "concordat ingest",
+                                .found = permille,
+                                .expected = "0 to 500",
+                                .remedy = "concordat ingest --help"});
+  }
+  governance::IngestRequest request{
+      .options = {.name = flags.required("name"),
+                  .source = flags.required("source"),
+                  .folder = site / "data" / flags.required("name"),
+                  .validation_permille = static_cast<std::uint32_t>(std::stoul(permille))},
+      .language = flags.required("language"),
+      .purpose = flags.required("purpose")};
+  RoleLock lock(site / "border.lock", "ingest");
+  auto keys = crypto::load_site_keys(posix_files(), site / "keys");
+  posix_files().make_directories(site / "data");
+  auto ledger = ledger::Ledger::open(posix_files(), site / "ledger",
+                                     ledger::log_origin(keys.name, keys.log.verify_key()), keys.log,
+                                     system_clock());
+  for (const std::string& note : ledger.recovery_notes()) log::warn(note);
+  auto done = governance::ingest(posix_files(), ledger, request, keys.data_key.view(),
+                                 crypto::system_random());
+  const data::DatasetManifest& m = done.manifest;
+  std::cout << (done.already_there ? "already there:" : "ingested") << " dataset " << m.name << ": "
+            << count(m.num_documents, "documents") << " (" << observe::short_bytes(m.num_bytes)
+            << "), " << count(m.num_duplicates, "exact duplicates dropped") << ", "
+            << count(m.num_tokens(data::Split::train), "training and ")
+            << count(m.num_tokens(data::Split::validation), "validation tokens") << " in "
+            << count(m.shards.size(), "encrypted shards") << "; ledger entry " << done.ledger_index
+            << '\n';
+  return 0;
+}
+
+}  // namespace
+
+const Command ingest_command{"ingest", "turn a folder of text into an encrypted dataset", help,
+                             run};
+
+}  // namespace concordat::cli
