@@ -9,13 +9,14 @@ namespace concordat::site {
 bool wait_until(comm::Communicator& comm, Clock& clock, const std::function<bool()>& ready,
                 const StopAsked& stop) {
   using std::chrono::milliseconds;
-  std::chrono::nanoseconds pause = milliseconds(5);
+  std::chrono::nanoseconds pause = milliseconds(5), window = milliseconds(20);
   while (true) {
     Bytes found{0};
     comm::agreed(comm, [&] {
       if (comm.rank() != 0) return;
       // Half a second at most, so that the other ranks hear of this one in time.
-      const std::chrono::nanoseconds end = clock.monotonic() + milliseconds(500);
+      const std::chrono::nanoseconds end = clock.monotonic() + window;
+      window = std::min<std::chrono::nanoseconds>(window * 2, milliseconds(500));
       while (true) {
         found[0] = ready() ? 1 : 0;
         if (found[0] != 0 || clock.monotonic() >= end) return;

@@ -1,0 +1,145 @@
+// The border's loop with real envelopes, a real coordinator and known numbers.
+#include "concordat/site/border_loop.hpp"
+
+#include "concordat/border/errors.hpp"
+#include "concordat/site/errors.hpp"
+#include "support/expect_error.hpp"
+#include "unit/site/border_world.hpp"
+
+namespace concordat::site::testing {
+namespace {
+
+TEST(BorderLoop, TakesARunFromTheFirstKeyToTheProofOfTheFinalState) {
+  BorderWorld world(2);
+  world.run_to_end();
+  EXPECT_EQ(world.audit(), "");
+  for (std::uint32_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(world.ranks[i].round(), 2U);
+    // Secrets are erased at closing; nothing of an exchange is left but digests.
+    EXPECT_TRUE(posix_files().list(world.site_folder(i) / "journal" / "demo" / "secrets").empty() ||
+                posix_files().list(world.site_folder(i) / "journal" / "demo" / "secrets").size() ==
+                    1U);
+  }
+}
+
+TEST(BorderLoop, AnEndedRunEndsAtOnceWhenStartedAgain) {
+  BorderWorld world(1);
+  world.run_to_end();
+  world.start_border(0);
+  EXPECT_FALSE(world.borders[0]->turn());
+  EXPECT_EQ(world.borders[0]->exit_code(), ExitCode::done);
+}
+
+TEST(BorderLoop, ARestartedJobGetsSeedsBeforeCommitAndOnlyTheRoundingKeyAfter) {
+  BorderWorld world(2);
+  world.ranks[0].hold_commit = true;
+  ExchangeId first{};
+  auto turn = [&] { world.turn(); };
+  world.turn_until([&] {
+    return !world.ranks[0].folder().key_nonces(first).empty() &&
+           world.borders[0]->status() == "round 0, going";
+  });
+  RankSecrets before = world.ranks[0].ask_again(first, turn);
+  EXPECT_EQ(before.seeds.size(), 2U);
+  world.ranks[0].hold_commit = false;
+  world.turn_until([&] { return world.ranks[0].folder().has_commit(first); });
+  RankSecrets after = world.ranks[0].ask_again(first, turn);
+  EXPECT_EQ(after.seeds.size(), 0U);
+  EXPECT_EQ(after.manifest, before.manifest);
+  EXPECT_TRUE(crypto::constant_time_equal(after.rounding_key.view(), before.rounding_key.view()));
+
+  // Also when the exchange is closed and the next has begun.
+  world.turn_until([&] { return world.ranks[0].round() == 1; });
+  RankSecrets closed = world.ranks[0].ask_again(first, turn);
+  EXPECT_EQ(closed.seeds.size(), 0U);
+  EXPECT_TRUE(crypto::constant_time_equal(closed.rounding_key.view(), before.rounding_key.view()));
+  world.run_to_end();
+}
+
+TEST(BorderLoop, AJobWithAnotherStateIsRefused) {
+  BorderWorld world(1);
+  world.ranks[1].hold_commit = true;
+  world.turn_until([&] { return world.borders[1]->status() == "round 0, going"; });
+  auto key = crypto::OpeningKey::generate(crypto::system_random());
+  world.ranks[1].folder().write_key({}, make_nonce(crypto::system_random()),
+                                    {key.seal_key(), crypto::sha256(as_bytes("old")), 1, "none"});
+  EXPECT_ERROR(world.turn(), errors::state_differs);
+}
+
+TEST(BorderLoop, WaitsForACoordinatorThatIsAwayAndLosesNothing) {
+  BorderWorld world(2);
+  using Fault = border::LoopbackRoad::Fault;
+  for (int i = 0; i < 400 && !world.hub_ended; ++i) {
+    world.road.fail_next(SiteId{static_cast<std::uint32_t>(i % 3)},
+                         i % 2 == 0 ? Fault::before : Fault::after, 1 + i % 3);
+    world.turn();
+  }
+  world.run_to_end();
+  EXPECT_EQ(world.audit(), "");
+}
+
+TEST(BorderLoop, SurvivesARestartedCoordinator) {
+  BorderWorld world(3);
+  for (int i = 0; i < 200 && !world.hub_ended; ++i) {
+    world.turn();
+    if (i % 7 == 6) world.start_hub();
+  }
+  world.run_to_end();
+  EXPECT_EQ(world.audit(), "");
+}
+
+TEST(BorderLoop, OneBorderPerSite) {
+  BorderWorld world(1);
+  BorderPlan plan;
+  plan.site_folder = world.site_folder(0);
+  plan.run_folder = world.site_folder(0) / "runs" / "demo";
+  plan.roster = world.roster;
+  plan.agreement = world.agreement;
+  EXPECT_ERROR_SAYS(
+      BorderLoop({*world.files[0], world.clock, crypto::system_random(), *world.ends[0]}, plan,
+                 world.keys[0]),
+      concordat::errors::in_use, "border.lock");
+}
+
+TEST(BorderLoop, AJournalOfAnotherAgreementIsRefused) {
+  BorderWorld world(1);
+  world.run_to_end();
+  world.stop_border(0);
+  BorderWorld other(2);
+  world.agreement = other.agreement;
+  EXPECT_ERROR_SAYS(world.start_border(0), errors::bad_run_file, "border.journal");
+}
+
+TEST(BorderLoop, AStopFileEndsItWithSeventyFiveAndARestartGoesOn) {
+  BorderWorld world(2);
+  for (int i = 0; i < 10; ++i) world.turn();
+  testing_support::overwrite(world.site_folder(2) / "STOP", {});
+  BorderLoop& border = *world.borders[2];
+  int turns = 0;
+  while (border.turn() && turns < 5'000) ++turns;
+  EXPECT_EQ(border.exit_code(), ExitCode::saved);
+  world.start_border(2);
+  world.run_to_end();
+  EXPECT_EQ(world.audit(), "");
+}
+
+TEST(BorderLoop, CommittedBlocksThatChangedAfterCommitAreNotSent) {
+  BorderWorld world(1);
+  ExchangeId first{};
+  RunFolder& folder = world.ranks[0].folder();
+  // Only the ranks and the borders of the others move while this site's COMMIT is damaged.
+  world.turn_until([&] { return folder.has_commit(first); });
+  std::string nonce = folder.read_commit(first)->try_nonce;
+  testing_support::flip_bit(folder.blocks_file(first, nonce, 1), 100);
+  bool refused = false;
+  try {
+    for (int i = 0; i < 300; ++i) world.turn();
+  } catch (const Error& error) {
+    refused = true;
+    EXPECT_EQ(error.code().name, border::errors::not_authentic.name);
+  }
+  EXPECT_TRUE(refused);
+}
+
+}  // namespace
+}  // namespace concordat::site::testing

@@ -1,0 +1,279 @@
+#include "unit/site/border_world.hpp"
+
+#include <algorithm>
+
+#include "concordat/audit/audit.hpp"
+#include "concordat/border/frames.hpp"
+#include "concordat/core/log.hpp"
+#include "concordat/crypto/merkle.hpp"
+
+namespace concordat::site::testing {
+namespace {
+
+using border::BlockPlace;
+using border::BlockVector;
+
+constexpr std::uint64_t num_elements = 2500;
+constexpr int block_log2 = 10;
+
+std::string name_of(std::uint32_t site, std::uint32_t num_sites) {
+  return site == num_sites ? "hub" : std::string("site") + static_cast<char>('a' + site);
+}
+
+federation::SignedRoster make_roster(const std::vector<crypto::SiteKeys>& keys) {
+  federation::Roster roster;
+  roster.name = "test";
+  roster.address = "hub:7443";
+  for (std::size_t i = 0; i + 1 < keys.size(); ++i) {
+    roster.sites.push_back(federation::member_from(keys[i].public_keys(), "DE"));
+  }
+  roster.coordinator = federation::member_from(keys.back().public_keys(), "EU");
+  Bytes document = encode(roster);
+  federation::Signatures signatures;
+  for (const crypto::SiteKeys& one : keys) {
+    signatures.push_back(federation::sign_document(federation::DocumentKind::roster, document,
+                                                   one.name, one.signing));
+  }
+  return federation::open_roster(document, signatures, "roster.json");
+}
+
+federation::SignedAgreement make_agreement(const federation::SignedRoster& roster,
+                                           const std::vector<crypto::SiteKeys>& keys,
+                                           std::uint32_t rounds) {
+  federation::RunAgreement run;
+  run.run = "demo";
+  run.rounds = rounds;
+  run.inner_steps = 1;
+  run.scales.summed_rates = 0.01;
+  run.weight_cap = 1000;
+  run.block_log2 = block_log2;
+  run.num_elements = num_elements;
+  run.initial_state = crypto::sha256(as_bytes("state 0"));
+  run.roster = roster.digest;
+  Bytes document = encode(run);
+  federation::Signatures signatures;
+  for (const crypto::SiteKeys& one : keys) {
+    signatures.push_back(federation::sign_document(federation::DocumentKind::agreement, document,
+                                                   one.name, one.signing));
+  }
+  return federation::open_agreement(document, signatures, roster, "agreement.json");
+}
+
+std::uint64_t lanes_in(std::uint64_t block) {
+  std::uint64_t size = std::uint64_t{1} << block_log2;
+  return std::min(size, num_elements - block * size);
+}
+
+}  // namespace
+
+KnownRanks::KnownRanks(FileSystem& fs, FileSystem::Path run, SiteId id,
+                       const federation::RunAgreement& terms, std::uint32_t num_sites)
+    : folder_(fs, std::move(run)), id_(id), agreement_(terms), num_sites_(num_sites) {}
+
+std::uint16_t KnownRanks::code(SiteId site, std::uint32_t round, std::uint64_t index) {
+  return static_cast<std::uint16_t>((index * 7 + site.value() * 31 + round * 13) % 256);
+}
+
+Digest KnownRanks::state() const {
+  return crypto::sha256(as_bytes("state " + std::to_string(round_)));
+}
+
+void KnownRanks::write_key() {
+  key_ = crypto::OpeningKey::generate(crypto::system_random());
+  nonce_ = make_nonce(crypto::system_random());
+  folder_.write_key(exchange(), nonce_, {key_->seal_key(), state(), 2, "none"});
+  key_written_ = true;
+}
+
+void KnownRanks::step() {
+  if (!key_written_) write_key();
+  if (round_ == agreement_.rounds) return;
+  if (auto closed = folder_.read_closed(exchange())) {
+    check_aggregate(*closed);
+    ++round_;
+    key_written_ = false;
+    return;
+  }
+  if (folder_.has_commit(exchange()) || hold_commit) return;
+  auto sealed = folder_.read_secrets(exchange(), nonce_);
+  if (sealed) commit(open_secrets(exchange(), nonce_, *key_, *sealed));
+}
+
+// Two ranks: the first has block 0, the second the others.
+void KnownRanks::commit(const RankSecrets& secrets) {
+  ASSERT_EQ(secrets.seeds.size() + 1, num_sites_);
+  ASSERT_EQ(secrets.participants.size(), num_sites_);
+  privacy::MaskContext context{secrets.federation, exchange(), secrets.manifest, id_};
+  CommitRecord record;
+  record.try_nonce = nonce_;
+  record.manifest = secrets.manifest;
+  record.state_digest = state();
+  record.block_log2 = block_log2;
+  record.num_elements = num_elements;
+  record.generation = "step-000001";
+  std::uint64_t num_blocks = agreement_.num_blocks();
+  record.ranges = {{0, 1}, {1, num_blocks}};
+  FileSystem& fs = folder_.files();
+  fs.make_directories(folder_.try_folder(exchange(), nonce_));
+  std::unique_ptr<File> files[2] = {
+      fs.open(folder_.blocks_file(exchange(), nonce_, 0), OpenMode::truncate),
+      fs.open(folder_.blocks_file(exchange(), nonce_, 1), OpenMode::truncate)};
+  for (std::uint64_t block = 0; block < num_blocks; ++block) {
+    ByteWriter lanes;
+    for (std::uint64_t i = 0; i < lanes_in(block); ++i) {
+      lanes.u16(code(id_, round_, (block << block_log2) + i));
+    }
+    Bytes bytes = std::move(lanes).bytes();
+    privacy::mask_block(context, secrets.seeds, privacy::update_vector, BlockIndex{block},
+                        exact::Lane::u16, bytes);
+    files[block == 0 ? 0 : 1]->write(bytes);
+    record.leaves.push_back(border::block_leaf({BlockVector::update, block}, bytes));
+  }
+  ByteWriter lane;
+  lane.u32(weight(id_));
+  Bytes bytes = std::move(lane).bytes();
+  privacy::mask_block(context, secrets.seeds, privacy::weight_vector, BlockIndex{0},
+                      exact::Lane::u32, bytes);
+  fs.open(folder_.weight_file(exchange(), nonce_), OpenMode::truncate)->write(bytes);
+  record.weight_leaf = border::block_leaf({BlockVector::weight, 0}, bytes);
+  folder_.write_commit(exchange(), record);
+}
+
+void KnownRanks::check_aggregate(const ClosedRecord& closed) {
+  std::uint64_t total = 0;
+  for (std::uint32_t i = 0; i < num_sites_; ++i) total += weight(SiteId{i});
+  EXPECT_EQ(closed.total_weight, total);
+  EXPECT_EQ(closed.survivors.size(), num_sites_);
+  Bytes sums = read_file(folder_.files(), folder_.aggregate_blocks(exchange()));
+  ASSERT_EQ(sums.size(), 2 * num_elements);
+  ByteReader in(sums, "sums");
+  std::uint64_t wrong = 0;
+  for (std::uint64_t index = 0; index < num_elements; ++index) {
+    std::uint32_t expected = 0;
+    for (std::uint32_t i = 0; i < num_sites_; ++i) expected += code(SiteId{i}, round_, index);
+    if (in.u16() != expected) ++wrong;
+  }
+  EXPECT_EQ(wrong, 0U) << "of " << num_elements << " sums in round " << round_;
+  Bytes leaves = read_file(folder_.files(), folder_.aggregate_leaves(exchange()));
+  crypto::MerkleBuilder tree;
+  for (std::size_t at = 0; at < leaves.size(); at += 32) {
+    tree.add(digest_from(ByteView(leaves).subspan(at, 32), "leaves"));
+  }
+  EXPECT_EQ(tree.root(), closed.aggregate_root);
+}
+
+RankSecrets KnownRanks::ask_again(const ExchangeId& id, const std::function<void()>& turn) {
+  auto key = crypto::OpeningKey::generate(crypto::system_random());
+  std::string nonce = make_nonce(crypto::system_random());
+  Digest before = crypto::sha256(as_bytes("state " + std::to_string(id.round.value())));
+  folder_.write_key(id, nonce, {key.seal_key(), before, 2, "none"});
+  for (int i = 0; i < 200 && !folder_.has_secrets(id, nonce); ++i) turn();
+  auto sealed = folder_.read_secrets(id, nonce);
+  if (!sealed) throw Bug("a restarted job got no answer");
+  return open_secrets(id, nonce, key, *sealed);
+}
+
+BorderWorld::BorderWorld(std::uint32_t rounds, std::uint32_t num_sites) : roster(), agreement() {
+  log::set_level(log::Level::error);
+  for (std::uint32_t i = 0; i <= num_sites; ++i) keys.push_back(keys_of(name_of(i, num_sites)));
+  roster = make_roster(keys);
+  agreement = make_agreement(roster, keys, rounds);
+  start_hub();
+  for (std::uint32_t i = 0; i < num_sites; ++i) {
+    files.push_back(std::make_unique<testing_support::FaultyFiles>());
+    posix_files().make_directories(site_folder(i));
+    ends.push_back(road.site(SiteId{i}));
+    ranks.emplace_back(hub_files, site_folder(i) / "runs" / "demo", SiteId{i}, agreement.agreement,
+                       num_sites);
+  }
+  borders.resize(num_sites);
+  ended.resize(num_sites, false);
+  for (std::uint32_t i = 0; i < num_sites; ++i) start_border(i);
+}
+
+BorderWorld::~BorderWorld() {
+  borders.clear();
+  hub.reset();
+}
+
+FileSystem::Path BorderWorld::site_folder(std::uint32_t site) const {
+  return root.path() / name_of(site, static_cast<std::uint32_t>(keys.size() - 1));
+}
+
+void BorderWorld::start_hub() {
+  hub.reset();
+  coordinator::CoordinatorPlan plan;
+  plan.folder = root.path() / "hub";
+  plan.roster = roster;
+  plan.agreement = agreement;
+  plan.poll_wait = std::chrono::milliseconds(0);
+  posix_files().make_directories(plan.folder);
+  hub = std::make_unique<coordinator::CoordinatorLoop>(
+      coordinator::CoordinatorSeams{hub_files, clock, crypto::system_random(), road, budget},
+      std::move(plan), keys.back());
+}
+
+void BorderWorld::start_border(std::uint32_t site) {
+  borders[site].reset();
+  BorderPlan plan;
+  plan.site_folder = site_folder(site);
+  plan.run_folder = site_folder(site) / "runs" / "demo";
+  plan.roster = roster;
+  plan.agreement = agreement;
+  plan.fetch_wait = std::chrono::milliseconds(0);
+  borders[site] = std::make_unique<BorderLoop>(
+      BorderSeams{*files[site], clock, crypto::system_random(), *ends[site]}, std::move(plan),
+      keys[site]);
+}
+
+void BorderWorld::turn() {
+  for (std::uint32_t i = 0; i < borders.size(); ++i) {
+    if (!borders[i] || ended[i]) continue;
+    try {
+      if (!borders[i]->turn()) ended[i] = borders[i]->exit_code() == ExitCode::done;
+    } catch (const Error& error) {
+      // A full disk is how these tests crash a border; anything else is a failure.
+      if (!(error.code() == concordat::errors::disk_full)) throw;
+      borders[i].reset();
+      ++crashes;
+    }
+  }
+  for (KnownRanks& one : ranks) one.step();
+  if (!hub_ended && !hub->turn()) hub_ended = true;
+}
+
+void BorderWorld::turn_until(const std::function<bool()>& condition, int limit) {
+  for (int i = 0; i < limit; ++i) {
+    if (condition()) return;
+    turn();
+  }
+  FAIL() << "nothing came of it: " << hub->status();
+}
+
+void BorderWorld::run_to_end(int limit) {
+  auto all_ended = [&] { return std::find(ended.begin(), ended.end(), false) == ended.end(); };
+  for (int i = 0; i < limit && !all_ended(); ++i) {
+    turn();
+    for (std::uint32_t site = 0; site < borders.size(); ++site) {
+      if (borders[site]) continue;
+      files[site]->heal();
+      start_border(site);
+    }
+  }
+  ASSERT_TRUE(all_ended()) << hub->status();
+}
+
+std::string BorderWorld::audit() const {
+  audit::AuditInput input;
+  auto add = [&](SiteId id, const crypto::SiteKeys& key, const FileSystem::Path& folder) {
+    input.parties.push_back({id, key.name, folder / "ledger", key.log.verify_key()});
+  };
+  for (std::uint32_t i = 0; i + 1 < keys.size(); ++i) add(SiteId{i}, keys[i], site_folder(i));
+  add(coordinator_id, keys.back(), root.path() / "hub");
+  input.federation = roster.federation();
+  input.agreement = agreement.digest;
+  audit::AuditReport report = audit::run_audit(posix_files(), input);
+  return report.exit_code() == ExitCode::done ? std::string() : report.text();
+}
+
+}  // namespace concordat::site::testing

@@ -1,0 +1,117 @@
+// Three real borders, a real coordinator and ranks that write known numbers, in one process over
+// the loopback road: whole runs whose every sum a test knows beforehand. One thread turns all.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <memory>
+
+#include "concordat/border/loopback.hpp"
+#include "concordat/coordinator/coordinator.hpp"
+#include "concordat/crypto/hash.hpp"
+#include "concordat/site/border_loop.hpp"
+#include "site/run_folder.hpp"
+#include "support/faulty_files.hpp"
+#include "support/fixed_random.hpp"
+#include "support/temporary_folder.hpp"
+
+namespace concordat::site::testing {
+
+/// Time that only tests move: a look costs a millisecond, a sleep passes at once.
+class TestClock final : public Clock {
+ public:
+  std::chrono::nanoseconds monotonic() const override {
+    return now_ += std::chrono::milliseconds(1);
+  }
+  std::int64_t unix_seconds() const override { return 1'800'000'000; }
+  void sleep(std::chrono::nanoseconds duration) override { now_ += duration; }
+
+ private:
+  mutable std::chrono::nanoseconds now_{1};
+};
+
+inline crypto::SiteKeys keys_of(const std::string& name) {
+  auto seed = [&](const char* purpose) {
+    Digest digest = crypto::sha256(as_bytes(name + purpose));
+    return Bytes(digest.bytes.begin(), digest.bytes.end());
+  };
+  return {name,
+          crypto::SigningKey::from_seed(seed("signing")),
+          crypto::OpeningKey::from_private(seed("sealing")),
+          crypto::SigningKey::from_seed(seed("tls")),
+          crypto::SigningKey::from_seed(seed("log")),
+          crypto::SecretBytes::copy_of(seed("data")),
+          crypto::SecretBytes::copy_of(seed("rounding"))};
+}
+
+/// The ranks of one site: they write code points that are worked out from site, round and index.
+class KnownRanks {
+ public:
+  KnownRanks(FileSystem& fs, FileSystem::Path run, SiteId id, const federation::RunAgreement& terms,
+             std::uint32_t num_sites);
+  /// One look at the run folder. @throws test failures through gtest.
+  void step();
+  bool done() const { return round_ == agreement_.rounds && key_written_; }
+  /// A job that starts again: another key, and what it is told with it.
+  RankSecrets ask_again(const ExchangeId& exchange, const std::function<void()>& turn);
+  std::uint32_t round() const { return round_; }
+  bool hold_commit = false;  ///< stops before COMMIT
+  RunFolder& folder() { return folder_; }
+
+  static std::uint16_t code(SiteId site, std::uint32_t round, std::uint64_t index);
+  static std::uint32_t weight(SiteId site) { return 100 + site.value(); }
+  Digest state() const;
+
+ private:
+  ExchangeId exchange() const { return {Round{round_}, {}, {}}; }
+  void write_key();
+  void commit(const RankSecrets& secrets);
+  void check_aggregate(const ClosedRecord& closed);
+
+  RunFolder folder_;
+  SiteId id_;
+  const federation::RunAgreement& agreement_;
+  std::uint32_t num_sites_;
+  std::uint32_t round_ = 0;
+  bool key_written_ = false;
+  std::string nonce_;
+  std::optional<crypto::OpeningKey> key_;
+};
+
+class BorderWorld {
+ public:
+  explicit BorderWorld(std::uint32_t rounds, std::uint32_t num_sites = 3);
+  ~BorderWorld();
+
+  /// Everybody does one thing. A border that a fault killed is left dead.
+  void turn();
+  /// Turns until every border has ended, restarting the dead; fails after `limit` turns.
+  void run_to_end(int limit = 20'000);
+  void turn_until(const std::function<bool()>& condition, int limit = 5'000);
+  void start_border(std::uint32_t site);
+  void stop_border(std::uint32_t site) { borders[site].reset(); }
+  void start_hub();
+  FileSystem::Path site_folder(std::uint32_t site) const;
+  /// The audit of all ledgers; empty if everything verifies.
+  std::string audit() const;
+
+  testing_support::TemporaryFolder root;
+  std::vector<std::unique_ptr<testing_support::FaultyFiles>> files;  ///< by site
+  testing_support::FaultyFiles hub_files;
+  TestClock clock;
+  std::vector<crypto::SiteKeys> keys;  ///< by site, then the coordinator's
+  federation::SignedRoster roster;
+  federation::SignedAgreement agreement;
+  border::LoopbackRoad road;
+  border::ByteBudget budget{4U << 20U};
+  std::vector<std::unique_ptr<border::SiteRoad>> ends;
+  std::vector<std::unique_ptr<BorderLoop>> borders;
+  std::vector<bool> ended;  ///< turn() was false with exit code 0
+  std::vector<KnownRanks> ranks;
+  std::unique_ptr<coordinator::CoordinatorLoop> hub;
+  bool hub_ended = false;
+  int crashes = 0;
+};
+
+}  // namespace concordat::site::testing

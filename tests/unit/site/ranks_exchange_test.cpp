@@ -1,0 +1,366 @@
+#include "concordat/site/ranks_exchange.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <mutex>
+
+#include "concordat/exact/errors.hpp"
+#include "concordat/site/errors.hpp"
+#include "fake_border.hpp"
+#include "support/expect_error.hpp"
+#include "support/temporary_folder.hpp"
+#include "toy_site.hpp"
+
+namespace concordat::site {
+namespace {
+
+using testing_support::TemporaryFolder;
+
+struct SiteShape {
+  int ranks;
+  int tp;
+};
+
+struct Outcome {
+  Digest digest;
+  std::vector<float> weights;  ///< canonical
+};
+
+Outcome outcome_of(comm::Communicator& comm, ToyRank& rank) {
+  Outcome result{rank.exchange.state_digest(),
+                 std::vector<float>(static_cast<std::size_t>(rank.space().num_elements()))};
+  for_each_element(rank.layout(), rank.weights(), [&](std::int64_t index, float& w) {
+    result.weights[static_cast<std::size_t>(index)] = w;
+  });
+  // Sharded ranks fill in for each other: what a rank does not hold is 0 there.
+  const auto all =
+      comm.all_gather_bytes({reinterpret_cast<const std::uint8_t*>(result.weights.data()),
+                             result.weights.size() * sizeof(float)});
+  for (const Bytes& bytes : all) {
+    for (std::size_t i = 0; i < result.weights.size(); ++i) {
+      float other = 0;
+      std::memcpy(&other, bytes.data() + 4 * i, 4);
+      if (other != 0.0F) result.weights[i] = other;
+    }
+  }
+  return result;
+}
+
+/// Runs a whole federation of toy sites, each a group of threads.
+std::vector<Outcome> run_federation(const std::vector<SiteShape>& shapes, std::uint32_t rounds,
+                                    const OuterTerms& terms) {
+  std::vector<TemporaryFolder> homes(shapes.size());
+  std::vector<FileSystem::Path> runs;
+  for (const auto& home : homes) runs.push_back(home.path() / "run");
+  FakeBorders borders(runs);
+  std::thread border([&] { borders.serve(rounds); });
+  std::vector<Outcome> outcomes(shapes.size());
+  std::vector<std::thread> sites;
+  for (std::size_t i = 0; i < shapes.size(); ++i) {
+    sites.emplace_back([&, i] {
+      comm::run_threads(shapes[i].ranks, [&](comm::Communicator& comm) {
+        ToyRank rank(comm, runs[i], terms, shapes[i].tp);
+        rank.start();
+        rank.exchange.announce("none");
+        while (rank.exchange.round().value() < rounds) {
+          rank.inner_steps(i);
+          const auto tokens = 400 + 100 * static_cast<std::uint64_t>(i);
+          ASSERT_EQ(rank.exchange.run(rank.weights(), tokens, "step-1", nullptr),
+                    ExchangeEnd::closed);
+          rank.exchange.announce("step-1");
+        }
+        const Outcome mine = outcome_of(comm, rank);
+        if (comm.rank() == 0) outcomes[i] = mine;
+      });
+    });
+  }
+  for (std::thread& site : sites) site.join();
+  borders.stop = true;
+  border.join();
+  for (const auto& [round, digests] : borders.state_digests) {
+    EXPECT_EQ(digests.size(), 1U) << "round " << round;
+  }
+  return outcomes;
+}
+
+TEST(RanksExchange, SitesWithDifferentRankCountsAndLayoutsReachOneState) {
+  const auto first = run_federation({{1, 1}, {2, 2}, {3, 1}}, 3, toy_terms());
+  EXPECT_EQ(first[0].digest, first[1].digest);
+  EXPECT_EQ(first[0].digest, first[2].digest);
+  EXPECT_EQ(first[0].weights, first[1].weights);
+  EXPECT_EQ(first[0].weights, first[2].weights);
+  // And the same state again when the ranks are dealt out otherwise: masks and slices leave no
+  // trace. Four ranks share three blocks, so one has none.
+  const auto second = run_federation({{3, 1}, {1, 1}, {4, 2}}, 3, toy_terms());
+  EXPECT_EQ(first[0].digest, second[0].digest);
+  EXPECT_EQ(first[0].weights, second[2].weights);
+}
+
+TEST(RanksExchange, FollowsTheWeightedMeanOfTheUpdates) {
+  OuterTerms terms = toy_terms();
+  terms.outer = {.kind = exact::OuterKind::fedavg, .eta = 1.0F};
+  terms.later_rounds = terms.first_round;
+  const std::uint32_t rounds = 3;
+  const auto outcomes = run_federation({{1, 1}, {2, 1}, {1, 1}}, rounds, terms);
+  const double tokens[] = {400, 500, 600};
+  for (std::size_t index = 0; index < outcomes[0].weights.size(); index += 37) {
+    float start = 0;
+    exact::initialise_normal(1, 0, index, {&start, 1}, 0.02F);
+    double expected = static_cast<double>(start);
+    for (std::uint32_t round = 0; round < rounds; ++round) {
+      for (std::size_t site = 0; site < 3; ++site) {
+        expected -= tokens[site] / 1500 *
+                    static_cast<double>(toy_update(site, round, static_cast<std::int64_t>(index)));
+      }
+    }
+    // 8 bits over +-0.05: a code is 4e-4 wide and counts w_cap * n / W = 2 times; feedback keeps
+    // the error of all rounds below about two codes.
+    ASSERT_NEAR(outcomes[0].weights[index], expected, 2e-3) << index;
+  }
+}
+
+TEST(InitialStateDigest, IsThatOfTheFirstAnnouncementOnEveryLayout) {
+  const TemporaryFolder home;
+  std::set<Digest> digests;
+  std::mutex mutex;
+  for (const SiteShape shape : {SiteShape{1, 1}, {2, 2}, {3, 1}}) {
+    comm::run_threads(shape.ranks, [&](comm::Communicator& comm) {
+      ToyRank rank(comm, home.path() / "run", toy_terms(), shape.tp);
+      rank.start();
+      const Digest digest =
+          initial_state_digest(comm, toy_terms(), rank.space(), rank.layout(), rank.weights());
+      const Digest announced = rank.exchange.state_digest();
+      const std::lock_guard lock(mutex);
+      digests.insert(digest);
+      digests.insert(announced);
+    });
+  }
+  EXPECT_EQ(digests.size(), 1U);
+}
+
+/// One site of two ranks in a federation of three whose others exist on paper only.
+class OneSite : public testing::Test {
+ protected:
+  void run(const std::function<void(ToyRank&, comm::Communicator&)>& body) {
+    comm::run_threads(2, [&](comm::Communicator& comm) {
+      ToyRank rank(comm, runs[0], toy_terms(), 1);
+      rank.start();
+      rank.exchange.announce("none");
+      body(rank, comm);
+    });
+  }
+  /// Rank 0 answers the keys; then everybody goes on.
+  void answer(comm::Communicator& comm) {
+    if (comm.rank() == 0) borders.answer(0);
+    comm.barrier();
+  }
+  /// A sum that might be: every code at its zero, but for the first.
+  Bytes plausible_sums() const {
+    Bytes sums;
+    for (int i = 0; i < 49000; ++i) {
+      sums.push_back(static_cast<std::uint8_t>(i == 0 ? 0x90 : 0x80));
+      sums.push_back(1);  // 3 * 128 = 0x180
+    }
+    return sums;
+  }
+  static StopAsked once_committed(ToyRank& rank) {
+    return [&rank] { return rank.exchange.committed(); };
+  }
+
+  TemporaryFolder home;
+  std::vector<FileSystem::Path> runs{home.path() / "a", home.path() / "b", home.path() / "c"};
+  FakeBorders borders{runs};
+  const Bytes weight{0x58, 0x02, 0, 0};  // 600 tokens
+};
+
+TEST_F(OneSite, StopsWhileItWaitsForSecretsWithNothingWritten) {
+  run([&](ToyRank& rank, comm::Communicator&) {
+    EXPECT_EQ(rank.exchange.run(rank.weights(), 600, "step-1", [] { return true; }),
+              ExchangeEnd::stopped);
+    EXPECT_FALSE(rank.exchange.committed());
+    EXPECT_EQ(rank.exchange.round(), Round{0});
+  });
+}
+
+TEST_F(OneSite, ARestartAfterTheCommitEndsWithTheBitsOfAnUndisturbedRun) {
+  Digest undisturbed, restarted;
+  std::vector<Tensor> errors(2), errors_again(2);
+  for (const bool disturbed : {false, true}) {
+    posix_files().remove_all(runs[0]);
+    borders.restart(runs);
+    std::vector<std::vector<Bytes>> saved(2);
+    const auto each_state = [](ToyRank& rank, const std::function<void(Tensor)>& f) {
+      for (const auto& named : rank.exchange.named_state()) {
+        if (!named.local.empty()) f(named.local);
+      }
+    };
+    run([&](ToyRank& rank, comm::Communicator& comm) {
+      const auto me = static_cast<std::size_t>(comm.rank());
+      rank.inner_steps(0);
+      each_state(rank, [&](const Tensor& t) {
+        const auto* bytes = reinterpret_cast<const std::uint8_t*>(t.raw_bytes());
+        saved[me].emplace_back(bytes, bytes + t.size_bytes());
+      });
+      answer(comm);
+      EXPECT_EQ(rank.exchange.run(rank.weights(), 600, "step-1", once_committed(rank)),
+                ExchangeEnd::stopped);
+      comm.barrier();
+      if (comm.rank() == 0) borders.close(0, 0, plausible_sums(), weight);
+      comm.barrier();
+      if (disturbed) return;
+      answer(comm);
+      EXPECT_EQ(rank.exchange.run(rank.weights(), 600, "step-1", nullptr), ExchangeEnd::closed);
+      const Digest digest = rank.exchange.state_digest();
+      if (comm.rank() == 0) undisturbed = digest;
+      errors[me] = rank.exchange.named_state()[2].local;
+    });
+    if (!disturbed) continue;
+    const CommitRecord before = *borders.folder(0).read_commit(exchange_in(0));
+    run([&](ToyRank& rank, comm::Communicator& comm) {
+      const auto me = static_cast<std::size_t>(comm.rank());
+      rank.inner_steps(0);
+      std::size_t i = 0;
+      each_state(rank, [&](const Tensor& t) {
+        std::memcpy(t.raw_bytes(), saved[me][i].data(), t.size_bytes());
+        ++i;
+      });
+      rank.exchange.resume(Round{0});
+      answer(comm);
+      EXPECT_EQ(rank.exchange.run(rank.weights(), 600, "step-1", nullptr), ExchangeEnd::closed);
+      const Digest digest = rank.exchange.state_digest();
+      if (comm.rank() == 0) restarted = digest;
+      errors_again[me] = rank.exchange.named_state()[2].local;
+    });
+    EXPECT_EQ(*borders.folder(0).read_commit(exchange_in(0)), before) << "masked twice";
+  }
+  EXPECT_EQ(undisturbed, restarted);
+  for (std::size_t r = 0; r < 2; ++r) {
+    ASSERT_EQ(errors[r].size_bytes(), errors_again[r].size_bytes());
+    EXPECT_EQ(
+        std::memcmp(errors[r].raw_bytes(), errors_again[r].raw_bytes(), errors[r].size_bytes()), 0);
+  }
+}
+
+TEST_F(OneSite, ANanEndsOnEveryRankWithTheCanonicalIndexAndNoCommit) {
+  run([&](ToyRank& rank, comm::Communicator& comm) {
+    for_each_element(rank.layout(), rank.weights(), [](std::int64_t index, float& w) {
+      if (index == 40001) w = std::numeric_limits<float>::quiet_NaN();
+    });
+    answer(comm);
+    EXPECT_ERROR_SAYS(rank.exchange.run(rank.weights(), 600, "step-1", nullptr),
+                      exact::errors::not_finite, "canonical index 40001");
+    EXPECT_FALSE(rank.exchange.committed());
+  });
+}
+
+TEST_F(OneSite, MoreTokensThanTheCapAreRefused) {
+  run([&](ToyRank& rank, comm::Communicator&) {
+    EXPECT_ERROR(rank.exchange.run(rank.weights(), 1001, "step-1", nullptr), exact::errors::weight);
+  });
+}
+
+TEST_F(OneSite, SecretsWithoutSeedsNeverLeadToAnUpload) {
+  run([&](ToyRank& rank, comm::Communicator& comm) {
+    if (comm.rank() == 0) {
+      RunFolder& folder = borders.folder(0);
+      const std::string nonce = folder.key_nonces(exchange_in(0)).front();
+      folder.write_secrets(
+          exchange_in(0), nonce,
+          seal_secrets(exchange_in(0), nonce, folder.read_key(exchange_in(0), nonce).public_key,
+                       borders.secrets(0, 0, false), crypto::system_random()));
+    }
+    comm.barrier();
+    EXPECT_ERROR(rank.exchange.run(rank.weights(), 600, "step-1", nullptr),
+                 errors::already_committed);
+    EXPECT_FALSE(rank.exchange.committed());
+  });
+}
+
+/// Commits, closes, lets `damage` change the inbox, and expects `code` with the state untouched.
+class DamagedClosing : public OneSite {
+ protected:
+  void expect(const ErrorCode& code, const std::string& text,
+              const std::function<void(RunFolder&)>& damage) {
+    run([&](ToyRank& rank, comm::Communicator& comm) {
+      rank.inner_steps(0);
+      answer(comm);
+      EXPECT_EQ(rank.exchange.run(rank.weights(), 600, "step-1", once_committed(rank)),
+                ExchangeEnd::stopped);
+      const Digest before = rank.exchange.state_digest();
+      comm.barrier();
+      if (comm.rank() == 0) {
+        borders.close(0, 0, plausible_sums(), weight);
+        damage(borders.folder(0));
+      }
+      comm.barrier();
+      EXPECT_ERROR_SAYS(rank.exchange.run(rank.weights(), 600, "step-1", nullptr), code, text);
+      rank.exchange.resume(Round{0});
+      EXPECT_EQ(rank.exchange.state_digest(), before);
+    });
+  }
+};
+
+TEST_F(DamagedClosing, AFlippedBitOfTheAggregate) {
+  expect(errors::block_digest, "block 2", [](RunFolder& folder) {
+    testing_support::flip_bit(folder.aggregate_blocks(exchange_in(0)), 2 * 40000);
+  });
+}
+
+TEST_F(DamagedClosing, AFlippedBitOfItsLeaves) {
+  expect(errors::block_digest, "closing record's root", [](RunFolder& folder) {
+    testing_support::flip_bit(folder.aggregate_leaves(exchange_in(0)), 33);
+  });
+}
+
+TEST_F(DamagedClosing, AnotherWeight) {
+  expect(errors::block_digest, "weight", [](RunFolder& folder) {
+    testing_support::flip_bit(folder.aggregate_weight(exchange_in(0)), 0);
+  });
+}
+
+TEST_F(DamagedClosing, ATotalWeightThatIsNotTheSum) {
+  expect(errors::state_differs, "599", [](RunFolder& folder) {
+    ClosedRecord closed = *folder.read_closed(exchange_in(0));
+    closed.total_weight = 599;
+    folder.write_closed(exchange_in(0), closed);
+  });
+}
+
+TEST_F(DamagedClosing, AnotherManifest) {
+  expect(errors::state_differs, "another manifest", [](RunFolder& folder) {
+    ClosedRecord closed = *folder.read_closed(exchange_in(0));
+    closed.manifest = digest_of("another");
+    folder.write_closed(exchange_in(0), closed);
+  });
+}
+
+TEST_F(DamagedClosing, ASumOutOfRange) {
+  expect(exact::errors::sum_out_of_range, "canonical index 5", [this](RunFolder&) {
+    Bytes sums = plausible_sums();
+    sums[11] = 0x7f;  // element 5, far above 3 * 255
+    borders.close(0, 0, sums, weight);
+  });
+}
+
+TEST_F(DamagedClosing, ASurvivorThatIsNoParticipant) {
+  expect(errors::state_differs, "survivor", [](RunFolder& folder) {
+    ClosedRecord closed = *folder.read_closed(exchange_in(0));
+    closed.survivors.push_back(SiteId{7});
+    folder.write_closed(exchange_in(0), closed);
+  });
+}
+
+TEST_F(OneSite, ForgetsExchangesThatNoGenerationRepeats) {
+  run([&](ToyRank& rank, comm::Communicator& comm) {
+    answer(comm);
+    rank.exchange.forget_before(Round{1});
+    EXPECT_FALSE(posix_files().exists(borders.folder(0).outbox(exchange_in(0))));
+    EXPECT_FALSE(posix_files().exists(borders.folder(0).inbox(exchange_in(0))));
+  });
+}
+
+}  // namespace
+}  // namespace concordat::site
