@@ -19,8 +19,8 @@ trap 'rm -rf "$work"' EXIT
 }
 dpkg-deb -x "$work"/manpages-"$language"_*.deb "$work/tree"
 total=0
-# Prose first: overviews (7), commands (1), administration (8), files (5); then calls.
-for section in 7 1 8 5 2 4 3; do
+# Commands first (1), administration (8), files (5), overviews (7); then calls.
+for section in 1 8 5 7 2 4 3; do
   for page in "$work/tree/usr/share/man/$language/man$section"/*.gz; do
     [ -f "$page" ] || continue
     name=$(basename "$page" .gz)

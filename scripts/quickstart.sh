@@ -22,7 +22,7 @@ flags=()
 kib=1536
 if [ "$mode" = --short ]; then
   flags=(--run.rounds=2 --run.inner_steps=4)
-  kib=256
+  kib=512
 fi
 
 concordat_setup quickstart

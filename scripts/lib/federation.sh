@@ -46,7 +46,7 @@ make_federation() {
     "$concordat" keys create --name "$site" --folder "$run/$site/keys" >/dev/null
     sed "s/@SITE@/$site/" configs/site.toml >"$run/$site/site.toml"
     "$concordat" ingest --site "$run/$site" --name manuals --source "$run/corpora/$code" \
-      --language "$code" --purpose "language model training" | sed "s/^/        $site: /"
+      --language "$code" --purpose "language model training" --validation-permille 100 | sed "s/^/        $site: /"
     members+=(--site "$run/$site/keys/$site.pub=${code^^}")
   done
   "$concordat" roster create --name three-seas --address "127.0.0.1:$port" \
@@ -127,7 +127,7 @@ run_baselines() {
   for site in "${sites[@]}"; do
     code=${language[$site]}
     "$concordat" ingest --site "$run/pooled" --name "$code" --source "$run/corpora/$code" \
-      --language "$code" --purpose "comparison" >/dev/null
+      --language "$code" --purpose "comparison" --validation-permille 100 >/dev/null
     { sed "s/@SITE@/$site/; /^\[run\]/,\$d" configs/solo.toml; shared_keys; } >"$run/$site/solo.toml"
   done
   { sed 's/@SITE@/pooled/; s/"manuals"/"de", "fr", "es"/; s/^batch = 16/batch = 48/; /^\[run\]/,$d' configs/solo.toml

@@ -60,7 +60,7 @@ int run(const Args& args) {
   auto ledger = ledger::Ledger::open(posix_files(), site / "ledger",
                                      ledger::log_origin(keys.name, keys.log.verify_key()), keys.log,
                                      system_clock());
-  for (const std::string& note : ledger.recovery_notes()) log::warn(note);
+  for (const std::string& note : ledger.recovery_notes()) log::info(note);
   auto done = governance::ingest(posix_files(), ledger, request, keys.data_key.view(),
                                  crypto::system_random());
   const data::DatasetManifest& m = done.manifest;

@@ -52,8 +52,8 @@ ModelOnDisk::ModelOnDisk(const SiteSettings& settings, const FileSystem::Path& r
     weights.push_back(checkpoint::named_tensor(part.name, part.spec, Dtype::f32, part.local,
                                                parts_->mesh.shape(), parts_->mesh.coords()));
   }
-  auto restored =
-      checkpoint::restore_newest(*parts_->comm, fs, run_folder / "checkpoints", weights);
+  auto restored = checkpoint::restore_newest(*parts_->comm, fs, run_folder / "checkpoints", weights,
+                                             {.subset = true});
   if (!restored) {
     throw Error(concordat::errors::not_found,
                 {.what = "the run has no checkpoint yet",
