@@ -8,6 +8,7 @@
 //   fs.changes();                        // how many there were, to loop over all of them
 #pragma once
 
+#include <atomic>
 #include <limits>
 
 #include "concordat/core/error.hpp"
@@ -107,8 +108,8 @@ class FaultyFiles final : public FileSystem {
   }
 
   FileSystem& real_ = posix_files();
-  std::uint64_t changes_ = 0;
-  std::uint64_t fail_at_ = std::numeric_limits<std::uint64_t>::max();
+  std::atomic<std::uint64_t> changes_ = 0;
+  std::atomic<std::uint64_t> fail_at_ = std::numeric_limits<std::uint64_t>::max();
 };
 
 }  // namespace concordat::testing_support

@@ -13,6 +13,7 @@
 #include "concordat/crypto/hash.hpp"
 #include "concordat/crypto/merkle.hpp"
 #include "site/run_folder.hpp"
+#include "toy_site.hpp"
 
 namespace concordat::site {
 
@@ -26,7 +27,7 @@ class FakeBorders {
   /// Opens the run folders afresh: creates those that were removed.
   void restart(const std::vector<FileSystem::Path>& runs) {
     folders_.clear();
-    for (const auto& run : runs) folders_.emplace_back(posix_files(), run);
+    for (const auto& run : runs) folders_.emplace_back(quick_files(), run);
   }
 
   RunFolder& folder(std::size_t site) { return folders_[site]; }
@@ -82,10 +83,10 @@ class FakeBorders {
     Bytes all;
     for (std::size_t rank = 0; rank < commit.ranges.size(); ++rank) {
       const Bytes part = read_file(
-          posix_files(), folders_[i].blocks_file(id, commit.try_nonce, static_cast<int>(rank)));
+          quick_files(), folders_[i].blocks_file(id, commit.try_nonce, static_cast<int>(rank)));
       all.insert(all.end(), part.begin(), part.end());
     }
-    return {all, read_file(posix_files(), folders_[i].weight_file(id, commit.try_nonce))};
+    return {all, read_file(quick_files(), folders_[i].weight_file(id, commit.try_nonce))};
   }
 
   /// Writes aggregate and CLOSED into one site's inbox.
@@ -105,7 +106,7 @@ class FakeBorders {
     for (const Digest& leaf : leaves) {
       leaf_bytes.insert(leaf_bytes.end(), leaf.bytes.begin(), leaf.bytes.end());
     }
-    FileSystem& fs = posix_files();
+    FileSystem& fs = quick_files();
     fs.make_directories(folders_[i].inbox(id));
     write_atomically(fs, folders_[i].aggregate_blocks(id), sums);
     write_atomically(fs, folders_[i].aggregate_weight(id), weight);

@@ -189,7 +189,7 @@ TEST_F(OneSite, ARestartAfterTheCommitEndsWithTheBitsOfAnUndisturbedRun) {
   Digest undisturbed, restarted;
   std::vector<Tensor> errors(2), errors_again(2);
   for (const bool disturbed : {false, true}) {
-    posix_files().remove_all(runs[0]);
+    quick_files().remove_all(runs[0]);
     borders.restart(runs);
     std::vector<std::vector<Bytes>> saved(2);
     const auto each_state = [](ToyRank& rank, const std::function<void(Tensor)>& f) {
@@ -353,12 +353,46 @@ TEST_F(DamagedClosing, ASurvivorThatIsNoParticipant) {
   });
 }
 
+TEST_F(OneSite, AFullDiskAtAnyWriteIsATypedErrorAndNeverHalfACommit) {
+  bool committed = false;
+  int failures = 0;
+  for (std::uint64_t change = 1; !committed; ++change) {
+    quick_files().remove_all(runs[0]);
+    borders.restart(runs);
+    const auto comm = comm::self_communicator();
+    ToyRank rank(*comm, runs[0], toy_terms(), 1);
+    rank.start();
+    rank.exchange.announce("none");
+    borders.answer(0);
+    quick_files().fail_at(change);
+    try {
+      (void)rank.exchange.run(rank.weights(), 600, "step-1", once_committed(rank));
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), concordat::errors::disk_full) << error.what();
+      ++failures;
+    }
+    committed = quick_files().changes() < change;
+    quick_files().heal();
+    // Whole or absent; a fault behind the link may leave it whole.
+    if (const auto record = borders.folder(0).read_commit(exchange_in(0))) {
+      EXPECT_EQ(record->leaves.size(), 3U);
+      EXPECT_EQ(quick_files().file_size(
+                    borders.folder(0).blocks_file(exchange_in(0), record->try_nonce, 0)),
+                2U * 49000);
+    } else {
+      EXPECT_FALSE(committed);
+    }
+    ASSERT_LT(change, 100U);
+  }
+  EXPECT_GT(failures, 8);
+}
+
 TEST_F(OneSite, ForgetsExchangesThatNoGenerationRepeats) {
   run([&](ToyRank& rank, comm::Communicator& comm) {
     answer(comm);
     rank.exchange.forget_before(Round{1});
-    EXPECT_FALSE(posix_files().exists(borders.folder(0).outbox(exchange_in(0))));
-    EXPECT_FALSE(posix_files().exists(borders.folder(0).inbox(exchange_in(0))));
+    EXPECT_FALSE(quick_files().exists(borders.folder(0).outbox(exchange_in(0))));
+    EXPECT_FALSE(quick_files().exists(borders.folder(0).inbox(exchange_in(0))));
   });
 }
 

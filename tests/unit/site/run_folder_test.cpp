@@ -6,6 +6,7 @@
 #include "concordat/core/error.hpp"
 #include "concordat/crypto/hash.hpp"
 #include "concordat/site/errors.hpp"
+#include "support/faulty_files.hpp"
 
 namespace concordat::site {
 namespace {
@@ -64,7 +65,7 @@ class RunFolderTest : public testing::Test {
     return Error(errors::bad_run_file, {});
   }
 
-  FileSystem& fs = posix_files();
+  testing_support::FaultyFiles fs;
   FileSystem::Path root = make_root();
   RunFolder folder{fs, root};
 };

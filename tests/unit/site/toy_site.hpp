@@ -7,8 +7,15 @@
 #include "concordat/comm/threads.hpp"
 #include "concordat/exact/normal.hpp"
 #include "concordat/site/ranks_exchange.hpp"
+#include "support/faulty_files.hpp"
 
 namespace concordat::site {
+
+/// The real files without real syncs, shared by all threads of a test.
+inline testing_support::FaultyFiles& quick_files() {
+  static testing_support::FaultyFiles files;
+  return files;
+}
 
 /// 49,000 elements: three blocks of 2^14, tensors of many sizes, one norm inside another's block.
 inline std::vector<parallel::ParameterSpec> toy_specs() {
@@ -67,7 +74,7 @@ class ToyRank {
         layout_(
             parallel::layout_of(specs_, space_, mesh_, parallel::coords_of(mesh_, comm.rank()))),
         weights_(host_tensor(Dtype::f32, {layout_.num_local})),
-        exchange(comm, {posix_files(), system_clock(), crypto::system_random()}, run, terms, space_,
+        exchange(comm, {quick_files(), system_clock(), crypto::system_random()}, run, terms, space_,
                  layout_) {}
 
   void start() {
