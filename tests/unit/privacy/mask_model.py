@@ -17,3 +17,11 @@ stream = subprocess.run(
     ["openssl", "enc", "-aes-256-ctr", "-K", key.hex(), "-iv", "00" * 16],
     input=bytes(16), capture_output=True, check=True).stdout
 print(stream[:16].hex())
+
+# The rounding words of block 3 (docs/formats/quantiser.md), for rounding_test.cpp.
+info = sized(b"concordat rounding block v1") + struct.pack("<Q", 3)
+key = hmac.new(sha("site key"), info + b"\x01", hashlib.sha256).digest()
+stream = subprocess.run(
+    ["openssl", "enc", "-aes-256-ctr", "-K", key.hex(), "-iv", "00" * 16],
+    input=bytes(16), capture_output=True, check=True).stdout
+print(", ".join("0x%08x" % w for w in struct.unpack("<II", stream[:8])))
