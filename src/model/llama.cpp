@@ -6,7 +6,6 @@
 #include "concordat/exact/normal.hpp"
 #include "concordat/model/errors.hpp"
 #include "concordat/model/names.hpp"
-#include "concordat/parallel/canonical_space.hpp"
 
 namespace concordat::model {
 
@@ -71,9 +70,10 @@ void declare_layer(std::vector<ParameterSpec>& specs, const LlamaConfig& config,
                                    .remedy = "choose another layout in the [parallel] section"});
 }
 
-void fill_values(const LocalTensor& tensor, std::uint64_t seed, std::uint64_t first,
-                 std::span<float> out) {
-  switch (tensor.spec.init.kind) {
+/// Values of `spec`, the `ordinal`-th declared tensor, from its element `first` on.
+void fill_values(const ParameterSpec& spec, std::size_t ordinal, std::uint64_t seed,
+                 std::int64_t first, std::span<float> out) {
+  switch (spec.init.kind) {
     case Initialisation::Kind::zeros:
       std::fill(out.begin(), out.end(), 0.0F);
       return;
@@ -81,8 +81,8 @@ void fill_values(const LocalTensor& tensor, std::uint64_t seed, std::uint64_t fi
       std::fill(out.begin(), out.end(), 1.0F);
       return;
     case Initialisation::Kind::normal:
-      exact::initialise_normal(seed, static_cast<std::uint32_t>(tensor.ordinal), first, out,
-                               tensor.spec.init.stddev);
+      exact::initialise_normal(seed, static_cast<std::uint32_t>(ordinal),
+                               static_cast<std::uint64_t>(first), out, spec.init.stddev);
       return;
   }
 }
@@ -147,10 +147,28 @@ void initialise(const ParameterSet& set, const parallel::ProcessMesh& mesh, std:
       for (std::int64_t i = 0; i < segment.count; ++i) {
         const auto at = tensor.begin + segment.local_begin + i * segment.local_stride;
         fill_values(
-            tensor, seed, static_cast<std::uint64_t>(segment.begin + i * segment.stride),
+            tensor.spec, static_cast<std::size_t>(tensor.ordinal), seed,
+            segment.begin + i * segment.stride,
             master.subspan(static_cast<std::size_t>(at), static_cast<std::size_t>(segment.run)));
       }
     }
+  }
+}
+
+void initialise_range(std::span<const ParameterSpec> specs, const parallel::CanonicalSpace& space,
+                      std::uint64_t seed, std::int64_t begin, std::span<float> out) {
+  const std::int64_t end = begin + static_cast<std::int64_t>(out.size());
+  CONCORDAT_REQUIRE(
+      begin >= 0 && end <= space.num_elements() && specs.size() == space.tensors().size(),
+      std::to_string(begin) + " to " + std::to_string(end));
+  for (std::size_t i = 0; i < specs.size(); ++i) {
+    const auto& tensor = space.tensors()[i];
+    const std::int64_t from = std::max(begin, tensor.begin);
+    const std::int64_t to = std::min(end, tensor.begin + tensor.count);
+    if (from >= to) continue;
+    fill_values(
+        specs[i], i, seed, from - tensor.begin,
+        out.subspan(static_cast<std::size_t>(from - begin), static_cast<std::size_t>(to - from)));
   }
 }
 

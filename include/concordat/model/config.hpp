@@ -2,7 +2,7 @@
 //
 //   LlamaConfig config{.vocab = 257, .width = 128, .layers = 4, .heads = 4, .kv_heads = 4, .ffn =
 //   384}; config.validate(); config.head_dim();          // 32 config.num_parameters();    //
-//   853,120 flops_per_token(config, GlobalLength(128));
+//   918,912 flops_per_token(config, GlobalLength(128));
 #pragma once
 
 #include <cstdint>

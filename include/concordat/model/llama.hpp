@@ -14,6 +14,7 @@
 
 #include "concordat/model/config.hpp"
 #include "concordat/model/parameters.hpp"
+#include "concordat/parallel/canonical_space.hpp"
 
 namespace concordat::model {
 
@@ -37,5 +38,11 @@ void check_layout(const LlamaConfig& config, const parallel::MeshShape& mesh);
 /// function of (seed, tensor, index in the tensor) alone, the same in every layout.
 void initialise(const ParameterSet& set, const parallel::ProcessMesh& mesh, std::uint64_t seed,
                 std::span<float> master);
+
+/// The same values for the canonical elements [begin, begin + out.size()), whoever holds them: the
+/// initial state block by block, without a model in memory. Pure. @pre the range lies in `space`.
+void initialise_range(std::span<const parallel::ParameterSpec> specs,
+                      const parallel::CanonicalSpace& space, std::uint64_t seed, std::int64_t begin,
+                      std::span<float> out);
 
 }  // namespace concordat::model

@@ -104,6 +104,19 @@ TEST(Parameters, InitialValuesAreThoseOfTheLogicalTensorInEveryLayout) {
   EXPECT_EQ(one, collect({.tp = 2}));
   EXPECT_EQ(one, collect({.pp = 2, .tp = 2}));
   EXPECT_EQ(one.at("model.norm.weight"), std::vector<float>(8, 1.0F));
+  // Block by block, without a model.
+  const auto specs = declare_parameters(config, 1);
+  const parallel::CanonicalSpace space(specs);
+  std::vector<float> whole;
+  for (const auto& spec : specs) {
+    whole.insert(whole.end(), one.at(spec.name).begin(), one.at(spec.name).end());
+  }
+  for (std::int64_t begin = 0; begin < space.num_elements(); begin += 100) {
+    const std::int64_t end = std::min<std::int64_t>(begin + 100, space.num_elements());
+    std::vector<float> block(static_cast<std::size_t>(end - begin));
+    initialise_range(specs, space, 77, begin, block);
+    EXPECT_EQ(block, std::vector<float>(whole.begin() + begin, whole.begin() + end)) << begin;
+  }
   EXPECT_NEAR(largest(one.at("lm_head.weight")), 0.9F, 0.5F);
 }
 
