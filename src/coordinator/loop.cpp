@@ -114,9 +114,14 @@ struct CoordinatorLoop::State {
     page.peak_in_flight_bytes = seams.budget.peak_bytes();
     page.end = end_text;
     std::string line = line_of(page.desk);
-    if (line != said || now - said_at >= plan.say_every) {
+    std::string stage = std::to_string(page.desk.round.value()) + " " + page.desk.phase;
+    if (stage != said || (line != said_line && now - said_at >= plan.say_every)) {
       log::info(line);
-      said = line;
+      said = stage;
+      said_line = line;
+      said_at = now;
+    } else if (now - said_at >= 20 * plan.say_every) {
+      log::info("still " + line);
       said_at = now;
     }
     // At most twice a second: the file is for people.
@@ -154,7 +159,8 @@ struct CoordinatorLoop::State {
   bool road_started = false;
   ExitCode code = ExitCode::done;
   std::string end_text;
-  std::string said;
+  std::string said;  ///< round and phase of the last line
+  std::string said_line;
   nanoseconds said_at{0};
   StatusPage written;
   std::optional<nanoseconds> written_at;
