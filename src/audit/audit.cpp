@@ -10,7 +10,7 @@ AuditReport run_audit(FileSystem& fs, const AuditInput& input) {
   AuditReport report;
   Findings findings(report);
   Books books = read_books(fs, input, findings);
-  summarise_books(books, findings, report);
+  summarise_books(books, input, findings, report);
   check_witnesses(books, findings);
   check_decisions(books, findings);
   check_matching(books, findings);

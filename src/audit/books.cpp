@@ -7,6 +7,8 @@ namespace {
 
 namespace kinds = ledger::kinds;
 
+constexpr std::uint64_t max_refusals_shown = 5;
+
 /// Fields that entries of a kind must have for the checks to read them.
 const std::map<std::string_view, std::vector<std::string_view>>& required_fields() {
   static const auto& table = *new std::map<std::string_view, std::vector<std::string_view>>{
@@ -40,21 +42,33 @@ void sum_up(const PlacedCrossing& placed, LedgerSummary& summary) {
   total.frame_bytes += crossing.frame_bytes;
 }
 
-void sort_entry(Book& book, std::uint64_t index) {
+void sort_entry(Book& book, std::uint64_t index, bool other_run) {
   const ledger::Entry& entry = book.entry(index);
   for (const std::string_view name : required_fields().at(entry.kind)) entry.at(name);
   if (ledger::is_crossing(entry.kind)) {
-    book.crossings.push_back({ledger::crossing_from(entry, book.place(index).text()), index});
-  } else if (entry.kind == kinds::decision) {
-    book.decisions.emplace(entry.at("id"), index);
-  } else if (entry.kind == kinds::commit) {
+    auto& crossings = other_run ? book.other_runs : book.crossings;
+    crossings.push_back({ledger::crossing_from(entry, book.place(index).text()), index});
+    return;
+  }
+  if (other_run) return;
+  if (entry.kind == kinds::decision) book.decisions.emplace(entry.at("id"), index);
+  if (entry.kind == kinds::state) book.states.push_back(index);
+  if (entry.kind == kinds::commit) {
     book.commits.emplace(ledger::exchange_from(entry.at("exchange"), entry.key), index);
-  } else if (entry.kind == kinds::agreement) {
-    if (!book.agreement) book.agreement = index;
   }
 }
 
-void sort_entries(Book& book, LedgerSummary& summary, Findings& findings) {
+void note_refusal(const Book& book, std::uint64_t index, Findings& findings) {
+  const ledger::Entry& entry = book.entry(index);
+  const std::string* rule = entry.find("rule");
+  const std::string* reason = entry.find("reason");
+  if (rule == nullptr || reason == nullptr) return;
+  findings.note("refusal at " + book.place(index).text() + ": " + *rule + ": " + *reason);
+}
+
+void sort_entries(Book& book, const Digest& agreement, LedgerSummary& summary, Findings& findings) {
+  const std::string scope = agreement.is_zero() ? "" : ledger::run_scope(agreement);
+  std::uint64_t num_others = 0;
   for (std::uint64_t index = 0; index < book.log.entries.size(); ++index) {
     const ledger::Entry& entry = book.entry(index);
     if (entry.kind.empty()) continue;  // an unreadable line, reported by read_log
@@ -62,25 +76,56 @@ void sort_entries(Book& book, LedgerSummary& summary, Findings& findings) {
     findings.check("entry.kind", known, book.place(index),
                    [&] { return "no such kind of entry: '" + entry.kind + "'"; });
     if (!known) continue;
+    const std::string_view own_scope = ledger::scope_of(entry.key);
+    const bool other_run = !own_scope.empty() && own_scope != scope;
+    num_others += other_run ? 1 : 0;
     std::string problem;
     try {
-      sort_entry(book, index);
+      sort_entry(book, index, other_run);
     } catch (const Error& error) {
       problem = error.fields().what + " " + error.fields().found;
     }
     findings.check("entry.form", problem.empty(), book.place(index), [&] { return problem; });
+    if (other_run) continue;
     if (entry.kind == kinds::decision) ++summary.num_decisions;
-    if (entry.kind == kinds::refusal) {
-      ++summary.num_refusals;
-      if (summary.num_refusals <= 5) {
-        const std::string* rule = entry.find("rule");
-        const std::string* reason = entry.find("reason");
-        findings.note("refusal at " + book.place(index).text() + ": " +
-                      (rule != nullptr ? *rule : "") + ": " + (reason != nullptr ? *reason : ""));
+    if (entry.kind == kinds::refusal && ++summary.num_refusals <= max_refusals_shown) {
+      note_refusal(book, index, findings);
+    }
+  }
+  if (num_others > 0) {
+    findings.note(book.log.file + ": " + std::to_string(num_others) +
+                  " entries belong to other runs; name their agreement to have them audited");
+  }
+  for (const PlacedCrossing& placed : book.crossings) sum_up(placed, summary);
+}
+
+/// The run to audit: the one that is asked for, else the newest of the first ledger that has one.
+Digest choose_agreement(Books& books, const AuditInput& input) {
+  Digest chosen = input.agreement;
+  for (Book& book : books.all) {
+    for (std::uint64_t index = 0; index < book.log.entries.size(); ++index) {
+      const ledger::Entry& entry = book.entry(index);
+      const std::string* digest = entry.find("agreement");
+      if (entry.kind != kinds::agreement || digest == nullptr) continue;
+      try {
+        const Digest agreement = digest_from_hex(*digest, entry.key);
+        if (input.agreement.is_zero() && &book == &books.all.front()) chosen = agreement;
+        if (chosen.is_zero()) chosen = agreement;
+      } catch (const Error&) {
+        continue;  // entry.form reports it
       }
     }
   }
-  for (const PlacedCrossing& placed : book.crossings) sum_up(placed, summary);
+  for (Book& book : books.all) {
+    const std::string wanted = chosen.hex();
+    for (std::uint64_t index = 0; index < book.log.entries.size(); ++index) {
+      const ledger::Entry& entry = book.entry(index);
+      const std::string* digest = entry.find("agreement");
+      const bool is_it = entry.kind == kinds::agreement && digest != nullptr && *digest == wanted;
+      if (is_it && !book.agreement) book.agreement = index;
+    }
+  }
+  return chosen;
 }
 
 void note_tail(const Book& book, const LedgerSummary& summary, Findings& findings) {
@@ -131,7 +176,9 @@ std::string_view fact(const ledger::Fields& facts, std::string_view name) {
   return {};
 }
 
-void summarise_books(Books& books, Findings& findings, AuditReport& report) {
+void summarise_books(Books& books, const AuditInput& input, Findings& findings,
+                     AuditReport& report) {
+  books.agreement = choose_agreement(books, input);
   for (Book& book : books.all) {
     LedgerSummary summary{.party = book.party.id,
                           .name = book.party.name,
@@ -139,7 +186,7 @@ void summarise_books(Books& books, Findings& findings, AuditReport& report) {
                           .num_entries = book.log.entries.size(),
                           .num_signed = book.log.checkpoint ? book.log.checkpoint->head.size : 0,
                           .root = *book.log.root_at(book.log.leaves.size())};
-    sort_entries(book, summary, findings);
+    sort_entries(book, books.agreement, summary, findings);
     note_tail(book, summary, findings);
     report.ledgers.push_back(std::move(summary));
   }

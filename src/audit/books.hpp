@@ -20,7 +20,9 @@ struct PlacedCrossing {
 struct Book {
   AuditParty party{};
   ledger::LogReading log{};
-  std::vector<PlacedCrossing> crossings{};                        ///< in the order of the log
+  std::vector<PlacedCrossing> crossings{};   ///< of the run under audit
+  std::vector<PlacedCrossing> other_runs{};  ///< crossings of other runs in the same ledger
+  std::vector<std::uint64_t> states{};       ///< indices of `state` entries
   std::map<std::string, std::uint64_t, std::less<>> decisions{};  ///< id to index
   std::map<ExchangeId, std::uint64_t> commits{};
   std::optional<std::uint64_t> agreement{};
@@ -33,14 +35,16 @@ struct Book {
 
 struct Books {
   std::vector<Book> all;  ///< the coordinator first, then sites by id
+  Digest agreement{};     ///< of the run under audit; zero: no run in any ledger
   const Book* find(SiteId id) const;
 };
 
 /// Reads and verifies each ledger by itself.
 Books read_books(FileSystem& fs, const AuditInput& input, Findings& findings);
-/// Sorts the entries and fills in report.ledgers. Entries that are not in the form of their kind
-/// become faults and are left out.
-void summarise_books(Books& books, Findings& findings, AuditReport& report);
+/// Chooses the run, sorts the entries and fills in report.ledgers. Entries that are not in the form
+/// of their kind become faults and are left out.
+void summarise_books(Books& books, const AuditInput& input, Findings& findings,
+                     AuditReport& report);
 
 /// A field that must be there; entries that lack it are faults already and give "".
 std::string_view fact(const ledger::Fields& facts, std::string_view name);

@@ -1,4 +1,5 @@
 // Facts that must be stated alike wherever they are stated.
+#include <algorithm>
 #include <charconv>
 #include <set>
 
@@ -46,11 +47,22 @@ class Statements {
 
 const std::string the_run = "the run";
 
-void state_agreement(const Book& book, Statements& statements, Findings& findings) {
+/// Whether anybody recorded something from this party in the run.
+bool took_part(const Book& book, const Books& books) {
+  for (const Book& other : books.all) {
+    for (const auto& [crossing, index] : other.crossings) {
+      if (crossing.from == book.party.id) return true;
+    }
+  }
+  return false;
+}
+
+void state_agreement(const Book& book, const Books& books, Statements& statements,
+                     Findings& findings) {
   if (!book.agreement) {
-    if (!book.crossings.empty()) {
-      findings.check("agreement.exists", false, book.place(book.crossings.front().index),
-                     [&] { return "something crossed and no agreement was accepted"; });
+    if (took_part(book, books)) {
+      findings.check("agreement.exists", false, book.place(),
+                     [&] { return "it took part and accepted no such agreement"; });
     }
     return;
   }
@@ -135,13 +147,10 @@ void state_crossing(const ledger::Crossing& crossing, const Place& place, Statem
 }
 
 void state_others(const Book& book, Statements& statements) {
-  for (std::uint64_t index = 0; index < book.log.entries.size(); ++index) {
+  for (const std::uint64_t index : book.states) {
     const ledger::Entry& entry = book.entry(index);
-    if (entry.kind != ledger::kinds::state) continue;
-    const std::string* round = entry.find("round");
-    const std::string* state = entry.find("state");
-    if (round == nullptr || state == nullptr) continue;
-    statements.state("exchange " + *round + ".0.0", "state", *state, book.place(index));
+    statements.state("exchange " + entry.at("round") + ".0.0", "state", entry.at("state"),
+                     book.place(index));
   }
   for (const auto& [id, index] : book.commits) {
     statements.state(name_of(id), "manifest", book.entry(index).at("manifest"), book.place(index));
@@ -213,9 +222,14 @@ void check_facts(const Books& books, const AuditInput& input, Findings& findings
   if (!input.agreement.is_zero()) {
     statements.state(the_run, "agreement", input.agreement.hex(), {"the given agreement", 0});
   }
+  const bool somebody_has_it =
+      books.agreement.is_zero() ||
+      std::any_of(books.all.begin(), books.all.end(), [](const Book& b) { return b.agreement; });
+  findings.check("agreement.exists", somebody_has_it, {"the given agreement", 0},
+                 [] { return "no ledger has this run"; });
   statements.state("before the run", "closing record", Digest{}.hex(), {"the protocol", 0});
   for (const Book& book : books.all) {
-    state_agreement(book, statements, findings);
+    state_agreement(book, books, statements, findings);
     for (const auto& [crossing, index] : book.crossings) {
       state_crossing(crossing, book.place(index), statements, findings);
     }

@@ -27,32 +27,37 @@ bool parse_head(std::string_view size_text, std::string_view root_text, ledger::
   return true;
 }
 
-/// Heads of `owner`'s ledger in all books, its own statements included, by size.
+/// Adds the head of `owner`'s ledger that a crossing states, if it states one.
+void add_head(SiteId owner, const Book& book, const PlacedCrossing& placed, Findings& findings,
+              std::vector<SeenHead>& seen) {
+  const ledger::Crossing& crossing = placed.crossing;
+  std::string_view size;
+  std::string_view root;
+  if (crossing.kind == ledger::CrossingKind::ready && crossing.from == owner) {
+    size = fact(crossing.facts, "ledger_size");
+    root = fact(crossing.facts, "ledger_root");
+  } else if (crossing.kind == ledger::CrossingKind::manifest) {
+    const std::string_view both = fact(crossing.facts, "ledger " + ledger::party(owner));
+    if (both.empty()) return;
+    size = both.substr(0, both.find(' '));
+    root = both.substr(std::min(size.size() + 1, both.size()));
+  } else {
+    return;
+  }
+  SeenHead head{{}, book.place(placed.index).text()};
+  const bool well_formed = parse_head(size, root, head.head);
+  findings.check("witness.form", well_formed, book.place(placed.index), [&] {
+    return "not the head of a ledger: '" + std::string(size) + " " + std::string(root) + "'";
+  });
+  if (well_formed) seen.push_back(std::move(head));
+}
+
+/// Heads of `owner`'s ledger in all books and runs, its own statements included, by size.
 std::vector<SeenHead> heads_of(SiteId owner, const Books& books, Findings& findings) {
   std::vector<SeenHead> seen;
-  const std::string manifest_field = "ledger " + ledger::party(owner);
   for (const Book& book : books.all) {
-    for (const auto& [crossing, index] : book.crossings) {
-      std::string_view size;
-      std::string_view root;
-      if (crossing.kind == ledger::CrossingKind::ready && crossing.from == owner) {
-        size = fact(crossing.facts, "ledger_size");
-        root = fact(crossing.facts, "ledger_root");
-      } else if (crossing.kind == ledger::CrossingKind::manifest) {
-        const std::string_view both = fact(crossing.facts, manifest_field);
-        if (both.empty()) continue;
-        size = both.substr(0, both.find(' '));
-        root = both.substr(std::min(size.size() + 1, both.size()));
-      } else {
-        continue;
-      }
-      SeenHead head{{}, book.place(index).text()};
-      const bool well_formed = parse_head(size, root, head.head);
-      findings.check("witness.form", well_formed, book.place(index), [&] {
-        return "not the head of a ledger: '" + std::string(size) + " " + std::string(root) + "'";
-      });
-      if (well_formed) seen.push_back(std::move(head));
-    }
+    for (const auto& placed : book.crossings) add_head(owner, book, placed, findings, seen);
+    for (const auto& placed : book.other_runs) add_head(owner, book, placed, findings, seen);
   }
   std::stable_sort(seen.begin(), seen.end(),
                    [](const SeenHead& a, const SeenHead& b) { return a.head.size < b.head.size; });

@@ -116,7 +116,10 @@ Crossing crossing_from(const Entry& entry, std::string_view where) {
       entry.fields.begin() + static_cast<std::ptrdiff_t>(std::min(frame, entry.fields.size())),
       entry.fields.end());
   // One reading only: what the builder would write from this must be what was read.
-  if ((out && crossing.decision.empty()) || crossing_entry(crossing) != entry) {
+  const bool has_decision = crossing.decision.empty() != out;
+  Entry again = has_decision ? crossing_entry(crossing) : Entry{};
+  again.key.insert(0, scope_of(entry.key));
+  if (again != entry) {
     throw Error(errors::malformed, {.what = "the crossing is not in its one form",
                                     .where = std::string(where),
                                     .found = "key " + entry.key,

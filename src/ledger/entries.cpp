@@ -8,6 +8,8 @@
 namespace concordat::ledger {
 namespace {
 
+constexpr std::size_t scope_length = 17;  // sixteen hex digits and a slash
+
 /// Refusals of different content are different entries: the key is made of the content.
 std::string content_key(std::string_view kind, const Fields& fields) {
   crypto::Sha256 hash;
@@ -31,6 +33,16 @@ Entry agreement_entry(const AgreementFacts& facts) {
                      {"initial_state", facts.initial_state.hex()},
                      {"self", facts.self},
                      {"name", facts.name}}};
+}
+
+std::string run_scope(const Digest& agreement) {
+  return agreement.hex().substr(0, scope_length - 1) + "/";
+}
+
+std::string_view scope_of(std::string_view key) {
+  if (key.size() <= scope_length || key[scope_length - 1] != '/') return {};
+  const std::string_view scope = key.substr(0, scope_length);
+  return scope.find_first_not_of("0123456789abcdef") == scope_length - 1 ? scope : "";
 }
 
 Entry state_entry(Round round, const Digest& state, std::string_view generation) {

@@ -32,6 +32,7 @@ struct Ledger::State {
   std::vector<std::uint64_t> offsets;  // offsets[i]: first byte of line i; the last: end of file
   std::map<std::string, std::uint64_t, std::less<>> known;  // key to index
   crypto::MerkleBuilder tree;
+  std::string scope;  // of the run that is open
   Head signed_head;
   std::string signed_note;
   std::vector<std::string> notes;
@@ -57,7 +58,8 @@ struct Ledger::State {
   void load();
   void check_against_checkpoint();
   void cut_tail(std::uint64_t file_bytes);
-  std::vector<std::uint64_t> append(std::span<const Entry> entries);
+  std::vector<Entry> in_scope(std::span<const Entry> given);
+  std::vector<std::uint64_t> append(std::span<const Entry> given);
 };
 
 void Ledger::State::load() {
@@ -126,7 +128,20 @@ void Ledger::State::cut_tail(std::uint64_t file_bytes) {
                   log_path().string());
 }
 
-std::vector<std::uint64_t> Ledger::State::append(std::span<const Entry> entries) {
+/// The entries with the keys that they have in the log.
+std::vector<Entry> Ledger::State::in_scope(std::span<const Entry> given) {
+  std::vector<Entry> entries(given.begin(), given.end());
+  for (Entry& entry : entries) {
+    if (entry.kind == kinds::agreement) {
+      scope = run_scope(digest_from_hex(entry.at("agreement"), entry.key));
+    } else {
+      entry.key.insert(0, scope);
+    }
+  }
+  return entries;
+}
+
+std::vector<std::uint64_t> Ledger::State::append(std::span<const Entry> given) {
   if (broken) {
     throw Error(errors::broken, {.what = "an earlier append failed",
                                  .where = log_path().string(),
@@ -135,6 +150,7 @@ std::vector<std::uint64_t> Ledger::State::append(std::span<const Entry> entries)
                                  .remedy = "open the ledger again"});
   }
   const std::int64_t now = clock.unix_seconds();
+  const std::vector<Entry> entries = in_scope(given);
   std::vector<std::uint64_t> indices;
   std::vector<std::pair<const Entry*, std::string>> fresh;
   std::map<std::string_view, std::size_t> fresh_keys;
@@ -188,6 +204,7 @@ Ledger Ledger::open(FileSystem& fs, const FileSystem::Path& folder, std::string 
                                                 .offsets = {},
                                                 .known = {},
                                                 .tree = {},
+                                                .scope = {},
                                                 .signed_head = {},
                                                 .signed_note = {},
                                                 .notes = {},
@@ -271,7 +288,7 @@ Digest Ledger::root_at(std::uint64_t size) const {
 
 std::optional<std::uint64_t> Ledger::find(std::string_view key) const {
   const std::scoped_lock lock(state_->mutex);
-  const auto found = state_->known.find(key);
+  const auto found = state_->known.find(state_->scope + std::string(key));
   if (found == state_->known.end()) return std::nullopt;
   return found->second;
 }

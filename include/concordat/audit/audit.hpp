@@ -41,7 +41,7 @@ struct AuditParty {
 struct AuditInput {
   std::vector<AuditParty> parties;  ///< any order; a missing party weakens cross-checks and is said
   Digest federation{};              ///< zero: not checked
-  Digest agreement{};               ///< zero: not checked
+  Digest agreement{};               ///< the run to audit; zero: the newest in the first ledger
 };
 
 /// Bytes that left one party, by entry kind.

@@ -20,7 +20,8 @@
 // - An outgoing crossing names a decision that stands before it and permits its kind, exchange,
 //   manifest, recipient and bytes. One crossing per decision.
 // - Keys are made by the builders alone: a second entry for the same thing with other content is
-//   Error(ledger.conflict).
+//   Error(ledger.conflict). A ledger may hold several runs: it puts the scope of the run, which an
+//   `agreement` entry opens, before the keys that follow (run_scope()).
 // - Only the kinds below occur.
 #pragma once
 
@@ -73,6 +74,11 @@ struct AgreementFacts {
 };
 /// Once per agreement, before the first message of the run.
 Entry agreement_entry(const AgreementFacts& facts);
+
+/// What stands before the keys of a run's entries: sixteen hex digits of its agreement and "/".
+std::string run_scope(const Digest& agreement);
+/// The scope that a key in a log begins with; empty for entries outside of runs.
+std::string_view scope_of(std::string_view key);
 
 /// The state that the ranks of a site proved at the start of `round` (after the last round too).
 Entry state_entry(Round round, const Digest& state, std::string_view generation);
@@ -136,7 +142,7 @@ struct Crossing {
   Fields facts{};                   ///< from the functions below, the same at both ends
 };
 Entry crossing_entry(const Crossing& crossing);
-/// Inverse; the fields that are no part of the frame come back as facts.
+/// Inverse, of any run's entry; fields that are no part of the frame come back as facts.
 /// @throws Error(ledger.malformed).
 Crossing crossing_from(const Entry& entry, std::string_view where);
 

@@ -11,6 +11,9 @@
 // Files: `log.jsonl`, one JSON object per line, leaf = SHA-256(0x00 || line without newline), and
 // `checkpoint`, a C2SP signed note over the head (docs/formats/ledger.md).
 //
+// Runs: after an `agreement` entry went through this object, new or found, the keys of what
+// follows belong to that run (run_scope()), so a site folder serves one run after the other.
+//
 // Ownership: one writer at a time; the caller holds the role lock of the folder. File system, key
 // and clock outlive the ledger. Threads: every member may be called from any thread.
 // Failure: Error(ledger.*), or the file seam's. After a failed append the object takes no more
@@ -73,7 +76,7 @@ class Ledger {
   /// Root of the first `size` entries. @pre size <= head().size.
   Digest root_at(std::uint64_t size) const;
 
-  /// Index of the entry with this key.
+  /// Index of the entry with this key, in the run that is open.
   std::optional<std::uint64_t> find(std::string_view key) const;
   /// Reads the entry back from disk. @pre index < head().size.
   LoggedEntry entry(std::uint64_t index) const;

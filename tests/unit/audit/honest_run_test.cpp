@@ -75,8 +75,25 @@ TEST_F(AuditTest, other_federation_or_agreement_than_given_is_found) {
   EXPECT_TRUE(run_audit(posix_files(), input).verified());
   input.agreement = digest_of("another agreement");
   const AuditReport report = run_audit(posix_files(), input);
-  EXPECT_TRUE(has_fault(report, "facts.agreement", "hub")) << all_faults(report);
+  ASSERT_EQ(report.faults.size(), 1U) << all_faults(report);
+  EXPECT_EQ(report.faults[0].check, "agreement.exists");
   EXPECT_EQ(report.exit_code(), ExitCode::data);
+}
+
+TEST_F(AuditTest, second_run_over_the_same_folders_is_audited_by_itself) {
+  SimulatedRun run(folder);
+  run.play(2);
+  run.start_another_run("agreement 2");
+  run.play(3);
+  const AuditReport newest = run.audit();
+  EXPECT_TRUE(newest.verified()) << all_faults(newest);
+  EXPECT_EQ(newest.exchanges.size(), 4U);
+  EXPECT_EQ(newest.notes.size(), 4U) << "each ledger holds another run too";
+  AuditInput input = run.input();
+  input.agreement = digest_of("agreement");
+  const AuditReport first = run_audit(posix_files(), input);
+  EXPECT_TRUE(first.verified()) << all_faults(first);
+  EXPECT_EQ(first.exchanges.size(), 3U);
 }
 
 TEST_F(AuditTest, fifty_rounds_verify) {

@@ -56,7 +56,7 @@ std::vector<PlantedLie> lies() {
        "facts.state", "alba"},
       {"a site runs under another agreement",
        change(alba, "agreement/" + digest_of("agreement").hex(), "agreement", other),
-       "facts.agreement", "alba"},
+       "agreement.exists", "alba"},
       {"the manifest names another roster",
        change(hub, "manifest/out/0.0.0/coordinator/site-0/0", "roster", other), "facts.roster",
        "hub"},

@@ -52,7 +52,7 @@ void SimulatedRun::agree() {
   for (const auto& [id, party] : parties_) {
     append(id, ledger::agreement_entry({.federation = digest_of("roster"),
                                         .roster = digest_of("roster"),
-                                        .agreement = digest_of("agreement"),
+                                        .agreement = digest_of(agreement_),
                                         .initial_state = digest_of("state 0"),
                                         .self = ledger::party(id),
                                         .name = party->name}));
@@ -116,7 +116,7 @@ void SimulatedRun::play_until(std::uint32_t round, CrossingKind last) {
   ledger::ManifestFacts manifest{
       .document = digest_of("manifest " + scope()),
       .roster = digest_of("roster"),
-      .agreement = digest_of("agreement"),
+      .agreement = digest_of(agreement_),
       .state = digest_of("state " + scope()),
       .previous_closing = round == 0 ? Digest{} : digest_of("closing " + std::to_string(round - 1)),
       .threshold = 3,

@@ -37,6 +37,8 @@ class SimulatedRun {
   /// The round of the given number up to and with `last` (a message type), unsigned.
   void play_until(std::uint32_t round, ledger::CrossingKind last);
   void sign_all();
+  /// What follows belongs to the run of another agreement.
+  void start_another_run(std::string agreement) { agreement_ = std::move(agreement); }
 
   AuditInput input() const;
   AuditReport audit() const { return run_audit(posix_files(), input()); }
@@ -67,6 +69,7 @@ class SimulatedRun {
   StillClock clock_;
   std::map<SiteId, std::unique_ptr<Party>> parties_;
   std::map<SiteId, ledger::Head> heads_;
+  std::string agreement_ = "agreement";
   std::uint32_t round_ = 0;
 };
 

@@ -67,6 +67,32 @@ TEST_F(LedgerTest, batch_is_all_or_nothing_on_conflict) {
   EXPECT_EQ(ledger.append(note(3)), 3U);
 }
 
+TEST_F(LedgerTest, runs_have_keys_of_their_own_and_a_restart_finds_its_run_again) {
+  const auto agreement = [](std::uint8_t byte) {
+    AgreementFacts facts{};
+    facts.agreement.bytes.fill(byte);
+    return agreement_entry(facts);
+  };
+  Ledger ledger = open();
+  ledger.append(note(0, "outside of runs"));
+  ledger.append(agreement(0xaa));
+  EXPECT_EQ(ledger.find("state/0"), std::nullopt);
+  EXPECT_EQ(ledger.append(note(0, "run a")), 2U);
+  ledger.append(agreement(0xbb));
+  EXPECT_EQ(ledger.append(note(0, "run b")), 4U);
+  Ledger again = open();
+  EXPECT_EQ(again.find("state/0"), 0U);
+  EXPECT_EQ(again.append(agreement(0xaa)), 1U);
+  EXPECT_EQ(again.find("state/0"), 2U);
+  EXPECT_EQ(again.append(note(0, "run a")), 2U);
+  EXPECT_EQ(code_of([&] { again.append(note(0, "run b")); }), errors::conflict.name);
+  EXPECT_EQ(again.entry(2).entry.key, "aaaaaaaaaaaaaaaa/state/0");
+  EXPECT_EQ(scope_of(again.entry(2).entry.key), "aaaaaaaaaaaaaaaa/");
+  EXPECT_EQ(scope_of("refusal/80761ccfa17cb92a"), "");
+  again.checkpoint();
+  EXPECT_TRUE(read().faults.empty());
+}
+
 TEST_F(LedgerTest, root_is_the_tree_over_the_lines) {
   fill(11);
   std::vector<Digest> leaves;
