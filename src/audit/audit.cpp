@@ -15,7 +15,10 @@ AuditReport run_audit(FileSystem& fs, const AuditInput& input) {
   check_decisions(books, findings);
   check_matching(books, findings);
   check_steps(books, findings);
+  check_signatures(books, input, findings);
   check_facts(books, input, findings, report);
+  findings.check("ledger.given", !input.parties.empty(), {"the given parties", 0},
+                 [] { return "no ledger was given: there is nothing to verify"; });
   if (books.find(coordinator_id) == nullptr) {
     findings.note(
         "the coordinator's ledger was not given: no crossing was compared with its "

@@ -22,13 +22,13 @@ const std::map<std::string_view, std::vector<std::string_view>>& required_fields
       {kinds::ready, {"state", "ledger_size", "ledger_root"}},
       {kinds::manifest,
        {"document", "roster", "agreement", "state", "previous_closing", "participants"}},
-      {kinds::cosign, {}},
+      {kinds::cosign, {"signature"}},
       {kinds::go, {}},
       {kinds::upload, {"root", "num_blocks"}},
       {kinds::survivors, {"document", "survivors"}},
       {kinds::agree, {"document", "survivors"}},
       {kinds::aggregate, {"root"}},
-      {kinds::received, {"root"}},
+      {kinds::received, {"root", "tokens", "signature"}},
       {kinds::closed, {"document", "root", "tokens", "survivors"}}};
   return table;
 }

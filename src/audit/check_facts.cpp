@@ -131,8 +131,10 @@ void state_crossing(const ledger::Crossing& crossing, const Place& place, Statem
       statements.state(scope, "survivors document", fact(facts, "document"), place);
       statements.state(scope, "survivors", fact(facts, "survivors"), place);
       break;
-    case CrossingKind::aggregate:
     case CrossingKind::received:
+      statements.state(scope, "tokens", fact(facts, "tokens"), place);
+      [[fallthrough]];
+    case CrossingKind::aggregate:
       statements.state(scope, "aggregate", fact(facts, "root"), place);
       break;
     case CrossingKind::closed:

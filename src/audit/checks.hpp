@@ -17,6 +17,9 @@ void check_matching(const Books& books, Findings& findings);
 /// The steps of each exchange at each party: all there, once, in order; nothing released early.
 void check_steps(const Books& books, Findings& findings);
 
+/// Cosignatures and `received` statements against the public keys of the sites that made them.
+void check_signatures(const Books& books, const AuditInput& input, Findings& findings);
+
 /// Facts that all entries of an exchange or of the run must state alike. Fills in
 /// report.exchanges and report.final_state.
 void check_facts(const Books& books, const AuditInput& input, Findings& findings,

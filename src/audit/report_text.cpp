@@ -36,7 +36,7 @@ void write_crossings(std::ostream& out, const std::vector<LedgerSummary>& ledger
     for (const auto& [kind, total] : one.out) {
       out << "  " << std::left << std::setw(20) << one.name << std::setw(12) << kind << std::right
           << std::setw(10) << total.num_messages << std::setw(16) << total.message_bytes
-          << std::setw(15) << total.frame_bytes << "\n";
+          << std::setw(16) << total.frame_bytes << "\n";
     }
   }
 }

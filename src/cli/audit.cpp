@@ -38,7 +38,11 @@ audit::AuditParty party(const federation::Roster& roster, const std::string& tex
   if (posix_files().is_directory(folder / "ledger")) folder /= "ledger";
   bool hub = name == roster.coordinator.name;
   SiteId id = hub ? coordinator_id : roster.id_of(name);
-  return {.id = id, .name = name, .ledger_folder = folder, .log_key = roster.at(id).log};
+  return {.id = id,
+          .name = name,
+          .ledger_folder = folder,
+          .log_key = roster.at(id).log,
+          .verify_key = roster.at(id).verify};
 }
 
 int run(const Args& args) {

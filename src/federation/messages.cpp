@@ -3,7 +3,6 @@
 #include "concordat/core/error.hpp"
 #include "concordat/crypto/hash.hpp"
 #include "concordat/federation/manifest.hpp"
-#include "concordat/federation/manifest.hpp"
 #include "concordat/federation/roster.hpp"
 
 namespace concordat::federation {
@@ -261,6 +260,8 @@ ledger::Fields crossing_facts(border::MessageType type, ByteView body,
     }
     case MessageType::manifest:
       return facts_of_manifest(body);
+    case MessageType::cosign:
+      return ledger::cosign_facts(decode_cosign(body).signature);
     case MessageType::header: {
       TableBody table = decode_table(body);
       return ledger::upload_facts(table.table.root, table.table.num_leaves());
@@ -272,8 +273,10 @@ ledger::Fields crossing_facts(border::MessageType type, ByteView body,
       return ledger::survivors_facts(crypto::sha256(encode(survivors)), sites_of(survivors));
     case MessageType::aggregate:
       return ledger::aggregate_facts(decode_table(body).table.root);
-    case MessageType::received:
-      return ledger::aggregate_facts(decode_received(body).root);
+    case MessageType::received: {
+      ReceivedBody received = decode_received(body);
+      return ledger::received_facts(received.root, received.total_weight, received.signature);
+    }
     case MessageType::closed: {
       ClosedBody closed = decode_closed(body);
       return ledger::closed_facts(crypto::sha256(body), closed.root, closed.total_weight,

@@ -160,6 +160,16 @@ Fields survivors_facts(const Digest& document, std::span<const SiteId> survivors
 
 Fields aggregate_facts(const Digest& root) { return {{"root", root.hex()}}; }
 
+Fields cosign_facts(const crypto::Signature& signature) {
+  return {{"signature", to_hex(signature)}};
+}
+
+Fields received_facts(const Digest& root, std::uint64_t tokens,
+                      const crypto::Signature& signature) {
+  return {
+      {"root", root.hex()}, {"tokens", std::to_string(tokens)}, {"signature", to_hex(signature)}};
+}
+
 Fields closed_facts(const Digest& document, const Digest& root, std::uint64_t tokens,
                     std::span<const SiteId> survivors) {
   return {{"document", document.hex()},

@@ -8,11 +8,14 @@
 //   std::cout << report.text();            // or report.json()
 //   return report.exit_code();             // 0, or 65 if something does not verify
 //
+//   // with .verify_key given, a site's own signatures are verified too
+//
 // What it checks (docs/formats/ledger.md lists each check by name)
 // - each ledger: strict lines, unique keys, Merkle root against the signed checkpoint
 // - heads that others saw (in `ready` and `manifest`): a rolled back or forked ledger
 // - every crossing: one decision before it that permits it, in bytes too; the same entry at the
 //   other end; facts (manifest, roots, state digests, survivors) equal between all parties
+// - every cosignature and every `received` against the site's public key
 // - every exchange: its steps in order, commit root = upload root, one aggregate, one closing
 // What it cannot show is printed with the verdict: that the kernel, the network policy and the
 // clocks at a site are honest, or that an instrumented road is the only road.
@@ -36,6 +39,7 @@ struct AuditParty {
   std::string name;
   FileSystem::Path ledger_folder;
   crypto::VerifyKey log_key{};
+  crypto::VerifyKey verify_key{};  ///< signs its statements; zero: they are not verified, and noted
 };
 
 struct AuditInput {

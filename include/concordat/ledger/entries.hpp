@@ -176,8 +176,12 @@ Fields manifest_facts(const ManifestFacts& facts);
 Fields upload_facts(const Digest& root, std::uint64_t num_blocks);
 /// kinds survivors and agree: digest of the survivors document and who is in it.
 Fields survivors_facts(const Digest& document, std::span<const SiteId> survivors);
-/// kinds aggregate and received: signed root over the summed blocks.
+/// kind cosign: the site's signature over the manifest, for the audit to verify.
+Fields cosign_facts(const crypto::Signature& signature);
+/// kind aggregate: signed root over the summed blocks.
 Fields aggregate_facts(const Digest& root);
+/// kind received: root, sum of weights and the site's signature over both.
+Fields received_facts(const Digest& root, std::uint64_t tokens, const crypto::Signature& signature);
 /// kind closed: `document` is the closing record's digest, `tokens` the sum of weights W.
 Fields closed_facts(const Digest& document, const Digest& root, std::uint64_t tokens,
                     std::span<const SiteId> survivors);

@@ -102,6 +102,18 @@ std::vector<PlantedLie> lies() {
       {"an upload without a commit", leave_out(brio, "commit/1.0.0"), "commit.exists", "brio"},
       {"an upload that is not what was committed", change(brio, "commit/1.0.0", "root", other),
        "commit.upload", "brio"},
+      {"a cosignature that is none",
+       change(hub, "cosign/in/1.0.0/site-1/coordinator/0", "signature", std::string(128, '0')),
+       "signature.cosign", "hub"},
+      {"a cosignature of another manifest",
+       change(brio, "cosign/out/1.0.0/site-1/coordinator/0", "manifest", other), "signature.cosign",
+       "brio"},
+      {"a received statement about another weight",
+       change(hub, "received/in/1.0.0/site-1/coordinator/0", "tokens", "90001"),
+       "signature.received", "hub"},
+      {"a cosignature that is no text of bytes",
+       change(hub, "cosign/in/1.0.0/site-1/coordinator/0", "signature", "none"), "signature.cosign",
+       "hub"},
       {"go before everybody cosigned", leave_out(hub, "cosign/in/1.0.0/site-2/coordinator/0"),
        "steps.barrier", "hub"},
       {"a site that uploads without go", leave_out(cala, "go/in/1.0.0/coordinator/site-2/0"),
@@ -220,6 +232,25 @@ TEST_F(AuditTest, tampered_removed_and_swapped_lines_and_forged_checkpoint_are_f
       run.key(SiteId{1}));
   write_atomically(posix_files(), run.checkpoint_file(SiteId{0}), as_bytes(forged));
   EXPECT_TRUE(has_fault(run.audit(), "ledger.checkpoint", "alba"));
+}
+
+TEST_F(AuditTest, signatures_of_another_key_are_found_and_missing_keys_said) {
+  SimulatedRun run(folder);
+  run.play(1);
+  AuditInput input = run.input();
+  for (AuditParty& party : input.parties) {
+    if (party.id == SiteId{1}) party.verify_key = run.key(SiteId{1}).verify_key();
+    if (party.id == SiteId{2}) party.verify_key = {};
+  }
+  const AuditReport report = run_audit(posix_files(), input);
+  EXPECT_TRUE(has_fault(report, "signature.cosign", "brio")) << all_faults(report);
+  EXPECT_TRUE(has_fault(report, "signature.received", "hub")) << all_faults(report);
+  ASSERT_EQ(report.notes.size(), 1U);
+  EXPECT_NE(report.notes[0].find("no signing key of cala"), std::string::npos);
+}
+
+TEST_F(AuditTest, audit_of_nothing_verifies_nothing) {
+  EXPECT_FALSE(run_audit(posix_files(), {}).verified());
 }
 
 TEST_F(AuditTest, missing_coordinator_is_said) {

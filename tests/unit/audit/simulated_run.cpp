@@ -1,6 +1,7 @@
 #include "simulated_run.hpp"
 
 #include "concordat/crypto/hash.hpp"
+#include "concordat/federation/terms.hpp"
 
 namespace concordat::audit::testing {
 
@@ -35,6 +36,7 @@ SimulatedRun::Party::Party(SiteId id, FileSystem& fs, const std::filesystem::pat
                            std::uint8_t seed, Clock& clock)
     : name(name_of(id)),
       key(crypto::SigningKey::from_seed(Bytes(32, seed))),
+      signing(crypto::SigningKey::from_seed(Bytes(32, static_cast<std::uint8_t>(seed + 100)))),
       ledger(ledger::Ledger::open(fs, folder / name, ledger::log_origin(name, key.verify_key()),
                                   key, clock)) {}
 
@@ -96,8 +98,8 @@ void SimulatedRun::to_all(CrossingKind kind, const ledger::Fields& facts) {
   for (const SiteId site : sites) cross(kind, coordinator_id, site, facts);
 }
 
-void SimulatedRun::from_all(CrossingKind kind, const ledger::Fields& facts) {
-  for (const SiteId site : sites) cross(kind, site, coordinator_id, facts);
+void SimulatedRun::from_all(CrossingKind kind, const std::function<ledger::Fields(SiteId)>& facts) {
+  for (const SiteId site : sites) cross(kind, site, coordinator_id, facts(site));
 }
 
 ledger::Fields SimulatedRun::ready_of(SiteId site) {
@@ -125,7 +127,11 @@ void SimulatedRun::play_until(std::uint32_t round, CrossingKind last) {
   for (const auto& [site, head] : heads_) manifest.heads.push_back({site, head});
   to_all(CrossingKind::manifest, ledger::manifest_facts(manifest));
   if (last == CrossingKind::manifest) return;
-  from_all(CrossingKind::cosign, {});
+  const ExchangeId exchange{Round{round}, {}, {}};
+  from_all(CrossingKind::cosign, [&](SiteId site) {
+    return ledger::cosign_facts(
+        sign(site, federation::cosign_statement(digest_of("roster"), exchange, manifest.document)));
+  });
   if (last == CrossingKind::cosign) return;
   to_all(CrossingKind::go, {});
   if (last == CrossingKind::go) return;
@@ -145,12 +151,16 @@ void SimulatedRun::play_until(std::uint32_t round, CrossingKind last) {
   const auto survivors = ledger::survivors_facts(digest_of("survivors " + scope()), sites);
   to_all(CrossingKind::survivors, survivors);
   if (last == CrossingKind::survivors) return;
-  from_all(CrossingKind::agree, survivors);
+  from_all(CrossingKind::agree, [&](SiteId) { return survivors; });
   if (last == CrossingKind::agree) return;
   const Digest root = digest_of("aggregate " + scope());
   to_all(CrossingKind::aggregate, ledger::aggregate_facts(root));
   if (last == CrossingKind::aggregate) return;
-  from_all(CrossingKind::received, ledger::aggregate_facts(root));
+  from_all(CrossingKind::received, [&](SiteId site) {
+    const Bytes statement = federation::received_statement(digest_of("roster"), exchange,
+                                                           manifest.document, root, 90'000);
+    return ledger::received_facts(root, 90'000, sign(site, statement));
+  });
   if (last == CrossingKind::received) return;
   to_all(CrossingKind::closed,
          ledger::closed_facts(digest_of("closing " + scope()), root, 90'000, sites));
@@ -169,7 +179,8 @@ void SimulatedRun::sign_all() {
 AuditInput SimulatedRun::input() const {
   AuditInput input;
   for (const auto& [id, party] : parties_) {
-    input.parties.push_back({id, party->name, folder_ / party->name, party->key.verify_key()});
+    input.parties.push_back({id, party->name, folder_ / party->name, party->key.verify_key(),
+                             party->signing.verify_key()});
   }
   return input;
 }

@@ -52,14 +52,18 @@ class SimulatedRun {
     Party(SiteId id, FileSystem& fs, const std::filesystem::path& folder, std::uint8_t seed,
           Clock& clock);
     std::string name;
-    crypto::SigningKey key;
+    crypto::SigningKey key;  ///< of the log
+    crypto::SigningKey signing;
     ledger::Ledger ledger;
   };
   void append(SiteId party, ledger::Entry entry);
   void agree();
   void cross(ledger::CrossingKind kind, SiteId from, SiteId to, const ledger::Fields& facts);
   void to_all(ledger::CrossingKind kind, const ledger::Fields& facts);
-  void from_all(ledger::CrossingKind kind, const ledger::Fields& facts);
+  void from_all(ledger::CrossingKind kind, const std::function<ledger::Fields(SiteId)>& facts);
+  crypto::Signature sign(SiteId site, const Bytes& statement) const {
+    return parties_.at(site)->signing.sign(statement);
+  }
   ledger::Fields ready_of(SiteId site);
   std::string scope() const { return std::to_string(round_); }
 
