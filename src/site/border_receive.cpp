@@ -15,6 +15,13 @@ namespace {
 
 constexpr std::uint64_t frames_per_turn = 32;
 
+// True for what is wrong with the message, not with this site's disk or with the moment.
+bool is_refusal(const Error& error) {
+  if (error.code() == federation::errors::out_of_turn) return false;
+  if (error.code() == concordat::errors::malformed) return true;
+  return !error.code().name.starts_with("core.") && !error.code().name.starts_with("ledger.");
+}
+
 }  // namespace
 
 bool BorderLoop::State::awaits_message() const {
@@ -45,7 +52,7 @@ bool BorderLoop::State::receive(std::chrono::milliseconds wait) {
     }
   } catch (const Error& error) {
     // Whatever was turned away stays unacknowledged and stands in the ledger.
-    if (!(error.code() == federation::errors::out_of_turn)) {
+    if (is_refusal(error)) {
       ledger.append(ledger::refusal_entry(digest.hex(), error.code().name, error.fields().what));
       ledger.checkpoint();
     }

@@ -90,6 +90,29 @@ TEST(Messages, StatementsDifferInEveryPart) {
             header_digest(federation, exchange, manifest, SiteId{1}, table));
 }
 
+// The worked example of docs/formats/messages.md.
+TEST(Messages, BytesAreThoseOfTheFormatPage) {
+  Digest a;
+  a.bytes.fill(0xaa);
+  Digest b;
+  b.bytes.fill(0xbb);
+  SurvivorsBody survivors{{{SiteId{0}, a}, {SiteId{2}, b}}};
+  std::string hex =
+      "02000000"
+      "00000000" +
+      a.hex() + "02000000" + b.hex();
+  EXPECT_EQ(to_hex(encode(survivors)), hex);
+  Digest federation;
+  federation.bytes.fill(7);
+  Digest manifest;
+  manifest.bytes.fill(9);
+  ExchangeId exchange{Round{3}, Fragment{0}, Attempt{0}};
+  std::string head = "DSSEv1 34 application/vnd.concordat.agree.v1 156 ";
+  EXPECT_EQ(to_hex(agree_statement(federation, exchange, manifest, survivors)),
+            to_hex(as_bytes(head)) + federation.hex() + "030000000000000000000000" +
+                manifest.hex() + "4c000000" + hex);
+}
+
 TEST(Messages, NoFrameKeyReachesTheProtocol) {
   World world(3, 1, false);
   border::FrameHeader announced{world.sum(), border::FrameKey::from(Bytes(32, 0x5a)), {}};
