@@ -45,18 +45,8 @@ struct PackedWeight {
 
 using WeightKey = std::pair<const std::byte*, const Plan*>;
 
-// oneDNN's wide kernels (brgemm) read weights in blocks of their own.
-bool wants_packing() {
-  static const bool wide = [] {
-    const auto bits = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
-    const auto core = static_cast<unsigned>(dnnl::cpu_isa::avx512_core);
-    return (bits & core) == core;
-  }();
-  return wide;
-}
-
 Key key_of(const Tensor& c, const Tensor& a, const Tensor& b, const MatmulOptions& options,
-           bool is_weight) {
+           bool packed) {
   bool ta = options.transpose_a;
   bool tb = options.transpose_b;
   // A dimension of extent 1 may carry any stride; oneDNN wants a sensible one.
@@ -73,7 +63,7 @@ Key key_of(const Tensor& c, const Tensor& a, const Tensor& b, const MatmulOption
           .alpha = options.alpha,
           .beta = options.beta,
           .threads = omp_get_max_threads(),
-          .packed = is_weight && wants_packing()};
+          .packed = packed};
 }
 
 }  // namespace
@@ -81,6 +71,7 @@ Key key_of(const Tensor& c, const Tensor& a, const Tensor& b, const MatmulOption
 struct Products::State {
   dnnl::engine engine{dnnl::engine::kind::cpu, 0};
   dnnl::stream stream{engine};
+  bool pack_weights = false;
   std::mutex mutex;
   std::map<Key, std::unique_ptr<Plan>> plans;
   std::map<WeightKey, PackedWeight> weights;
@@ -132,14 +123,24 @@ dnnl::memory Products::State::weight(const Plan& plan, const Tensor& b, std::uin
   return packed.memory;
 }
 
-Products::Products() : state_(std::make_unique<State>()) {}
+Products::Products(bool pack_weights) : state_(std::make_unique<State>()) {
+  state_->pack_weights = pack_weights;
+}
 Products::~Products() = default;
+
+// oneDNN's wide kernels (brgemm) read weights in blocks of their own.
+bool Products::packing_pays() {
+  const auto bits = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
+  const auto core = static_cast<unsigned>(dnnl::cpu_isa::avx512_core);
+  return (bits & core) == core;
+}
 
 std::size_t Products::scratch_bytes(const Tensor& c, const Tensor& a, const Tensor& b,
                                     const MatmulOptions& options, bool is_weight) {
   if (c.size() == 0 || a.size() == 0) return 0;
   try {
-    return state_->plan(key_of(c, a, b, options, is_weight)).scratch.get_size();
+    return state_->plan(key_of(c, a, b, options, is_weight && state_->pack_weights))
+        .scratch.get_size();
   } catch (const dnnl::error& error) {
     fail(to_string(c.shape()) + " of depth " + std::to_string(a.size() / c.dim(0)), error.what());
   }
@@ -148,7 +149,8 @@ std::size_t Products::scratch_bytes(const Tensor& c, const Tensor& a, const Tens
 void Products::run(const Tensor& c, const Tensor& a, const Tensor& b, const MatmulOptions& options,
                    std::uint64_t weight_version, const Tensor& scratch) {
   try {
-    const Plan& plan = state_->plan(key_of(c, a, b, options, weight_version != 0));
+    const Plan& plan =
+        state_->plan(key_of(c, a, b, options, weight_version != 0 && state_->pack_weights));
     std::unordered_map<int, dnnl::memory> arguments{
         {DNNL_ARG_SRC, {plan.a, state_->engine, a.raw_bytes()}},
         {DNNL_ARG_WEIGHTS, state_->weight(plan, b, weight_version)},

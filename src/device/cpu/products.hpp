@@ -19,8 +19,11 @@ namespace concordat::device {
 
 class Products {
  public:
-  Products();
+  /// pack_weights: keep weights in the layout that oneDNN asks for; the default is what pays on
+  /// this processor.
+  explicit Products(bool pack_weights = packing_pays());
   ~Products();
+  static bool packing_pays();
   std::size_t scratch_bytes(const Tensor& c, const Tensor& a, const Tensor& b,
                             const MatmulOptions& options, bool is_weight);
   /// c = alpha * op(a) op(b) + beta * c; the epilogue is the caller's.

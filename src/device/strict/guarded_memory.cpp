@@ -11,16 +11,14 @@
 namespace concordat::device {
 namespace {
 
-// Address space only; pages are taken as they are touched.
-constexpr std::size_t reserved_bytes = std::size_t{8} << 30U;
 constexpr std::size_t page = 4096;
 constexpr int poison_byte = 0xFF;  // NaN as f32, f64, bf16 and f16; -1 as an index
 
-[[noreturn]] void fail(const char* call) {
+[[noreturn]] void fail(const char* call, std::size_t bytes) {
   throw Error(errors::io_failed, {.what = "memory for the strict back end cannot be had",
                                   .where = call,
                                   .found = std::strerror(errno),
-                                  .expected = "8 GiB of address space",
+                                  .expected = std::to_string(bytes) + " bytes of address space",
                                   .remedy = "raise ulimit -v, or use another back end"});
 }
 
@@ -42,14 +40,14 @@ class GuardedStorage final : public Storage {
   std::size_t reserved_;
 };
 
-GuardedMemory::GuardedMemory() {
-  void* got = ::mmap(nullptr, reserved_bytes, PROT_NONE,
+GuardedMemory::GuardedMemory(std::size_t reserved_bytes) : reserved_bytes_(reserved_bytes) {
+  void* got = ::mmap(nullptr, reserved_bytes_, PROT_NONE,
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (got == MAP_FAILED) fail("mmap");
+  if (got == MAP_FAILED) fail("mmap", reserved_bytes_);
   base_ = static_cast<std::byte*>(got);
 }
 
-GuardedMemory::~GuardedMemory() { ::munmap(base_, reserved_bytes); }
+GuardedMemory::~GuardedMemory() { ::munmap(base_, reserved_bytes_); }
 
 StoragePtr GuardedMemory::allocate(const std::shared_ptr<GuardedMemory>& memory,
                                    std::size_t size_bytes) {
@@ -71,11 +69,15 @@ std::size_t GuardedMemory::reserve(std::size_t bytes) {
     return offset;
   }
   std::size_t offset = used_bytes_;
-  std::size_t grown = (offset + bytes + page - 1) / page * page;
-  if (grown > reserved_bytes) {
-    errno = ENOMEM;
-    fail("reserve");
+  if (!free_.empty() && free_.rbegin()->first + free_.rbegin()->second == used_bytes_) {
+    offset = free_.rbegin()->first;  // grow the gap at the end
   }
+  std::size_t grown = (offset + bytes + page - 1) / page * page;
+  if (grown > reserved_bytes_) {
+    errno = ENOMEM;
+    fail("reserve", reserved_bytes_);
+  }
+  free_.erase(offset);
   if (grown > offset + bytes) free_.emplace(offset + bytes, grown - offset - bytes);
   used_bytes_ = grown;
   if (gates_ > 0) protect(PROT_READ | PROT_WRITE);

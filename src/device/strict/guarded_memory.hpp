@@ -18,7 +18,8 @@ namespace concordat::device {
 
 class GuardedMemory {
  public:
-  GuardedMemory();
+  /// Reserves address space only; pages are taken as they are touched. @pre whole pages.
+  explicit GuardedMemory(std::size_t reserved_bytes = std::size_t{8} << 30U);
   ~GuardedMemory();
   GuardedMemory(const GuardedMemory&) = delete;
   GuardedMemory& operator=(const GuardedMemory&) = delete;
@@ -48,6 +49,7 @@ class GuardedMemory {
   friend class GuardedStorage;
   std::mutex mutex_;
   std::byte* base_ = nullptr;
+  std::size_t reserved_bytes_;
   std::size_t used_bytes_ = 0;               // high-water mark, whole pages
   std::map<std::size_t, std::size_t> free_;  // offset to bytes, merged
   int gates_ = 0;

@@ -2,10 +2,12 @@
 #include <sys/wait.h>
 
 #include <csignal>
+#include <deque>
 #include <future>
 #include <thread>
 
 #include "concordat/device/errors.hpp"
+#include "device/strict/guarded_memory.hpp"
 #include "unit/device/device_testing.hpp"
 
 namespace concordat::device::testing {
@@ -80,14 +82,18 @@ TEST(Strict, AWeightChangedWithoutBumpIsFoundAtItsNextProduct) {
   EXPECT_THROW(lab.get(y), Bug);
 }
 
-TEST(Strict, FreedMemoryIsUsedAgain) {
-  Lab<float> lab("strict");
-  for (int i = 0; i < 2000; ++i) {
-    Tensor big = lab.session.backend().allocate(Dtype::f32,
-                                                {1 << 21});  // 16 GiB in all: more than is reserved
-    if (i % 500 == 0) fill(lab.exec(), big, 1.0);
-    lab.exec().stream.synchronize();
+TEST(Strict, FreedMemoryIsUsedAgainAndUsedUpMemoryIsAnError) {
+  auto memory = std::make_shared<GuardedMemory>(std::size_t{1} << 20U);
+  std::deque<StoragePtr> held;
+  for (std::size_t i = 0; i < 500; ++i) {  // sizes and life times that leave and merge gaps
+    held.push_back(GuardedMemory::allocate(memory, 1000 + 7919 * i % 60000));
+    if (held.size() > 10) held.erase(held.begin() + static_cast<std::ptrdiff_t>(i % 10));
+    GuardedMemory::Gate gate(*memory);
+    for (const StoragePtr& each : held) each->data()[each->size_bytes() - 1] = std::byte{1};
   }
+  held.clear();
+  StoragePtr most = GuardedMemory::allocate(memory, (1U << 20U) - 4096);
+  EXPECT_THROW(GuardedMemory::allocate(memory, 8192), Error);
 }
 
 TEST(Strict, AnOpHasNotHappenedWhenItsCallReturns) {
