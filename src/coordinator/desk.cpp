@@ -11,7 +11,7 @@
 namespace concordat::coordinator {
 namespace {
 
-// A member that sends garbage must not fill the ledger with refusals.
+// A member that sends garbage must not fill ledger and log with refusals.
 constexpr unsigned max_refusals_recorded = 64;
 
 }  // namespace
@@ -61,7 +61,7 @@ void Desk::accept_message(SiteId road_peer, ByteView wire) {
   guarded(road_peer, [&] {
     Digest digest = crypto::sha256(wire);
     std::lock_guard lock(mutex_);
-    if (fatal_) std::rethrow_exception(fatal_);
+    require_going();
     try {
       take_message(road_peer, wire, digest);
     } catch (const Error& error) {
@@ -84,14 +84,25 @@ void Desk::take_message(SiteId, ByteView wire, const Digest& digest) {
 
 void Desk::refused(SiteId peer, const Error& error, const Digest& subject) {
   ++num_refused_;
+  if (refusals_recorded_[peer] >= max_refusals_recorded) return;
+  if (++refusals_recorded_[peer] == max_refusals_recorded) {
+    notes_.push_back("further refusals of " + border::text_of(peer) + " are only counted");
+  }
   notes_.push_back("refused a message over the connection of " + border::text_of(peer) + ": " +
                    error.what());
   if (error.code() == federation::errors::out_of_turn) return;
-  if (++refusals_recorded_[peer] > max_refusals_recorded) return;
   office_.ledger.append(ledger::refusal_entry(subject.hex(), error.code().name, error.what()));
 }
 
+void Desk::require_going() const {
+  if (!fatal_) return;
+  throw Error(border::errors::road_down, {.what = "the coordinator is ending",
+                                          .where = "coordinator",
+                                          .remedy = "try again when it is back"});
+}
+
 RoundRun& Desk::require_open(const ExchangeId& exchange) {
+  require_going();
   if (run_->terms().exchange == exchange) return *run_;
   throw Error(errors::not_open, {.what = "another exchange is open",
                                  .where = "coordinator",

@@ -66,6 +66,8 @@ class Desk final : public border::RoadHandler {
   void stored_if_complete(SiteId site, const ExchangeId& exchange, const Upload& upload);
   RoundRun& require_open(const ExchangeId& exchange);
   void advance();
+  /// A coordinator that is ending answers nobody: its sites try again. @pre locked.
+  void require_going() const;
 
   Office office_;
   border::ByteBudget& budget_;

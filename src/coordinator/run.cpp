@@ -4,6 +4,7 @@
 #include "concordat/border/errors.hpp"
 #include "concordat/border/tls_road.hpp"
 #include "concordat/coordinator/coordinator.hpp"
+#include "concordat/coordinator/errors.hpp"
 #include "concordat/core/log.hpp"
 #include "concordat/crypto/process.hpp"
 
@@ -43,6 +44,13 @@ ExitCode run_coordinator(const CoordinatorSettings& settings) {
   if (!crypto::disable_core_dumps()) log::warn("core dumps cannot be switched off here");
   FileSystem& fs = posix_files();
   crypto::SiteKeys keys = crypto::load_site_keys(fs, settings.folder / "keys");
+  if (keys.name != settings.name) {
+    throw Error(errors::not_coordinator, {.what = "the keys in the folder are another party's",
+                                          .where = (settings.folder / "keys").string(),
+                                          .found = keys.name,
+                                          .expected = settings.name,
+                                          .remedy = "check coordinator.name and .folder"});
+  }
   CoordinatorPlan plan;
   plan.folder = settings.folder;
   plan.roster = federation::load_roster(fs, settings.roster);

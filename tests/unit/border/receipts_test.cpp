@@ -41,6 +41,19 @@ TEST(Receipts, AnotherMessageUnderOneIdentityIsKeptAsEvidence) {
   EXPECT_EQ(verify_message(kept, scene.world.peers), contradiction.header) << "proof for others";
 }
 
+TEST(Receipts, OneContradictionIsEvidenceEnough) {
+  Scene scene;
+  auto book = scene.book();
+  book.record(scene.opened(scene.first));
+  for (int i = 0; i < 3; ++i) {
+    Bytes other =
+        copy(scene.world.seal(scene.world.header(MessageType::ready), as_bytes("more")).wire());
+    EXPECT_EQ(code_of([&] { book.require_new(scene.opened(other), other); }),
+              "border.equivocation");
+  }
+  EXPECT_EQ(book.evidence().size(), 1U);
+}
+
 TEST(Receipts, EquivocationIsNoticedAfterClosingToo) {
   Scene scene;
   scene.book().record(scene.opened(scene.first));

@@ -113,14 +113,15 @@ Bytes summed_block(const federation::ExchangeTerms& terms, std::uint64_t positio
 }
 
 FakeSite::FakeSite(const Federation& federation, SiteId id, std::filesystem::path folder,
-                   border::SiteRoad& road)
+                   border::SiteRoad& road, FileSystem& fs)
     : federation_(federation),
       id_(id),
       folder_(std::move(folder)),
       road_(road),
+      fs_(fs),
       keys_(federation.keys(id)),
       self_{id, keys_.signing, keys_.sealing},
-      ledger_(ledger::Ledger::open(posix_files(), folder_ / "ledger",
+      ledger_(ledger::Ledger::open(fs_, folder_ / "ledger",
                                    ledger::log_origin(keys_.name, keys_.log.verify_key()),
                                    keys_.log, system_clock())) {
   begin(Round{0}, {});
@@ -171,13 +172,12 @@ Bytes FakeSite::block(std::uint64_t position) const {
 
 void FakeSite::commit() {
   border::FrameTable table = machine_->terms().table(Digest{});
-  border::LeafTreeWriter leaves(posix_files(), folder_ / "upload.tree");
+  border::LeafTreeWriter leaves(fs_, folder_ / "upload.tree");
   for (std::uint64_t position = 0; position < table.num_leaves(); ++position) {
     leaves.add(border::block_leaf(table.place(position), block(position)));
   }
   table.root = leaves.finish();
-  tree_ = std::make_unique<border::LeafTree>(posix_files(), folder_ / "upload.tree",
-                                             table.num_leaves());
+  tree_ = std::make_unique<border::LeafTree>(fs_, folder_ / "upload.tree", table.num_leaves());
   perform(machine_->handle(federation::Committed{table}));
 }
 

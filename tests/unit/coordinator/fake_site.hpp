@@ -35,7 +35,7 @@ Bytes summed_block(const federation::ExchangeTerms& terms, std::uint64_t positio
 class FakeSite {
  public:
   FakeSite(const Federation& federation, SiteId id, std::filesystem::path folder,
-           border::SiteRoad& road);
+           border::SiteRoad& road, FileSystem& fs = posix_files());
   /// Does one thing. False when there is nothing to do or the road is down.
   bool step(std::chrono::milliseconds wait);
   /// Every round closed and the last ready acknowledged.
@@ -62,6 +62,7 @@ class FakeSite {
   SiteId id_;
   std::filesystem::path folder_;
   border::SiteRoad& road_;
+  FileSystem& fs_;
   crypto::SiteKeys keys_;
   border::Identity self_;
   ledger::Ledger ledger_;

@@ -6,6 +6,7 @@
 
 #include "concordat/border/loopback.hpp"
 #include "concordat/ledger/verify.hpp"
+#include "support/faulty_files.hpp"
 #include "support/temporary_folder.hpp"
 #include "unit/coordinator/fake_site.hpp"
 
@@ -19,8 +20,9 @@ struct Play {
       : federation(change) {
     for (std::uint32_t i = 0; i < 3; ++i) {
       roads.push_back(road.site(SiteId(i)));
-      sites.push_back(std::make_unique<FakeSite>(
-          federation, SiteId(i), temporary.path() / ("site-" + std::to_string(i)), *roads[i]));
+      sites.push_back(std::make_unique<FakeSite>(federation, SiteId(i),
+                                                 temporary.path() / ("site-" + std::to_string(i)),
+                                                 *roads[i], quick));
     }
   }
   CoordinatorPlan plan() const {
@@ -34,9 +36,8 @@ struct Play {
   }
   std::filesystem::path folder() const { return temporary.path() / "hub"; }
   void start() {
-    loop.emplace(
-        CoordinatorSeams{posix_files(), system_clock(), crypto::system_random(), road, budget},
-        plan(), keys);
+    loop.emplace(CoordinatorSeams{fs, system_clock(), crypto::system_random(), road, budget},
+                 plan(), keys);
   }
   bool all_done() const {
     for (const auto& site : sites) {
@@ -53,6 +54,8 @@ struct Play {
   }
 
   testing_support::TemporaryFolder temporary;
+  testing_support::FaultyFiles fs;     // of the coordinator
+  testing_support::FaultyFiles quick;  // of the sites: no syncs
   Federation federation;
   border::ByteBudget budget{8U << 20U};
   border::LoopbackRoad road;
@@ -213,6 +216,40 @@ TEST(Rounds, AStopFileEndsWith75AndTheSameCommandGoesOn) {
   run.finish();
   EXPECT_EQ(run.loop->exit_code(), ExitCode::done);
   EXPECT_EQ(run.sites[0]->closings(), undisturbed());
+}
+
+// The disk is full at one change after another, all through a run; each time the coordinator ends
+// with the error, there is room again, and the same command goes on.
+TEST(Rounds, AFullDiskAtAnyChangeLosesNothing) {
+  std::uint64_t changes = 0;
+  {
+    Play run;
+    run.start();
+    run.finish();
+    changes = run.fs.changes();
+  }
+  ASSERT_GT(changes, 300U);
+  int failures = 0;
+  for (std::uint64_t at = 1; at < changes; at += changes / 11) {
+    Play run;
+    run.fs.fail_at(at);
+    for (int i = 0; i < 20'000; ++i) {
+      try {
+        if (!run.loop) run.start();
+        for (auto& site : run.sites) site->step(milliseconds(0));
+        if (!run.loop->turn()) break;
+      } catch (const Error& error) {
+        ASSERT_EQ(error.code().name, "core.disk_full") << error.what();
+        ASSERT_EQ(error.exit_code(), ExitCode::data);
+        ++failures;
+        run.loop.reset();
+        run.fs.heal();
+      }
+    }
+    EXPECT_EQ(run.loop->exit_code(), ExitCode::done);
+    for (const auto& site : run.sites) EXPECT_EQ(site->closings(), undisturbed()) << at;
+  }
+  EXPECT_GT(failures, 8);
 }
 
 TEST(Rounds, AFinishedRunIsFinishedAgain) {
