@@ -70,7 +70,13 @@ void Trainer::load_batch() {
 
 StepReport Trainer::step() {
   const auto begin = clock_.monotonic();
-  load_batch();
+  try {
+    load_batch();
+  } catch (const std::exception& error) {
+    // The others are already in the step's collectives: tell them instead of letting them wait.
+    mesh_.all().fail(error);
+    throw;
+  }
   const double rate = settings_.rate.at(next_step_);
   stage_.open_step(1.0 / static_cast<double>(settings_.tokens_per_step()));
   execute(schedule_.calls(Stage(mesh_.coords().pp)), stage_, batches_.all(), mesh_, exec_);

@@ -12,8 +12,9 @@
 //
 // Everything is collective over the mesh: all ranks make the same calls. Threads: one host thread.
 // Failure: Error(train.diverged) when loss or gradient is not finite, on every rank at the same
-// step, and that step has changed no weight. After the first step nothing is allocated but a few
-// host objects.
+// step, and that step has changed no weight. Data that cannot be read on one rank ends the step
+// there with its Error and on the others with comm.peer_failed. After the first step nothing is
+// allocated but a few host objects.
 #pragma once
 
 #include <functional>

@@ -179,6 +179,17 @@ TEST(Trainer, ATokenOutsideTheVocabularyIsRefused) {
             "train.bad_token");
 }
 
+TEST(Trainer, BadDataOnOneRankReachesTheOthers) {
+  comm::run_threads(2, [](comm::Communicator& comm) {
+    device::Session session("reference");
+    parallel::ProcessMesh mesh(comm, {.dp = 2});
+    MadeUpData data(comm.rank() == 0 ? 11 : 4000);
+    Trainer trainer(tiny_settings(), session.exec(), mesh, data, system_clock());
+    EXPECT_EQ(code_of([&] { trainer.step(); }),
+              comm.rank() == 0 ? "comm.peer_failed" : "train.bad_token");
+  });
+}
+
 TEST(Trainer, MemoryIsEstimatedFromTheSettings) {
   TrainSettings settings = tiny_settings();
   Solo solo(settings);
