@@ -39,6 +39,13 @@ ExitCode run_border(const SiteSettings& settings) {
   log::set_role("border " + settings.name);
   FileSystem& fs = posix_files();
   crypto::SiteKeys keys = crypto::load_site_keys(fs, settings.folder / "keys");
+  if (keys.name != settings.name) {
+    throw Error(errors::usage, {.what = "the keys are another site's",
+                                .where = (settings.folder / "keys").string(),
+                                .found = "keys of " + keys.name,
+                                .expected = "keys of " + settings.name,
+                                .remedy = "correct site.name or site.folder"});
+  }
   BorderPlan plan;
   plan.site_folder = settings.folder;
   plan.run_folder = settings.run_folder();

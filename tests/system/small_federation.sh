@@ -21,7 +21,7 @@ make_texts() { # make_texts FOLDER SEED
   mkdir -p "$1"
   local i
   for i in $(seq 1 40); do
-    awk -v seed="$2$i" 'BEGIN{srand(seed); split("die der und sehr klar le la et tres bon el los y muy bien", w, " ");
+    awk -v seed="$(cksum <<<"$2 $i" | cut -d' ' -f1)" 'BEGIN{srand(seed); split("die der und sehr klar le la et tres bon el los y muy bien", w, " ");
       for (n = 0; n < 250; n++) printf "%s%s", w[int(rand()*15)+1], (n%12==11) ? ".\n" : " "}' >"$1/text-$i.txt"
   done
 }
@@ -30,7 +30,7 @@ make_texts() { # make_texts FOLDER SEED
 make_template() {
   local site
   mkdir -p "$1"
-  for site in "${sites[@]}"; do make_texts "$1/corpora/${language[$site]}" "$((${#site} * 7))${language[$site]}"; done
+  for site in "${sites[@]}"; do make_texts "$1/corpora/${language[$site]}" "$site"; done
   make_federation "$1" "${tiny[@]}" >/dev/null
 }
 

@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# bad_input_test.sh: the program is given wrong files, keys, values and folders. Each must end with
+# the exit code and the error code of the design, and say what, where, found, expected, remedy.
+. "$(dirname "$0")/small_federation.sh"
+work=$(mktemp -d "${TMPDIR:-/tmp}/concordat-bad-XXXXXX")
+trap 'status=$?; kill $(jobs -p) 2>/dev/null || true; [ $status -eq 0 ] && rm -rf "$work" || echo "left in $work" >&2' EXIT
+passed=0
+
+# expect EXIT_CODE ERROR_CODE WHAT COMMAND...: and the message names the remedy or the expectation.
+expect() {
+  local code=$1 name=$2 what=$3 found=0 text
+  shift 3
+  text=$("$@" 2>&1) || found=$?
+  [ "$found" -eq "$code" ] || fail "$what: exit code $found, expected $code: $text"
+  grep -q "$name" <<<"$text" || fail "$what: expected $name in: $text"
+  grep -Eq 'expected:|remedy:' <<<"$text" || fail "$what: the message has no expectation and no remedy: $text"
+  passed=$((passed + 1))
+}
+run() { "$concordat" "$@"; }
+
+template=$work/template
+make_template "$template"
+copy() { fresh_copy "$template" "$work/run"; }
+alba=$work/run/alba
+
+# ---- configuration
+copy
+expect 64 core.usage "an unknown command" run traine
+expect 64 core.config_unknown_key "an unknown key" run train --check "$work/run/federation.toml" --model.widht=32
+expect 64 core.config_bad_value "a value out of range" run train --check "$work/run/federation.toml" --model.layers=0
+expect 64 model.bad_config "heads that do not divide the width" run train --check "$work/run/federation.toml" --model.heads=3
+expect 64 core.config_bad_value "a key that the agreement fixes" run border "$alba/site.toml" --run.rounds=7
+sed -i 's/^batch = .*/batch = "many"/' "$alba/site.toml"
+expect 64 core.config_bad_value "a text where a number belongs" run border "$alba/site.toml"
+copy
+expect 64 lane_could_wrap "a lane that could wrap" run roster agreement --roster "$work/run/roster.json" \
+  --config "$work/run/federation.toml" --initial-digest "$(printf '0%.0s' {1..63})1" --out "$work/wrap.json" \
+  --exchange.bits=8 --exchange.lane=8
+
+# ---- keys
+copy
+chmod 644 "$alba/keys/signing.key"
+expect 64 'crypto.open_permissions\|open' "a key file that others may read" run border "$alba/site.toml"
+copy
+rm -rf "$alba/keys" && cp -a "$work/run/brio/keys" "$alba/keys"
+expect 64 core.usage "the keys of another site" run border "$alba/site.toml"
+rm -rf "$alba/keys" && run keys create --name alba --folder "$alba/keys" >/dev/null
+expect 65 federation.not_in_roster "a site that is not in the roster" run border "$alba/site.toml"
+
+# ---- documents
+copy
+sed -i 's/"three-seas"/"four-seas"/' "$work/run/roster.json"
+expect 65 'bad_signature\|bad_roster' "a roster edited after signing" run border "$alba/site.toml"
+copy
+sed -i 's/"inner_steps": *2/"inner_steps":3/' "$work/run/agreement.json"
+expect 65 'bad_signature\|bad_agreement\|malformed' "an agreement edited after signing" run coordinate "$work/run/hub/coordinator.toml"
+copy
+truncate -s 100 "$work/run/agreement.json.sigs"
+expect 65 malformed "a cut signature file" run border "$alba/site.toml"
+
+# ---- data
+mkdir -p "$work/empty" "$work/latin"
+printf 'Gr\374\337e' >"$work/latin/gruss.txt"
+ingest=(run ingest --site "$alba" --language de --purpose test)
+copy
+expect 65 data.empty_corpus "an empty corpus" "${ingest[@]}" --name empty --source "$work/empty"
+expect 65 data.not_utf8 "a corpus that is not UTF-8" "${ingest[@]}" --name latin --source "$work/latin"
+shard=$(ls "$alba"/data/manuals/train-*.tok)
+printf '\x5a' | dd of="$shard" bs=1 seek=$(($(stat -c %s "$shard") / 2)) conv=notrunc status=none
+expect 65 data.shard_damaged "a shard with one flipped byte" launch 1 train "$alba/site.toml" --train.batch=4 --train.micro_batch=2
+
+# ---- a run folder in use, a full disk
+copy
+mkdir -p "$alba/runs/quickstart" && chmod 700 "$alba/runs" "$alba/runs/quickstart"
+exec 9>"$alba/runs/quickstart/train.lock" && flock -n 9
+expect 64 core.in_use "a run folder in use" launch 1 train "$alba/site.toml" --train.batch=4 --train.micro_batch=2
+exec 9>&-
+if [ "$(id -u)" -eq 0 ] && mkdir -p "$work/small" && mount -t tmpfs -o size=64k tmpfs "$work/small" 2>/dev/null; then
+  make_texts "$work/large" large
+  cp -a "$alba/keys" "$work/small/keys"
+  expect 65 core.disk_full "a full disk" run ingest --site "$work/small" --language de --purpose test --name big --source "$work/large"
+  umount "$work/small"
+fi
+echo "bad input: $passed passed"

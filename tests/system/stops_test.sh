@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# stops_test.sh: a missing site is waited for; USR1, TERM and STOP save and exit 75; the run goes on
+# from there and ends with the state of an undisturbed run.
+. "$(dirname "$0")/small_federation.sh"
+work=$(mktemp -d "${TMPDIR:-/tmp}/concordat-stops-XXXXXX")
+trap 'status=$?; kill $(jobs -p) 2>/dev/null || true; [ $status -eq 0 ] && rm -rf "$work" || echo "left in $work" >&2' EXIT
+
+template=$work/template
+make_template "$template"
+fresh_copy "$template" "$work/undisturbed"
+run_federation "$work/undisturbed" >/dev/null
+expected=$(final_state "$work/undisturbed")
+
+wait_for() { # wait_for SECONDS WHAT COMMAND...
+  local left=$(($1 * 5)) what=$2
+  shift 2
+  until "$@" 2>/dev/null; do
+    left=$((left - 1))
+    [ "$left" -gt 0 ] || fail "waited in vain for: $what"
+    sleep 0.2
+  done
+}
+expect_code() { # expect_code CODE PID WHAT
+  local code=0
+  wait "$2" || code=$?
+  [ "$code" -eq "$1" ] || fail "$3 ended with $code, expected $1"
+}
+
+run=$work/run
+fresh_copy "$template" "$run"
+start_coordinator "$run" & hub=$!
+for site in alba brio; do
+  start_border "$run" "$site" & eval "border_$site=\$!"
+  start_training "$run" "$site" & eval "train_$site=\$!"
+done
+
+# cala is missing: both others train their round and wait, nothing fails.
+wait_for 30 "alba at the end of its round" test -d "$run/alba/runs/quickstart/checkpoints/step-000002"
+sleep 2
+kill -0 "$hub" "$border_alba" "$train_alba" || fail "somebody gave up while cala was missing"
+grep -q cala <("$concordat" status "$run/hub") || fail "the coordinator does not say that it waits for cala"
+[ ! -e "$run/alba/runs/quickstart/outbox/round-0.0.0/COMMIT" ] || fail "alba committed without cala"
+
+# USR1 to mpirun: saved, 75, and REQUEUE for the batch script. STOP: 75 without it. TERM to border and coordinator: 75.
+pkill -USR1 -f "mpirun.* train $run/alba/site.toml"
+expect_code 75 "$train_alba" "training after USR1"
+[ -e "$run/alba/runs/quickstart/REQUEUE" ] || fail "USR1 left no REQUEUE"
+touch "$run/brio/runs/quickstart/STOP"
+expect_code 75 "$train_brio" "training after STOP"
+[ ! -e "$run/brio/runs/quickstart/REQUEUE" ] || fail "STOP left REQUEUE"
+pkill -TERM -f "concordat border $run/alba/"
+expect_code 75 "$border_alba" "border after TERM"
+pkill -TERM -f "concordat coordinate $run/hub/"
+expect_code 75 "$hub" "coordinator after TERM"
+
+# Everybody comes back with the same commands, and cala joins.
+start_coordinator "$run" & pids=($!)
+start_border "$run" alba & pids+=($! "$border_brio")
+start_training "$run" alba & pids+=($!)
+start_training "$run" brio & pids+=($!)
+start_border "$run" cala & pids+=($!)
+start_training "$run" cala & pids+=($!)
+for pid in "${pids[@]}"; do wait "$pid" || fail "a process failed after the stops: $(tail -n 2 "$run"/*/*log "$run"/hub/log)"; done
+found=$(final_state "$run")
+[ "$found" = "$expected" ] || fail "the final state is $found, undisturbed $expected"
+audit_all "$run"
+echo "stops: 5 passed"
