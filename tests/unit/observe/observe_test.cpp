@@ -7,6 +7,7 @@
 #include "concordat/observe/metrics.hpp"
 #include "concordat/observe/progress.hpp"
 #include "concordat/observe/prometheus.hpp"
+#include "concordat/observe/tensorboard.hpp"
 
 namespace concordat::observe {
 namespace {
@@ -100,6 +101,39 @@ TEST_F(Observe, ShortTexts) {
   EXPECT_EQ(short_bytes(17), "17 B");
   EXPECT_EQ(short_bytes(1536), "1.5 KiB");
   EXPECT_EQ(short_bytes(std::uint64_t{3} << 30U), "3.0 GiB");
+}
+
+TEST_F(Observe, TensorBoardRecordsHaveCheckedLengthsAndOneScalarEach) {
+  // RFC 3720, appendix B.4: 32 bytes of zeros; and the usual check value.
+  EXPECT_EQ(crc32c(Bytes(32, 0)), 0x8a9136aaU);
+  EXPECT_EQ(crc32c(as_bytes("123456789")), 0xe3069283U);
+
+  FileSystem& fs = posix_files();
+  TensorBoardWriter first(fs, folder_ / "board", clock_);
+  TensorBoardWriter second(fs, folder_ / "board", clock_);
+  first.scalar("train/loss", 300, 2.5F);
+  first.sync();
+  auto names = fs.list(folder_ / "board");
+  ASSERT_EQ(names.size(), 2U);
+  EXPECT_EQ(names[0], "events.out.tfevents.1795500000.0");
+
+  Bytes file = read_file(fs, folder_ / "board" / names[0]);
+  ByteReader in(file, "events");
+  std::vector<Bytes> events;
+  while (in.left() > 0) {
+    std::uint64_t length = in.u64();
+    in.u32();
+    ByteView event = in.raw(length);
+    std::uint32_t crc = crc32c(event);
+    EXPECT_EQ(in.u32(), ((crc >> 15U) | (crc << 17U)) + 0xa282ead8U);
+    events.emplace_back(event.begin(), event.end());
+  }
+  ASSERT_EQ(events.size(), 2U);
+  // wall_time 1795500000.0, then file_version or step 300 and the summary.
+  EXPECT_EQ(to_hex(events[0]), "09000000f849c1da411a0d627261696e2e4576656e743a32");
+  EXPECT_EQ(to_hex(events[1]),
+            "09000000f849c1da4110ac022a130a110a0a747261696e2f6c6f7373"
+            "1500002040");
 }
 
 }  // namespace
