@@ -123,6 +123,58 @@ TEST(BorderLoop, AStopFileEndsItWithSeventyFiveAndARestartGoesOn) {
   EXPECT_EQ(world.audit(), "");
 }
 
+TEST(BorderLoop, ASumOutOfRangeIsNeverReceived) {
+  BorderWorld world(1);
+  world.ranks[2].exceed = true;
+  std::string code;
+  try {
+    for (int i = 0; i < 500; ++i) world.turn();
+  } catch (const Error& error) {
+    code = error.code().name;
+  }
+  EXPECT_EQ(code, "exact.sum_out_of_range");
+  EXPECT_FALSE(world.ranks[0].folder().has_closed({}));
+}
+
+TEST(BorderLoop, ADamagedMessageIsRefusedRecordedAndNotAcknowledged) {
+  BorderWorld world(1);
+  world.roads[0]->damage_message = true;
+  bool refused = false;
+  try {
+    for (int i = 0; i < 100; ++i) world.turn();
+  } catch (const Error& error) {
+    refused = true;
+    EXPECT_EQ(error.code().name, border::errors::not_authentic.name);
+  }
+  EXPECT_TRUE(refused);
+  EXPECT_EQ(world.roads[0]->acknowledged, 0);
+  world.stop_border(0);
+  std::string log = read_text(posix_files(), world.site_folder(0) / "ledger" / "log.jsonl");
+  EXPECT_NE(log.find("\"refusal\""), std::string::npos);
+  EXPECT_NE(log.find("border.not_authentic"), std::string::npos);
+
+  world.roads[0]->damage_message = false;
+  world.start_border(0);
+  world.run_to_end();
+}
+
+TEST(BorderLoop, ADamagedFrameOfTheAggregateIsRefused) {
+  BorderWorld world(1);
+  world.roads[1]->damage_frame = true;
+  bool refused = false;
+  try {
+    for (int i = 0; i < 500; ++i) world.turn();
+  } catch (const Error& error) {
+    refused = true;
+    EXPECT_EQ(error.code().name, border::errors::not_authentic.name);
+  }
+  EXPECT_TRUE(refused);
+  world.roads[1]->damage_frame = false;
+  world.start_border(1);
+  world.run_to_end();
+  EXPECT_EQ(world.audit(), "");
+}
+
 TEST(BorderLoop, CommittedBlocksThatChangedAfterCommitAreNotSent) {
   BorderWorld world(1);
   ExchangeId first{};

@@ -121,7 +121,8 @@ void KnownRanks::commit(const RankSecrets& secrets) {
   for (std::uint64_t block = 0; block < num_blocks; ++block) {
     ByteWriter lanes;
     for (std::uint64_t i = 0; i < lanes_in(block); ++i) {
-      lanes.u16(code(id_, round_, (block << block_log2) + i));
+      std::uint16_t lane = code(id_, round_, (block << block_log2) + i);
+      lanes.u16(exceed ? static_cast<std::uint16_t>(lane + 50'000) : lane);
     }
     Bytes bytes = std::move(lanes).bytes();
     privacy::mask_block(context, secrets.seeds, privacy::update_vector, BlockIndex{block},
@@ -183,6 +184,7 @@ BorderWorld::BorderWorld(std::uint32_t rounds, std::uint32_t num_sites) : roster
     files.push_back(std::make_unique<testing_support::FaultyFiles>());
     posix_files().make_directories(site_folder(i));
     ends.push_back(road.site(SiteId{i}));
+    roads.push_back(std::make_unique<DamagedRoad>(*ends.back()));
     ranks.emplace_back(hub_files, site_folder(i) / "runs" / "demo", SiteId{i}, agreement.agreement,
                        num_sites);
   }
@@ -222,7 +224,7 @@ void BorderWorld::start_border(std::uint32_t site) {
   plan.agreement = agreement;
   plan.fetch_wait = std::chrono::milliseconds(0);
   borders[site] = std::make_unique<BorderLoop>(
-      BorderSeams{*files[site], clock, crypto::system_random(), *ends[site]}, std::move(plan),
+      BorderSeams{*files[site], clock, crypto::system_random(), *roads[site]}, std::move(plan),
       keys[site]);
 }
 

@@ -57,6 +57,7 @@ class KnownRanks {
   RankSecrets ask_again(const ExchangeId& exchange, const std::function<void()>& turn);
   std::uint32_t round() const { return round_; }
   bool hold_commit = false;  ///< stops before COMMIT
+  bool exceed = false;       ///< writes code points far outside the quantiser's range
   RunFolder& folder() { return folder_; }
 
   static std::uint16_t code(SiteId site, std::uint32_t round, std::uint64_t index);
@@ -77,6 +78,45 @@ class KnownRanks {
   bool key_written_ = false;
   std::string nonce_;
   std::optional<crypto::OpeningKey> key_;
+};
+
+/// A road whose next answers come damaged, as from a coordinator that lies.
+class DamagedRoad final : public border::SiteRoad {
+ public:
+  explicit DamagedRoad(border::SiteRoad& road) : road_(road) {}
+  bool damage_message = false;
+  bool damage_frame = false;
+  int acknowledged = 0;
+
+  void deliver(const border::Envelope& message) override { road_.deliver(message); }
+  std::optional<Bytes> fetch(std::chrono::milliseconds wait) override {
+    auto wire = road_.fetch(wait);
+    if (wire && damage_message) wire->back() ^= 1U;
+    return wire;
+  }
+  void acknowledge(const Digest& message) override {
+    ++acknowledged;
+    road_.acknowledge(message);
+  }
+  std::uint64_t upload_position(const ExchangeId& exchange) override {
+    return road_.upload_position(exchange);
+  }
+  void deliver_block(const border::Envelope& frame) override { road_.deliver_block(frame); }
+  std::uint64_t flush_blocks(const ExchangeId& exchange) override {
+    return road_.flush_blocks(exchange);
+  }
+  void fetch_blocks(const ExchangeId& exchange, std::uint64_t first, std::uint64_t last,
+                    const std::function<void(ByteView wire)>& take) override {
+    road_.fetch_blocks(exchange, first, last, [&](ByteView wire) {
+      Bytes bytes(wire.begin(), wire.end());
+      if (damage_frame) bytes[bytes.size() / 2] ^= 1U;
+      take(bytes);
+    });
+  }
+  void stop() override { road_.stop(); }
+
+ private:
+  border::SiteRoad& road_;
 };
 
 class BorderWorld {
@@ -106,6 +146,7 @@ class BorderWorld {
   border::LoopbackRoad road;
   border::ByteBudget budget{4U << 20U};
   std::vector<std::unique_ptr<border::SiteRoad>> ends;
+  std::vector<std::unique_ptr<DamagedRoad>> roads;  ///< over `ends`; honest unless told otherwise
   std::vector<std::unique_ptr<BorderLoop>> borders;
   std::vector<bool> ended;  ///< turn() was false with exit code 0
   std::vector<KnownRanks> ranks;
