@@ -114,6 +114,16 @@ void RoundRun::perform() {
   if (close_wanted_) finish_close();
 }
 
+template <typename Act>
+void RoundRun::must(Act&& act) {
+  try {
+    act();
+  } catch (const Error& error) {
+    if (error.severity() == Severity::process) throw;
+    throw Bug(std::string("an accepted event could not be carried out: ") + error.what());
+  }
+}
+
 void RoundRun::take(const border::OpenedMessage& message, ByteView wire) {
   federation::Incoming incoming{message.header, federation::protocol_body(message)};
   federation::CoordinatorExchange next = *machine_;
@@ -132,12 +142,14 @@ void RoundRun::take(const border::OpenedMessage& message, ByteView wire) {
     machine_ = std::move(next);
     office_.outbox.clear(sender);
   }
-  office_.ledger.append(entry_of(*machine_, record));
-  kill_point("coordinator.after_entry");
-  office_.receipts.record(message);
-  kill_point("coordinator.after_receipt");
-  collect(std::move(effects));
-  perform();
+  must([&] {
+    office_.ledger.append(entry_of(*machine_, record));
+    kill_point("coordinator.after_entry");
+    office_.receipts.record(message);
+    kill_point("coordinator.after_receipt");
+    collect(std::move(effects));
+    perform();
+  });
 }
 
 void RoundRun::take(const federation::Event& own) {
@@ -150,8 +162,10 @@ void RoundRun::take(const federation::Event& own) {
   if (const auto* stored = std::get_if<federation::UploadStored>(&own)) {
     stored_.insert(stored->site);
   }
-  collect(std::move(effects));
-  perform();
+  must([&] {
+    collect(std::move(effects));
+    perform();
+  });
 }
 
 void RoundRun::open_upload(SiteId site) {

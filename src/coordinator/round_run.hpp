@@ -50,6 +50,10 @@ class RoundRun {
   void replay(const LogRecord& record, std::uint64_t offset);
   void collect(federation::Effects effects);
   void perform();
+  /// Runs what follows an event that is in the journal: if it fails, the process has to end, since
+  /// only a replay can do it again.
+  template <typename Act>
+  void must(Act&& act);
   void post_replayed();
   void open_upload(SiteId site);
   void open_aggregate(border::FrameSealer sealer);

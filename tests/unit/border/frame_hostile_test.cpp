@@ -61,7 +61,26 @@ TEST(HostileFrame, AFrameDoesNotMoveToAnotherExchange) {
   EXPECT_EQ(code_of([&] { opener.open(frame); }), "border.not_authentic");
 }
 
-TEST(HostileFrame, AFrameDoesNotMoveToAnotherManifestOrFederation) {
+TEST(HostileFrame, EveryFieldOfTheAnnouncementBindsTheFrame) {
+  Scene scene;
+  const OpenedMessage right = scene.world.open(scene.up.message.wire());
+  Bytes frame = scene.frame(0);
+  auto code_with = [&](auto&& change) {
+    OpenedMessage other = right;
+    change(other.header);
+    FrameOpener opener(other, scene.world.peers);
+    return code_of([&] { opener.open(frame); });
+  };
+  EXPECT_EQ(code_with([](Header&) {}), "nothing");
+  EXPECT_EQ(code_with([](Header& h) { h.federation = World::digest_of(1); }),
+            "border.not_authentic");
+  EXPECT_EQ(code_with([](Header& h) { h.manifest = World::digest_of(1); }), "border.not_authentic");
+  EXPECT_EQ(code_with([](Header& h) { h.recipient = brio; }), "border.not_authentic");
+  EXPECT_EQ(code_with([](Header& h) { h.sender = brio; }), "border.no_header");
+  EXPECT_EQ(code_with([](Header& h) { h.exchange.attempt = Attempt{1}; }), "border.no_header");
+}
+
+TEST(HostileFrame, AFrameDoesNotMoveToAnotherManifest) {
   Scene scene;
   Header other = scene.world.header(MessageType::header);
   other.manifest = World::digest_of(1);
