@@ -105,7 +105,7 @@ class Road final : public TlsCoordinatorRoad {
     std::lock_guard lock(mutex_);
     std::vector<SiteId> ids;
     for (const auto& guest : guests_) {
-      if (guest.peer && !guest.done) ids.push_back(*guest.peer);
+      if (guest.peer && !guest.done && !guest.replaced) ids.push_back(*guest.peer);
     }
     return ids;
   }
@@ -118,6 +118,7 @@ class Road final : public TlsCoordinatorRoad {
     std::thread thread;
     std::optional<SiteId> peer{};
     unsigned number = 0;
+    bool replaced = false;  ///< its site has a newer connection; its thread is about to end
     bool done = false;
   };
 
@@ -199,7 +200,9 @@ class Road final : public TlsCoordinatorRoad {
   void admit(Guest& guest, SiteId peer) {
     std::lock_guard lock(mutex_);
     for (auto& other : guests_) {
-      if (&other != &guest && other.peer == peer && !other.done) other.stream->interrupt();
+      if (&other == &guest || other.peer != peer || other.done) continue;
+      other.replaced = true;
+      other.stream->interrupt();
     }
     guest.peer = peer;
   }
