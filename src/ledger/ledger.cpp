@@ -90,6 +90,9 @@ void Ledger::State::load() {
   check_against_checkpoint();
   cut_tail(reader.file_bytes());
   file = fs.open(log_path(), OpenMode::append);
+  // What was found may be in the page cache alone: an append whose fsync failed, or a kill before
+  // it. From here on it counts as written.
+  file->sync();
 }
 
 void Ledger::State::check_against_checkpoint() {

@@ -25,7 +25,6 @@ Digest digest_of(const std::string& text) { return crypto::sha256(as_bytes(text)
 SimulatedRun::SimulatedRun(std::filesystem::path folder, Lie lie)
     : folder_(std::move(folder)), lie_(std::move(lie)) {
   std::filesystem::remove_all(folder_);
-  files_.skip_sync = true;
   std::uint8_t seed = 1;
   for (const SiteId id : {coordinator_id, SiteId{0}, SiteId{1}, SiteId{2}}) {
     parties_.emplace(id, std::make_unique<Party>(id, files_, folder_, seed++, clock_));

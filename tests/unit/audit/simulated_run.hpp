@@ -9,7 +9,7 @@
 #include "concordat/audit/audit.hpp"
 #include "concordat/core/clock.hpp"
 #include "concordat/ledger/ledger.hpp"
-#include "unit/ledger/faulty_files.hpp"
+#include "support/faulty_files.hpp"
 
 namespace concordat::audit::testing {
 
@@ -69,7 +69,7 @@ class SimulatedRun {
 
   std::filesystem::path folder_;
   Lie lie_;
-  ledger::testing::FaultyFiles files_;
+  testing_support::FaultyFiles files_;  ///< leaves real syncs out
   StillClock clock_;
   std::map<SiteId, std::unique_ptr<Party>> parties_;
   std::map<SiteId, ledger::Head> heads_;

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <string>
@@ -11,7 +10,8 @@
 #include "concordat/core/file.hpp"
 #include "concordat/ledger/ledger.hpp"
 #include "concordat/ledger/verify.hpp"
-#include "unit/ledger/faulty_files.hpp"
+#include "support/faulty_files.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace concordat::ledger::testing {
 
@@ -28,18 +28,9 @@ class FixedClock final : public Clock {
 class LedgerTest : public ::testing::Test {
  protected:
   LedgerTest()
-      : key(crypto::SigningKey::from_seed(Bytes(32, 7))),
-        other_key(crypto::SigningKey::from_seed(Bytes(32, 8))) {
-    const auto* info = ::testing::UnitTest::GetInstance()->current_test_info();
-    folder = std::filesystem::temp_directory_path() /
-             ("concordat-ledger-" + std::to_string(::getpid()) + "-" + info->name());
-    std::filesystem::remove_all(folder);
-    files.skip_sync = true;  // these tests crash by editing files, not by cutting the power
-  }
-  ~LedgerTest() override {
-    std::error_code ignored;
-    std::filesystem::remove_all(folder, ignored);
-  }
+      : folder(temporary.path() / "ledger"),
+        key(crypto::SigningKey::from_seed(Bytes(32, 7))),
+        other_key(crypto::SigningKey::from_seed(Bytes(32, 8))) {}
 
   Ledger open() { return Ledger::open(files, folder, origin, key, clock); }
   LogReading read() { return read_log(posix_files(), folder, origin, key.verify_key()); }
@@ -61,7 +52,8 @@ class LedgerTest : public ::testing::Test {
   }
 
   std::string origin = "concordat/alba/01020304";
-  FaultyFiles files;
+  testing_support::FaultyFiles files;
+  testing_support::TemporaryFolder temporary;
   std::filesystem::path folder;
   crypto::SigningKey key;
   crypto::SigningKey other_key;

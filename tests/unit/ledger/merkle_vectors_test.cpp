@@ -2,7 +2,6 @@
 // damaged, from CONCORDAT_VECTORS or ../shared/vectors beside the source tree.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -10,19 +9,10 @@
 
 #include "concordat/crypto/merkle.hpp"
 #include "concordat/ledger/verify.hpp"
+#include "support/vectors.hpp"
 
 namespace concordat::ledger {
 namespace {
-
-std::optional<std::filesystem::path> vectors(const char* family) {
-  const char* given = std::getenv("CONCORDAT_VECTORS");
-  std::filesystem::path folder =
-      given != nullptr ? std::filesystem::path(given)
-                       : std::filesystem::path(CONCORDAT_SOURCE_DIR) / "../shared/vectors";
-  folder = folder / "merkle" / family;
-  if (!std::filesystem::is_directory(folder)) return std::nullopt;
-  return folder;
-}
 
 /// nullopt for a value that is no digest: no verifier of ours can even be asked.
 std::optional<Digest> digest(const nlohmann::json& value) {
@@ -65,9 +55,8 @@ int for_each_vector(const std::filesystem::path& folder, Check check) {
 }
 
 TEST(MerkleVectors, inclusion) {
-  const auto folder = vectors("inclusion");
-  if (!folder) GTEST_SKIP() << "skipped: no vectors";
-  const int count = for_each_vector(*folder, [](const nlohmann::json& v) {
+  CONCORDAT_NEED_VECTORS(vectors);
+  const int count = for_each_vector(vectors / "merkle" / "inclusion", [](const nlohmann::json& v) {
     const auto proof = path(v.at("proof"));
     const auto leaf = digest(v.at("leafHash"));
     return proof && leaf &&
@@ -79,14 +68,14 @@ TEST(MerkleVectors, inclusion) {
 }
 
 TEST(MerkleVectors, consistency) {
-  const auto folder = vectors("consistency");
-  if (!folder) GTEST_SKIP() << "skipped: no vectors";
-  const int count = for_each_vector(*folder, [](const nlohmann::json& v) {
-    const auto proof = path(v.at("proof"));
-    return proof &&
-           verify_growth({v.at("size1").get<std::uint64_t>(), root(v.at("root1"))},
-                         {v.at("size2").get<std::uint64_t>(), root(v.at("root2"))}, *proof);
-  });
+  CONCORDAT_NEED_VECTORS(vectors);
+  const int count =
+      for_each_vector(vectors / "merkle" / "consistency", [](const nlohmann::json& v) {
+        const auto proof = path(v.at("proof"));
+        return proof &&
+               verify_growth({v.at("size1").get<std::uint64_t>(), root(v.at("root1"))},
+                             {v.at("size2").get<std::uint64_t>(), root(v.at("root2"))}, *proof);
+      });
   EXPECT_EQ(count, 98);
 }
 
