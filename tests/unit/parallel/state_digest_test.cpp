@@ -62,7 +62,8 @@ TEST(StateDigest, is_the_worked_example_of_the_format_page) {
   ASSERT_EQ(leaves.size(), 1U);
   EXPECT_EQ(leaves[0], crypto::sha256(leaf.bytes()));
   const std::vector<VectorLeaves> vectors{{"model", leaves}};
-  EXPECT_EQ(state_root(Round{0}, 3, 14, vectors).hex(), "c5aa93ffcbfe43a9029aa99cf238e6fe8b824b65536f62f006054f103f06e7a8");
+  EXPECT_EQ(state_root(Round{0}, 3, 14, vectors).hex(),
+            "c5aa93ffcbfe43a9029aa99cf238e6fe8b824b65536f62f006054f103f06e7a8");
 }
 
 }  // namespace
