@@ -147,8 +147,8 @@ run_baselines() {
 
 shared_keys() { sed -n '/^\[run\]/,/^\[outer\]/{/^\[outer\]/!p}' "$run/federation.toml"; }
 
-# bits RUN MODEL_RUN_FOLDER SITE: bits per byte of a model on a site's held-out text.
-bits() { OMP_NUM_THREADS=1 "$concordat" eval "$1/$3/site.toml" --model="$2" --plain | awk '{print $2}'; }
+# bits RUN MODEL_RUN_FOLDER SITE: bits per byte of a model on 200 windows (25,600 tokens) of a site's held-out text.
+bits() { OMP_NUM_THREADS=1 "$concordat" eval "$1/$3/site.toml" --model="$2" --windows=200 --plain | awk '{print $2}'; }
 
 print_table() {
   local run=$1 model site row label best_alone=99 federated mean
@@ -171,6 +171,10 @@ print_table() {
     esac
   done
   awk "BEGIN{printf \"The federation beats the best site alone by %.4f bits per byte on the mean; pooling the data would give %.4f more.\n\", $best_alone-$federated, $federated-$pooled}"
+  printf '\nState digest at every site after the last outer step\n'
+  for site in "${sites[@]}"; do
+    printf '  %-6s %s\n' "$site" "$(sed -n 's/.*the run is complete.*state //p' "$run/$site/train.log" | tail -n 1)"
+  done
   printf '\nLedgers and borders\n'
   "$concordat" audit --roster "$run/roster.json" --agreement "$run/agreement.json" --party "hub=$run/hub" \
     --party "alba=$run/alba" --party "brio=$run/brio" --party "cala=$run/cala" --json "$run/audit.json"
