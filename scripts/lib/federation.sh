@@ -26,8 +26,14 @@ free_port() {
   done
 }
 
+# Each mpirun gets a session folder of its own: those of one user share one in /tmp otherwise, and
+# one that ends can take it away from one that starts.
 launch() { # launch RANKS ARGUMENT...
-  OMP_NUM_THREADS=1 mpirun --bind-to none --oversubscribe -n "$1" "$concordat" "${@:2}"
+  local session code=0
+  session=$(mktemp -d /tmp/cc-XXXXXX)
+  OMP_NUM_THREADS=1 mpirun --mca orte_tmpdir_base "$session" --bind-to none --oversubscribe -n "$1" "$concordat" "${@:2}" || code=$?
+  rm -rf "$session"
+  return "$code"
 }
 
 # make_federation RUN [--key=value of federation.toml ...]
