@@ -1,4 +1,4 @@
-# The three functions by which areas, tests and must-not-compile tests are declared.
+# The functions by which areas, tests and must-not-compile tests are declared.
 
 set(CONCORDAT_WARNINGS -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wconversion
     -Wno-sign-conversion -Wold-style-cast -Woverloaded-virtual)
@@ -15,11 +15,36 @@ function(concordat_flags target)
   endif()
 endfunction()
 
+# concordat_precompile(TARGET KIND) with KIND area or test
+#   Uses the precompiled headers of its kind (cmake/precompiled.hpp, for tests also GoogleTest's),
+#   which are made once per build. Targets with code generation flags of their own stay without.
+function(concordat_precompile target kind)
+  if(NOT CONCORDAT_PRECOMPILE)
+    return()
+  endif()
+  set(owner concordat_precompiled_${kind})
+  if(NOT TARGET ${owner})
+    file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/${owner}.cpp CONTENT "")
+    add_library(${owner} OBJECT ${PROJECT_BINARY_DIR}/${owner}.cpp)
+    target_include_directories(${owner} PRIVATE ${PROJECT_SOURCE_DIR}/include)
+    target_precompile_headers(${owner} PRIVATE ${PROJECT_SOURCE_DIR}/cmake/precompiled.hpp)
+    if(kind STREQUAL test)
+      target_precompile_headers(${owner} PRIVATE <gtest/gtest.h>)
+      target_link_libraries(${owner} PRIVATE GTest::gtest)
+    endif()
+    target_link_libraries(${owner} PRIVATE Threads::Threads OpenMP::OpenMP_CXX)
+    concordat_flags(${owner})
+  endif()
+  target_link_libraries(${target} PRIVATE OpenMP::OpenMP_CXX)
+  target_precompile_headers(${target} REUSE_FROM ${owner})
+endfunction()
+
 # concordat_area(NAME SOURCES file... [AREAS area...] [PRIVATE target...])
 #   A static library concordat_NAME. AREAS are areas on lower floors that its headers or sources
-#   use; PRIVATE are outside libraries, which stay out of the public headers.
+#   use; PRIVATE are outside libraries, which stay out of the public headers. OPTIONS are code
+#   generation flags of all its sources.
 function(concordat_area name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;AREAS;PRIVATE" ${ARGN})
+  cmake_parse_arguments(ARG "" "" "SOURCES;AREAS;PRIVATE;OPTIONS" ${ARGN})
   set(target concordat_${name})
   add_library(${target} STATIC ${ARG_SOURCES})
   add_library(concordat::${name} ALIAS ${target})
@@ -31,6 +56,11 @@ function(concordat_area name)
   endforeach()
   target_link_libraries(${target} PRIVATE ${ARG_PRIVATE} Threads::Threads)
   concordat_flags(${target})
+  if(ARG_OPTIONS)
+    target_compile_options(${target} PRIVATE ${ARG_OPTIONS})
+  else()
+    concordat_precompile(${target} area)
+  endif()
 endfunction()
 
 # concordat_test(NAME SOURCES file... AREAS area... [RANKS n] [TIMEOUT s] [LABELS l...] [PRIVATE t...])
@@ -49,6 +79,7 @@ function(concordat_test name)
   target_compile_definitions(${name} PRIVATE
     CONCORDAT_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
   concordat_flags(${name})
+  concordat_precompile(${name} test)
   if(ARG_RANKS)
     target_link_libraries(${name} PRIVATE ${ARG_PRIVATE} GTest::gtest concordat_test_mpi_main)
     add_test(NAME ${name} COMMAND ${PROJECT_SOURCE_DIR}/tests/support/mpirun.sh ${ARG_RANKS}

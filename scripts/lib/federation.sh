@@ -124,24 +124,33 @@ run_federation() {
   done
 }
 
-# run_baselines RUN [flags]: each site alone, one after the other, beside the pooled run.
-run_baselines() {
-  local run=$1 site code pids=()
-  shift
+# prepare_pooled RUN: one party that holds all three corpora and trains with the sum of the batches.
+prepare_pooled() {
+  local run=$1 site code
   mkdir -p "$run/pooled"
   "$concordat" keys create --name pooled --folder "$run/pooled/keys" >/dev/null
   for site in "${sites[@]}"; do
     code=${language[$site]}
     "$concordat" ingest --site "$run/pooled" --name "$code" --source "$run/corpora/$code" \
       --language "$code" --purpose "comparison" --validation-permille 100 >/dev/null
-    { sed "s/@SITE@/$site/; /^\[run\]/,\$d" configs/solo.toml; shared_keys; } >"$run/$site/solo.toml"
   done
   { sed 's/@SITE@/pooled/; s/"manuals"/"de", "fr", "es"/; s/^batch = 16/batch = 48/; /^\[run\]/,$d' configs/solo.toml
-    shared_keys; } >"$run/pooled/solo.toml"
-  for site in "${sites[@]}"; do
-    launch 1 train "$run/$site/solo.toml" --run.name=alone "$@" >>"$run/$site/alone.log" 2>&1
-  done & pids+=($!)
-  launch 1 train "$run/pooled/solo.toml" --run.name=alone "$@" >>"$run/pooled/alone.log" 2>&1 & pids+=($!)
+    shared_keys "$run"; } >"$run/pooled/solo.toml"
+}
+
+# train_alone RUN PARTY [flags]: as solo.toml says, without the federation.
+train_alone() {
+  [ -e "$1/$2/solo.toml" ] || { sed "s/@SITE@/$2/; /^\[run\]/,\$d" configs/solo.toml; shared_keys "$1"; } >"$1/$2/solo.toml"
+  launch 1 train "$1/$2/solo.toml" --run.name=alone "${@:3}" >>"$1/$2/alone.log" 2>&1
+}
+
+# run_baselines RUN [flags]: each site alone, one after the other, beside the pooled run.
+run_baselines() {
+  local run=$1 site pids=()
+  shift
+  prepare_pooled "$run"
+  for site in "${sites[@]}"; do train_alone "$run" "$site" "$@"; done & pids+=($!)
+  train_alone "$run" pooled "$@" & pids+=($!)
   local beat=0
   while kill -0 "${pids[0]}" 2>/dev/null || kill -0 "${pids[1]}" 2>/dev/null; do
     sleep 1
@@ -151,7 +160,8 @@ run_baselines() {
   wait "${pids[0]}" && wait "${pids[1]}" || { tail -n 5 "$run"/*/alone.log >&2; return 70; }
 }
 
-shared_keys() { sed -n '/^\[run\]/,/^\[outer\]/{/^\[outer\]/!p}' "$run/federation.toml"; }
+# What an agreement would fix, for runs without one.
+shared_keys() { sed -n '/^\[run\]/,/^\[outer\]/{/^\[outer\]/!p}' "$1/federation.toml"; }
 
 # bits RUN MODEL_RUN_FOLDER SITE: bits per byte of a model on 200 windows (25,600 tokens) of a site's held-out text.
 bits() { OMP_NUM_THREADS=1 "$concordat" eval "$1/$3/site.toml" --model="$2" --windows=200 --plain | awk '{print $2}'; }

@@ -33,7 +33,7 @@ class Findings {
   /// Faults that the reading of a log found, among `num_checked` things it looked at.
   void add(std::string_view name, std::uint64_t num_checked,
            const std::vector<ledger::Fault>& faults);
-  void note(std::string text) { report_.notes.push_back(std::move(text)); }
+  void note(std::string_view text) { report_.notes.emplace_back(text); }
 
  private:
   AuditReport& report_;

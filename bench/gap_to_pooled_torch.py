@@ -1,0 +1,178 @@
+#!/usr/bin/python3
+"""The quickstart's recipe in PyTorch: bits per byte of FedAvg and of a run on the pooled data.
+
+    /usr/bin/python3 bench/gap_to_pooled_torch.py CORPORA SEED [SEED ...]     (Debian: python3-torch)
+
+CORPORA holds de/, fr/ and es/ as scripts/corpus.sh writes them. Model, split of the documents, order
+of the steps, learning rates, clipping and the held-out windows are those of configs/federation.toml
+and of `concordat eval --windows=200`; weights and the order of the data come from torch's generator.
+Prints one line per seed and model: PyTorch SEED (federated|pooled) DE FR ES MEAN.
+
+FedAvg: McMahan et al. 2017, algorithm 1, equal weights; AdamW moments stay at each site.
+"""
+import hashlib
+import math
+import sys
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+
+VOCAB, SEPARATOR, WIDTH, LAYERS, HEADS, FFN = 257, 256, 128, 4, 4, 384
+HEAD_DIM, ROPE_BASE, EPS, INIT = WIDTH // HEADS, 10000.0, 1e-5, 0.02
+ROUNDS, INNER_STEPS, WARMUP, BATCH, LENGTH = 18, 10, 20, 16, 128
+PEAK, FLOOR, BETAS, ADAM_EPS, DECAY, CLIP = 3e-3, 3e-4, (0.9, 0.95), 1e-8, 0.1, 1.0
+PERMILLE, WINDOWS = 100, 200
+LANGUAGES = ("de", "fr", "es")
+
+
+def read_corpus(folder):
+    """Token sequences of both splits, by `concordat ingest`'s rule (docs/formats/token-shard.md)."""
+    splits, seen = {"train": [], "validation": []}, set()
+    for path in sorted(Path(folder).glob("**/*.txt"), key=lambda p: str(p).encode()):
+        text = path.read_bytes()
+        content = hashlib.sha256(text).digest()
+        if not text or content in seen:
+            continue
+        seen.add(content)
+        side = hashlib.sha256(b"concordat/split/v1" + content).digest()
+        held_out = int.from_bytes(side[:8], "little") % 1000 < PERMILLE
+        splits["validation" if held_out else "train"] += list(text) + [SEPARATOR]
+    return {name: torch.tensor(tokens) for name, tokens in splits.items()}
+
+
+class Windows:
+    """Training windows in a shuffled order, each at most once while there are enough."""
+
+    def __init__(self, tokens, generator):
+        self.tokens, self.next = tokens, 0
+        self.order = torch.randperm((len(tokens) - 1) // LENGTH - 1, generator=generator)
+
+    def batch(self):
+        begins = self.order[self.next:self.next + BATCH] * LENGTH
+        self.next += BATCH
+        return torch.stack([self.tokens[b:b + LENGTH + 1] for b in begins.tolist()])
+
+
+class Llama(torch.nn.Module):
+    def __init__(self, generator):
+        super().__init__()
+        narrow = INIT / math.sqrt(2 * LAYERS)
+
+        def matrix(rows, columns, stddev=INIT):
+            return torch.nn.Parameter(torch.randn(rows, columns, generator=generator) * stddev)
+
+        self.embedding, self.head = matrix(VOCAB, WIDTH), matrix(VOCAB, WIDTH)
+        self.final_norm = torch.nn.Parameter(torch.ones(WIDTH))
+        self.blocks = torch.nn.ModuleList(
+            torch.nn.ParameterDict({
+                "norm1": torch.nn.Parameter(torch.ones(WIDTH)), "norm2": torch.nn.Parameter(torch.ones(WIDTH)),
+                "qkv": matrix(3 * WIDTH, WIDTH), "out": matrix(WIDTH, WIDTH, narrow),
+                "gate_up": matrix(2 * FFN, WIDTH), "down": matrix(WIDTH, FFN, narrow),
+            }) for _ in range(LAYERS))
+        inverse = ROPE_BASE ** (-torch.arange(HEAD_DIM // 2, dtype=torch.float64) * 2 / HEAD_DIM)
+        angle = torch.arange(LENGTH, dtype=torch.float64)[:, None] * inverse[None, :]
+        self.cos, self.sin = angle.cos().float(), angle.sin().float()
+        self.mask = torch.full((LENGTH, LENGTH), -math.inf).triu(1)
+
+    def rope(self, x):
+        a, b = x.chunk(2, -1)
+        return torch.cat([a * self.cos - b * self.sin, b * self.cos + a * self.sin], -1)
+
+    def loss(self, tokens):
+        """tokens: [B, LENGTH + 1] -> mean nats per token, targets shifted by one"""
+        x = self.embedding[tokens[:, :-1]]
+        batch = x.shape[0]
+        for b in self.blocks:
+            q, k, v = (y.view(batch, LENGTH, HEADS, HEAD_DIM).transpose(1, 2)
+                       for y in (norm(x, b["norm1"]) @ b["qkv"].T).chunk(3, -1))
+            scores = self.rope(q) @ self.rope(k).transpose(2, 3) / math.sqrt(HEAD_DIM) + self.mask
+            mixed = (scores.softmax(-1) @ v).transpose(1, 2).reshape(batch, LENGTH, WIDTH)
+            x = x + mixed @ b["out"].T
+            gate, up = (norm(x, b["norm2"]) @ b["gate_up"].T).chunk(2, -1)
+            x = x + (F.silu(gate) * up) @ b["down"].T
+        logits = norm(x, self.final_norm) @ self.head.T
+        return F.cross_entropy(logits.view(-1, VOCAB), tokens[:, 1:].reshape(-1))
+
+
+def norm(x, weight):
+    return x * torch.rsqrt((x * x).mean(-1, keepdim=True) + EPS) * weight
+
+
+def rate(step):
+    total = ROUNDS * INNER_STEPS
+    if step < WARMUP:
+        return PEAK * (step + 1) / WARMUP
+    return FLOOR + 0.5 * (PEAK - FLOOR) * (1 + math.cos(math.pi * (step - WARMUP) / (total - WARMUP)))
+
+
+class Trainer:
+    def __init__(self, model, sources):
+        self.model, self.sources, self.step = model, sources, 0
+        groups = [{"params": [p for p in model.parameters() if p.dim() == 2], "weight_decay": DECAY},
+                  {"params": [p for p in model.parameters() if p.dim() == 1], "weight_decay": 0.0}]
+        self.optimizer = torch.optim.AdamW(groups, betas=BETAS, eps=ADAM_EPS)
+
+    def run(self, steps):
+        for _ in range(steps):
+            for group in self.optimizer.param_groups:
+                group["lr"] = rate(self.step)
+            self.optimizer.zero_grad()
+            self.model.loss(torch.cat([source.batch() for source in self.sources])).backward()
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), CLIP)
+            self.optimizer.step()
+            self.step += 1
+
+
+@torch.no_grad()
+def bits_per_byte(model, tokens):
+    available = (len(tokens) - 1) // LENGTH
+    count = min(WINDOWS, available)
+    begins = [i * available // count * LENGTH for i in range(count)]
+    windows = torch.stack([tokens[b:b + LENGTH + 1] for b in begins])
+    nats = model.loss(windows).item() * windows[:, 1:].numel()
+    return nats / math.log(2) / (windows[:, 1:] < SEPARATOR).sum().item()
+
+
+def report(seed, name, model, corpora):
+    row = [bits_per_byte(model, corpora[code]["validation"]) for code in LANGUAGES]
+    print("PyTorch", seed, name, *(f"{x:.4f}" for x in row + [sum(row) / len(row)]), flush=True)
+
+
+def train_federated(seed, corpora):
+    def generator(site):
+        return torch.Generator().manual_seed(1000 * seed + site)
+
+    sites = [Trainer(Llama(generator(0)), [Windows(corpora[code]["train"], generator(i + 1))])
+             for i, code in enumerate(LANGUAGES)]
+    for _ in range(ROUNDS):
+        for site in sites:
+            site.run(INNER_STEPS)
+        with torch.no_grad():
+            for copies in zip(*(site.model.parameters() for site in sites)):
+                mean = sum(copies) / len(copies)
+                for copy in copies:
+                    copy.copy_(mean)
+    report(seed, "federated", sites[0].model, corpora)
+
+
+def train_pooled(seed, corpora):
+    def generator(site):
+        return torch.Generator().manual_seed(1000 * seed + site)
+
+    pooled = Trainer(Llama(generator(0)),
+                     [Windows(corpora[code]["train"], generator(i + 1)) for i, code in enumerate(LANGUAGES)])
+    pooled.run(ROUNDS * INNER_STEPS)
+    report(seed, "pooled", pooled.model, corpora)
+
+
+def main():
+    torch.set_num_threads(1)
+    corpora = {code: read_corpus(Path(sys.argv[1]) / code) for code in LANGUAGES}
+    for seed in map(int, sys.argv[2:]):
+        train_federated(seed, corpora)
+        train_pooled(seed, corpora)
+
+
+if __name__ == "__main__":
+    main()
