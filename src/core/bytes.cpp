@@ -40,7 +40,8 @@ T load_le(ByteView bytes) {
                                   .where = std::string(where),
                                   .found = std::move(found),
                                   .expected = std::move(expected),
-                                  .remedy = {}});
+                                  .remedy = "it was damaged on its way or is of another version: "
+                                            "fetch or restore it once more"});
 }
 
 }  // namespace

@@ -25,19 +25,50 @@ struct FdTraits {
 };
 using Fd = UniqueHandle<FdTraits>;
 
+struct Advice {
+  ErrorCode code;
+  const char* expected;
+  const char* remedy;
+};
+
+Advice advice_on(int error) {
+  switch (error) {
+    case ENOENT:
+      return {errors::not_found, "a path that is there", "check the spelling of the path"};
+    case EEXIST:
+      return {errors::already_exists, "a name that is free",
+              "what is there is never overwritten: choose another name or move it away"};
+    case ENOSPC:
+    case EDQUOT:
+      return {errors::disk_full, "room on the file system",
+              "free space or raise the quota, then run it again"};
+    case EACCES:
+    case EPERM:
+    case EROFS:
+      return {errors::io_failed, "a path that this user may use so",
+              "check the owner and mode of the path, and how it is mounted"};
+    case EISDIR:
+    case ENOTDIR:
+    case ENOTEMPTY:
+      return {errors::io_failed, "a path of the other kind, file or directory",
+              "check what lies at the path"};
+    case EMFILE:
+    case ENFILE:
+      return {errors::io_failed, "a file descriptor that is free",
+              "raise the limit of open files (ulimit -n)"};
+    default:
+      return {errors::io_failed, "a file system that serves this user",
+              "see the system's log for the disk or the mount, then run it again"};
+  }
+}
+
 [[noreturn]] void fail(const char* action, const Path& path, int error) {
-  const ErrorCode& code = error == ENOENT                      ? errors::not_found
-                          : error == EEXIST                    ? errors::already_exists
-                          : error == ENOSPC || error == EDQUOT ? errors::disk_full
-                                                               : errors::io_failed;
-  std::string remedy;
-  if (code == errors::disk_full) remedy = "free space or raise the quota, then run it again";
-  if (error == EACCES || error == EPERM) remedy = "check the owner and mode of the path";
-  throw Error(code, {.what = std::string("cannot ") + action,
-                     .where = path.string(),
-                     .found = std::strerror(error),
-                     .expected = {},
-                     .remedy = remedy});
+  const Advice advice = advice_on(error);
+  throw Error(advice.code, {.what = std::string("cannot ") + action,
+                            .where = path.string(),
+                            .found = std::strerror(error),
+                            .expected = advice.expected,
+                            .remedy = advice.remedy});
 }
 
 class PosixFile final : public File {
@@ -80,11 +111,9 @@ class PosixFile final : public File {
     }
   }
 
-  std::uint64_t size() override {
-    struct stat status {};
-    if (::fstat(fd_.get(), &status) != 0) fail("examine the file", path_, errno);
-    return static_cast<std::uint64_t>(status.st_size);
-  }
+  std::uint64_t size() override { return static_cast<std::uint64_t>(examine().st_size); }
+  unsigned mode() override { return examine().st_mode & 07777U; }
+  unsigned owner() override { return examine().st_uid; }
 
   void resize(std::uint64_t bytes) override {
     if (::ftruncate(fd_.get(), static_cast<off_t>(bytes)) != 0) fail("resize", path_, errno);
@@ -95,6 +124,11 @@ class PosixFile final : public File {
   }
 
  private:
+  struct stat examine() {
+    struct stat status {};
+    if (::fstat(fd_.get(), &status) != 0) fail("examine the file", path_, errno);
+    return status;
+  }
   Path path_;
   Fd fd_;
 };
@@ -141,9 +175,15 @@ class PosixFiles final : public FileSystem {
 
   void make_directories(const Path& path) override {
     if (path.empty() || is_directory(path)) return;
-    if (path.has_parent_path() && path.parent_path() != path) make_directories(path.parent_path());
-    if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {
+    if (!path.has_filename()) return make_directories(path.parent_path());  // "a/b/"
+    make_directories(path.parent_path());
+    if (::mkdir(path.c_str(), 0700) == 0) {
+      // A file that is durable inside is lost all the same with the name of its directory.
+      sync_directory(path.parent_path());
+    } else if (errno != EEXIST) {
       fail("make the directory", path, errno);
+    } else if (!is_directory(path)) {
+      fail("make the directory", path, ENOTDIR);
     }
   }
 

@@ -56,7 +56,7 @@ RoleLock::RoleLock(const FileSystem::Path& path, std::string_view role)
     throw Error(errors::io_failed, {.what = "cannot write the lock file",
                                     .where = path.string(),
                                     .found = std::strerror(error),
-                                    .expected = {},
+                                    .expected = std::to_string(line.size()) + " bytes written",
                                     .remedy = "free space or check the quota"});
   }
 }

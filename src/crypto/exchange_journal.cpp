@@ -99,6 +99,10 @@ ExchangeJournal ExchangeJournal::open(FileSystem& fs, const FileSystem::Path& pa
     create_atomically(fs, path, as_bytes(magic));
   }
   journal.file_ = fs.open(path, OpenMode::read_write);
+  // What stands there may be in the page cache alone: a kill between the write and its fsync. It is
+  // acted upon and acknowledged from here on, so it is made durable before anybody sees it.
+  journal.file_->sync();
+  fs.sync_directory(path.has_parent_path() ? path.parent_path() : FileSystem::Path("."));
   const std::uint64_t size = journal.file_->size();
   Bytes first(std::min<std::uint64_t>(size, magic.size()));
   journal.file_->read_at(0, first);

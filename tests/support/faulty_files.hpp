@@ -6,10 +6,14 @@
 //   fs.fail_at(3);                       // the third change from now throws disk_full
 //   EXPECT_ERROR(journal.append(x), errors::disk_full);
 //   fs.changes();                        // how many there were, to loop over all of them
+//   fs.remember_unsynced = true;         // from now on; copies a file at its first change
+//   fs.power_cut();                      // takes back what no sync or sync_directory came after
 #pragma once
 
 #include <atomic>
 #include <limits>
+#include <map>
+#include <set>
 
 #include "concordat/core/error.hpp"
 #include "concordat/core/file.hpp"
@@ -26,7 +30,10 @@ class FaultyFiles final : public FileSystem {
   std::uint64_t changes() const { return changes_; }
 
   std::unique_ptr<File> open(const Path& path, OpenMode mode) override {
-    if (mode != OpenMode::read && mode != OpenMode::read_write) change(path);
+    if (mode != OpenMode::read && mode != OpenMode::read_write) {
+      change(path);
+      if (!real_.exists(path)) note_name(path);
+    }
     return std::make_unique<FaultyFile>(*this, path, real_.open(path, mode));
   }
   bool exists(const Path& path) override { return real_.exists(path); }
@@ -45,6 +52,7 @@ class FaultyFiles final : public FileSystem {
   void link(const Path& from, const Path& to) override {
     change(from);
     real_.link(from, to);
+    note_name(to);
   }
   bool remove(const Path& path) override {
     change(path);
@@ -55,10 +63,28 @@ class FaultyFiles final : public FileSystem {
     real_.remove_all(path);
   }
   std::vector<std::string> list(const Path& path) override { return real_.list(path); }
-  void sync_directory(const Path& path) override { change(path); }
+  void sync_directory(const Path& path) override {
+    change(path);
+    std::erase_if(new_names_, [&](const Path& name) { return name.parent_path() == path; });
+  }
   std::uint64_t free_bytes(const Path& path) override { return real_.free_bytes(path); }
 
+  /// Every file as its last sync left it, and without the names that no sync_directory followed.
+  void power_cut() {
+    for (const auto& [path, content] : durable_) {
+      if (!real_.exists(path)) continue;
+      auto file = real_.open(path, OpenMode::read_write);
+      file->resize(0);
+      file->write_at(0, content);
+    }
+    for (const Path& name : new_names_) real_.remove(name);
+    durable_.clear();
+    new_names_.clear();
+  }
+
   unsigned extra_owner = 0;  ///< added to every owner: files of somebody else
+  unsigned extra_mode = 0;   ///< of files that are open: another file than the path names
+  bool remember_unsynced = false;
 
  private:
   class FaultyFile final : public File {
@@ -66,6 +92,7 @@ class FaultyFiles final : public FileSystem {
     FaultyFile(FaultyFiles& fs, Path path, std::unique_ptr<File> file)
         : fs_(fs), path_(std::move(path)), file_(std::move(file)) {}
     void write(ByteView bytes) override {
+      fs_.note_content(path_);
       try {
         fs_.change(path_);
       } catch (const Error&) {
@@ -75,6 +102,7 @@ class FaultyFiles final : public FileSystem {
       file_->write(bytes);
     }
     void write_at(std::uint64_t offset, ByteView bytes) override {
+      fs_.note_content(path_);
       try {
         fs_.change(path_);
       } catch (const Error&) {
@@ -87,9 +115,15 @@ class FaultyFiles final : public FileSystem {
     std::uint64_t size() override { return file_->size(); }
     void resize(std::uint64_t bytes) override {
       fs_.change(path_);
+      fs_.note_content(path_);
       file_->resize(bytes);
     }
-    void sync() override { fs_.change(path_); }
+    unsigned mode() override { return file_->mode() | fs_.extra_mode; }
+    unsigned owner() override { return file_->owner() + fs_.extra_owner; }
+    void sync() override {
+      fs_.change(path_);
+      fs_.durable_.erase(path_);
+    }
 
    private:
     FaultyFiles& fs_;
@@ -107,7 +141,16 @@ class FaultyFiles final : public FileSystem {
                                     .remedy = {}});
   }
 
+  void note_content(const Path& path) {
+    if (remember_unsynced && !durable_.contains(path)) durable_[path] = read_file(real_, path);
+  }
+  void note_name(const Path& path) {
+    if (remember_unsynced) new_names_.insert(path);
+  }
+
   FileSystem& real_ = posix_files();
+  std::map<Path, Bytes> durable_;  ///< of files with changes that are not synced
+  std::set<Path> new_names_;
   std::atomic<std::uint64_t> changes_ = 0;
   std::atomic<std::uint64_t> fail_at_ = std::numeric_limits<std::uint64_t>::max();
 };

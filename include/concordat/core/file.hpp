@@ -39,7 +39,10 @@ class File {
   virtual void read_at(std::uint64_t offset, ByteSpan into) = 0;
   virtual std::uint64_t size() = 0;
   virtual void resize(std::uint64_t bytes) = 0;
-  /// Durable when it returns.
+  /// Permission bits (07777) and user of the file that is open, whatever its path names by now.
+  virtual unsigned mode() = 0;
+  virtual unsigned owner() = 0;
+  /// Durable when it returns, also what another process wrote and did not sync.
   virtual void sync() = 0;
 };
 
@@ -55,7 +58,8 @@ class FileSystem {
   /// Permission bits (07777) of the path.
   virtual unsigned mode(const Path& path) = 0;
   virtual unsigned owner(const Path& path) = 0;
-  /// Creates the directory and its parents with mode 0700.
+  /// Creates the directory and its parents with mode 0700; each that was not there is durable in
+  /// its parent when it returns.
   virtual void make_directories(const Path& path) = 0;
   virtual void rename(const Path& from, const Path& to) = 0;
   /// A second name for a file; fails with already_exists, so it creates exclusively.

@@ -29,7 +29,8 @@ class ExchangeJournal {
   static constexpr std::uint32_t max_record_bytes = 64U << 20U;
   using Replay = std::function<void(const JournalRecord&)>;
 
-  /// Opens or creates. Calls `replay` for each intact record, in order, one in memory at a time.
+  /// Opens or creates. Calls `replay` for each intact record, in order, one in memory at a time;
+  /// what it is shown is durable, also where a crash came between an append and its sync.
   static ExchangeJournal open(FileSystem& fs, const FileSystem::Path& path, const Replay& replay);
   ExchangeJournal(ExchangeJournal&&) noexcept = default;
 

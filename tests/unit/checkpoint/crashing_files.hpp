@@ -142,6 +142,16 @@ class CrashingFiles final : public FileSystem {
       fs_.change([] {});
       file_->resize(bytes);
     }
+    unsigned mode() override {
+      std::lock_guard lock(fs_.mutex_);
+      fs_.alive();
+      return file_->mode();
+    }
+    unsigned owner() override {
+      std::lock_guard lock(fs_.mutex_);
+      fs_.alive();
+      return file_->owner();
+    }
     void sync() override {
       std::lock_guard lock(fs_.mutex_);
       fs_.change([] {});

@@ -2,12 +2,31 @@
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdlib>
+#include <functional>
 
 #include "concordat/core/error.hpp"
+
+namespace {
+
+// The paths that were made durable, in order.
+std::vector<std::filesystem::path>& synced_paths() {
+  static std::vector<std::filesystem::path> paths;
+  return paths;
+}
+
+}  // namespace
+
+// Stands before the C library's in this program: what the real file system asks for is written
+// down, then done.
+extern "C" int fsync(int fd) {
+  synced_paths().push_back(std::filesystem::read_symlink("/proc/self/fd/" + std::to_string(fd)));
+  return static_cast<int>(::syscall(SYS_fsync, fd));
+}
 
 namespace concordat {
 namespace {
@@ -57,6 +76,87 @@ TEST_F(FileTest, MissingAndShortFilesAreTypedErrors) {
   Bytes buffer(4);
   EXPECT_THROW(posix_files().open(folder_ / "short", OpenMode::read)->read_at(0, buffer), Error);
   EXPECT_THROW(read_file(posix_files(), folder_ / "short", 2), Error);
+}
+
+TEST_F(FileTest, EveryNewDirectoryIsDurableInItsParent) {
+  const auto real = std::filesystem::canonical(folder_);
+  synced_paths().clear();
+  posix_files().make_directories(folder_ / "journal" / "run" / "receipts");
+  const std::vector<std::filesystem::path> parents = {real, real / "journal",
+                                                      real / "journal" / "run"};
+  EXPECT_EQ(synced_paths(), parents);
+  EXPECT_EQ(posix_files().mode(folder_ / "journal" / "run" / "receipts"), 0700U);
+  synced_paths().clear();
+  posix_files().make_directories(folder_ / "journal" / "run" / "secrets");
+  EXPECT_EQ(synced_paths(), std::vector<std::filesystem::path>({real / "journal" / "run"}));
+  synced_paths().clear();
+  posix_files().make_directories(folder_ / "journal" / "run" / "secrets" / "");
+  EXPECT_TRUE(synced_paths().empty()) << "nothing was made";
+}
+
+TEST_F(FileTest, AFileInTheWayOfADirectoryIsAnError) {
+  write_atomically(posix_files(), folder_ / "journal", as_bytes("a file"));
+  EXPECT_THROW(posix_files().make_directories(folder_ / "journal"), Error);
+  EXPECT_THROW(posix_files().make_directories(folder_ / "journal" / "run"), Error);
+}
+
+TEST_F(FileTest, AnOpenFileTellsItsOwnModeAndOwner) {
+  const auto path = folder_ / "data.key";
+  write_atomically(posix_files(), path, as_bytes("private"));
+  auto file = posix_files().open(path, OpenMode::read);
+  write_atomically(posix_files(), path, as_bytes("another file under the same name"));
+  ASSERT_EQ(::chmod(path.c_str(), 0644), 0);
+  EXPECT_EQ(file->mode(), 0600U);
+  EXPECT_EQ(file->owner(), ::geteuid());
+  EXPECT_EQ(posix_files().mode(path), 0644U);
+}
+
+// The kernel's own ENOSPC, not one that a test made.
+TEST_F(FileTest, AFullDiskIsSaidAsSuch) {
+  auto full = posix_files().open("/dev/full", OpenMode::read_write);
+  for (bool at_an_offset : {false, true}) {
+    try {
+      if (at_an_offset) {
+        full->write_at(4096, as_bytes("weights"));
+      } else {
+        full->write(as_bytes("weights"));
+      }
+      FAIL() << "written to a full disk";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), errors::disk_full);
+      EXPECT_EQ(error.exit_code(), ExitCode::data);
+      EXPECT_EQ(error.severity(), Severity::process);
+      EXPECT_EQ(error.fields().what, "cannot write to the file");
+      EXPECT_EQ(error.fields().where, "/dev/full");
+      EXPECT_EQ(error.fields().found, "No space left on device");
+      EXPECT_EQ(error.fields().expected, "room on the file system");
+      EXPECT_EQ(error.fields().remedy, "free space or raise the quota, then run it again");
+    }
+  }
+}
+
+TEST_F(FileTest, EveryFailureSaysWhatToDo) {
+  const auto file = folder_ / "file";
+  write_atomically(posix_files(), file, as_bytes("one"));
+  const std::vector<std::function<void()>> failures = {
+      [&] { posix_files().open(folder_ / "none", OpenMode::read); },
+      [&] { posix_files().open(file, OpenMode::create_exclusive); },
+      [&] { posix_files().open(folder_, OpenMode::read_write); },
+      [&] { posix_files().list(file); },
+      [&] { posix_files().open(std::string(5000, 'x'), OpenMode::read); },
+      [&] { from_hex("xy", "here"); },
+  };
+  for (const auto& failure : failures) {
+    try {
+      failure();
+      ADD_FAILURE() << "no error";
+    } catch (const Error& error) {
+      EXPECT_FALSE(error.fields().where.empty()) << error.what();
+      EXPECT_FALSE(error.fields().found.empty()) << error.what();
+      EXPECT_FALSE(error.fields().expected.empty()) << error.what();
+      EXPECT_FALSE(error.fields().remedy.empty()) << error.what();
+    }
+  }
 }
 
 TEST_F(FileTest, ALockNamesItsHolderAndDiesWithIt) {

@@ -86,6 +86,49 @@ TEST_F(Journal, ATailOfZerosOrUnwrittenPagesIsTorn) {
   EXPECT_EQ(replayed_.size(), 2U);
 }
 
+// SIGKILL between the write and the fsync: the record is in the page cache alone, the restart
+// replays it and acts on it, and then the power fails.
+TEST_F(Journal, AReplayedRecordSurvivesAPowerCut) {
+  write_three();
+  FaultyFiles fs;
+  fs.remember_unsynced = true;
+  {
+    ExchangeJournal journal = open(&fs);
+    fs.fail_at(2);  // the sync of the append
+    EXPECT_ERROR(journal.append(as_bytes("four")), concordat::errors::disk_full);
+    fs.heal();
+  }
+  auto four = three_;
+  four.push_back("four");
+  open(&fs);
+  EXPECT_EQ(replayed_, four);
+  fs.power_cut();
+  open();
+  EXPECT_EQ(replayed_, four) << "a record that was acted upon is gone";
+}
+
+TEST_F(Journal, AnUnsyncedRecordIsShownToNobodyBeforeItIsDurable) {
+  write_three();
+  FaultyFiles fs;
+  fs.fail_at(1);
+  EXPECT_ERROR(open(&fs), concordat::errors::disk_full);
+  EXPECT_TRUE(replayed_.empty());
+}
+
+TEST_F(Journal, TheNameOfAJournalThatWasFoundSurvivesAPowerCut) {
+  FaultyFiles fs;
+  fs.remember_unsynced = true;
+  fs.fail_at(6);  // file, write, sync, link, remove, and the directory's sync
+  EXPECT_ERROR(open(&fs), concordat::errors::disk_full);
+  fs.heal();
+  ASSERT_TRUE(fs_.exists(path_));
+  open(&fs).append(as_bytes("one"));
+  fs.power_cut();
+  ASSERT_TRUE(fs_.exists(path_));
+  open();
+  EXPECT_EQ(replayed_, std::vector<std::string>({"one"}));
+}
+
 TEST_F(Journal, AnyFlippedBitInAnAcknowledgedRecordIsRefused) {
   write_three();
   const std::uint64_t last = fs_.file_size(path_) - (12 + 5 + 32);
