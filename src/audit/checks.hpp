@@ -17,7 +17,13 @@ void check_matching(const Books& books, Findings& findings);
 /// The steps of each exchange at each party: all there, once, in order; nothing released early.
 void check_steps(const Books& books, Findings& findings);
 
-/// Cosignatures and `received` statements against the public keys of the sites that made them.
+/// Every given party, every party of a crossing and the participants of every manifest against the
+/// roster; fills in report.not_given and report.has_roster and notes what is missing.
+void check_roster(const Books& books, const AuditInput& input, Findings& findings,
+                  AuditReport& report);
+
+/// Cosignatures and `received` statements, in whichever ledger they stand, against the keys that
+/// the roster has for their sites. Without a roster: none.
 void check_signatures(const Books& books, const AuditInput& input, Findings& findings);
 
 /// Facts that all entries of an exchange or of the run must state alike. Fills in

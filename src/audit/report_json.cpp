@@ -25,6 +25,8 @@ std::string AuditReport::json() const {
   Json json;
   json["format"] = "concordat-audit-1";
   json["verified"] = verified();
+  json["partial"] = partial();
+  json["not_given"] = not_given;
   json["verdict"] = verdict();
   json["final_state"] = final_state.hex();
   json["ledgers"] = Json::array();

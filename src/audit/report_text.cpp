@@ -66,18 +66,31 @@ void write_checks(std::ostream& out, const std::map<std::string, CheckCount>& ch
   }
 }
 
+/// "brio's ledger was not given", "the ledgers of hub, brio were not given", "no roster was given".
+std::string what_is_missing(const AuditReport& report) {
+  std::string names;
+  for (const std::string& name : report.not_given) names += (names.empty() ? "" : ", ") + name;
+  std::string text;
+  if (report.not_given.size() == 1) text = names + "'s ledger was not given";
+  if (report.not_given.size() > 1) text = "the ledgers of " + names + " were not given";
+  if (!report.has_roster) text += (text.empty() ? "" : ", ") + std::string("no roster was given");
+  return text;
+}
+
 }  // namespace
 
 std::string AuditReport::verdict() const {
   std::uint64_t done = 0;
   for (const auto& [name, count] : checks) done += count.done;
-  if (!verified()) {
+  const std::string missing = what_is_missing(*this);
+  if (has_faults()) {
     return "NOT verified: " + std::to_string(faults.size()) + " of " + std::to_string(done) +
-           " checks failed";
+           " checks failed" + (missing.empty() ? "" : "; " + missing);
   }
   const auto closed = std::count_if(exchanges.begin(), exchanges.end(),
                                     [](const ExchangeSummary& one) { return one.closed; });
-  return "verified: " + std::to_string(ledgers.size()) + " ledgers, " + std::to_string(closed) +
+  return (missing.empty() ? "verified: " : "verified in part: " + missing + "; ") +
+         std::to_string(ledgers.size()) + " ledgers, " + std::to_string(closed) +
          " closed exchanges, " + std::to_string(done) + " checks, 0 failed";
 }
 

@@ -18,10 +18,11 @@ std::string help() {
          "report. The audit recomputes each ledger's Merkle root against its signed checkpoint,\n"
          "checks that a decision stands before every crossing and permits it, that both ends\n"
          "recorded the same object, and that manifests, commits, uploads, aggregates and closing\n"
-         "records agree between all parties. A party that is not given weakens the cross-checks\n"
-         "and is named.\n\n"
-         "exit code: 0 everything verifies, 65 something does not (each fault with file and "
-         "line)\n";
+         "records agree between all parties. Without a member's ledger the audit is partial: what\n"
+         "the member signed is still verified, what it recorded is not, and the verdict names "
+         "it.\n\n"
+         "exit code: 0 no fault (the verdict says if in part), 65 something does not verify (each\n"
+         "fault with file and line)\n";
 }
 
 audit::AuditParty party(const federation::Roster& roster, const std::string& text) {
@@ -38,11 +39,7 @@ audit::AuditParty party(const federation::Roster& roster, const std::string& tex
   if (posix_files().is_directory(folder / "ledger")) folder /= "ledger";
   bool hub = name == roster.coordinator.name;
   SiteId id = hub ? coordinator_id : roster.id_of(name);
-  return {.id = id,
-          .name = name,
-          .ledger_folder = folder,
-          .log_key = roster.at(id).log,
-          .verify_key = roster.at(id).verify};
+  return {.id = id, .name = name, .ledger_folder = folder, .log_key = roster.at(id).log};
 }
 
 int run(const Args& args) {
@@ -54,6 +51,11 @@ int run(const Args& args) {
   if (flags.given("agreement")) {
     input.agreement =
         federation::load_agreement(posix_files(), flags.required("agreement"), roster).digest;
+  }
+  const federation::Roster& members = roster.roster;
+  input.roster.push_back({coordinator_id, members.coordinator.name, members.coordinator.verify});
+  for (std::uint32_t i = 0; i < members.num_sites(); ++i) {
+    input.roster.push_back({SiteId{i}, members.sites[i].name, members.sites[i].verify});
   }
   flags.required("party");
   for (const std::string& text : flags.values("party")) {

@@ -2,20 +2,23 @@
 // needs no secret, writes nothing.
 //
 //   AuditInput input;
-//   input.parties.push_back({coordinator_id, "coordinator", "coord/ledger", coord.log});
+//   input.roster = {{coordinator_id, "hub", hub.verify}, {SiteId{0}, "alba", alba.verify}, ...};
+//   input.parties.push_back({coordinator_id, "hub", "hub/ledger", hub.log});
 //   input.parties.push_back({SiteId{0}, "alba", "alba/ledger", alba.log});
 //   AuditReport report = run_audit(posix_files(), input);
 //   std::cout << report.text();            // or report.json()
 //   return report.exit_code();             // 0, or 65 if something does not verify
 //
-//   // with .verify_key given, a site's own signatures are verified too
+// A member of the roster whose ledger is not given makes the audit partial: what it signed is
+// verified by its key in the roster, what it recorded is not seen, and the verdict says so.
 //
 // What it checks (docs/formats/ledger.md lists each check by name)
 // - each ledger: strict lines, unique keys, Merkle root against the signed checkpoint
 // - heads that others saw (in `ready` and `manifest`): a rolled back or forked ledger
 // - every crossing: one decision before it that permits it, in bytes too; the same entry at the
 //   other end; facts (manifest, roots, state digests, survivors) equal between all parties
-// - every cosignature and every `received` against the site's public key
+// - every cosignature and every `received` against its site's key in the roster
+// - every party of a crossing and the participants of every manifest against the roster
 // - every exchange: its steps in order, commit root = upload root, one aggregate, one closing
 // What it cannot show is printed with the verdict: that the kernel, the network policy and the
 // clocks at a site are honest, or that an instrumented road is the only road.
@@ -39,13 +42,20 @@ struct AuditParty {
   std::string name;
   FileSystem::Path ledger_folder;
   crypto::VerifyKey log_key{};
-  crypto::VerifyKey verify_key{};  ///< signs its statements; zero: they are not verified, and noted
+};
+
+/// A member of the roster, whether its ledger is given or not.
+struct AuditMember {
+  SiteId id{};  ///< coordinator_id for the coordinator
+  std::string name;
+  crypto::VerifyKey verify_key{};  ///< signs its statements
 };
 
 struct AuditInput {
-  std::vector<AuditParty> parties;  ///< any order; a missing party weakens cross-checks and is said
-  Digest federation{};              ///< zero: not checked
-  Digest agreement{};               ///< the run to audit; zero: the newest in the first ledger
+  std::vector<AuditParty> parties;    ///< any order; who is missing makes the audit partial
+  std::vector<AuditMember> roster{};  ///< all members; empty: no signature is verified, and partial
+  Digest federation{};                ///< zero: not checked
+  Digest agreement{};                 ///< the run to audit; zero: the newest in the first ledger
 };
 
 /// Bytes that left one party, by entry kind.
@@ -89,9 +99,17 @@ struct AuditReport {
   std::vector<ledger::Fault> faults;         ///< what does not verify
   std::vector<std::string> notes;            ///< what is not wrong but should be known
   Digest final_state{};                      ///< of the last round that all sites proved
-  bool verified() const { return faults.empty(); }
-  ExitCode exit_code() const { return verified() ? ExitCode::done : ExitCode::data; }
-  /// One line: "verified: 3 sites, ..." or "NOT verified: 2 of 1234 checks failed".
+  std::vector<std::string> not_given;        ///< members without a ledger here, the hub first
+  bool has_roster = false;                   ///< false: no signature was verified
+  /// Something that a whole audit looks at was not given.
+  bool partial() const { return !not_given.empty() || !has_roster; }
+  bool has_faults() const { return !faults.empty(); }
+  /// Everything was given and everything holds.
+  bool verified() const { return !has_faults() && !partial(); }
+  /// A partial audit without a fault exits 0: its verdict says what was not looked at.
+  ExitCode exit_code() const { return has_faults() ? ExitCode::data : ExitCode::done; }
+  /// One line: "verified: 4 ledgers, ...", "verified in part: brio's ledger was not given; ..." or
+  /// "NOT verified: 2 of 1234 checks failed".
   std::string verdict() const;
   std::string text() const;
   std::string json() const;

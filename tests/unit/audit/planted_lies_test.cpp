@@ -27,6 +27,11 @@ SimulatedRun::Lie leave_out(SiteId liar, std::string key) {
   return [=](SiteId party, Entry& entry) { return party != liar || entry.key != key; };
 }
 
+AuditInput without(AuditInput input, SiteId party) {
+  std::erase_if(input.parties, [party](const AuditParty& one) { return one.id == party; });
+  return input;
+}
+
 struct PlantedLie {
   const char* what;
   SimulatedRun::Lie lie;
@@ -234,33 +239,82 @@ TEST_F(AuditTest, tampered_removed_and_swapped_lines_and_forged_checkpoint_are_f
   EXPECT_TRUE(has_fault(run.audit(), "ledger.checkpoint", "alba"));
 }
 
-TEST_F(AuditTest, signatures_of_another_key_are_found_and_missing_keys_said) {
+TEST_F(AuditTest, signatures_of_another_key_than_the_rosters_are_found) {
   SimulatedRun run(folder);
   run.play(1);
   AuditInput input = run.input();
-  for (AuditParty& party : input.parties) {
-    if (party.id == SiteId{1}) party.verify_key = run.key(SiteId{1}).verify_key();
-    if (party.id == SiteId{2}) party.verify_key = {};
+  for (AuditMember& member : input.roster) {
+    if (member.id == SiteId{1}) member.verify_key = run.key(SiteId{1}).verify_key();
   }
   const AuditReport report = run_audit(posix_files(), input);
   EXPECT_TRUE(has_fault(report, "signature.cosign", "brio")) << all_faults(report);
   EXPECT_TRUE(has_fault(report, "signature.received", "hub")) << all_faults(report);
-  ASSERT_EQ(report.notes.size(), 1U);
-  EXPECT_NE(report.notes[0].find("no signing key of cala"), std::string::npos);
+}
+
+TEST_F(AuditTest, forged_signatures_of_a_site_without_a_ledger_are_found) {
+  const std::string forged(128, '0');
+  for (const char* kind : {"cosign", "received"}) {
+    SimulatedRun run(folder,
+                     change(coordinator_id, std::string(kind) + "/in/0.0.0/site-1/coordinator/0",
+                            "signature", forged));
+    run.play(1);
+    const AuditReport report = run_audit(posix_files(), without(run.input(), SiteId{1}));
+    EXPECT_TRUE(has_fault(report, "signature." + std::string(kind), "hub")) << all_faults(report);
+    EXPECT_EQ(report.exit_code(), ExitCode::data);
+    EXPECT_NE(report.verdict().find("NOT verified"), std::string::npos) << report.verdict();
+    EXPECT_NE(report.verdict().find("brio's ledger was not given"), std::string::npos);
+  }
+}
+
+TEST_F(AuditTest, parties_and_participants_outside_the_roster_are_found) {
+  SimulatedRun run(folder);
+  run.play(1);
+  AuditInput input = without(run.input(), SiteId{2});
+  std::erase_if(input.roster, [](const AuditMember& one) { return one.id == SiteId{2}; });
+  AuditReport report = run_audit(posix_files(), input);
+  EXPECT_TRUE(has_fault(report, "roster.party", "hub")) << all_faults(report);
+  EXPECT_TRUE(has_fault(report, "roster.participants", "alba")) << all_faults(report);
+
+  input = run.input();
+  input.roster.push_back({SiteId{3}, "dora", run.key(SiteId{1}).verify_key()});
+  report = run_audit(posix_files(), input);
+  EXPECT_TRUE(has_fault(report, "roster.participants", "hub")) << all_faults(report);
+  EXPECT_EQ(report.not_given, std::vector<std::string>{"dora"});
+
+  input = run.input();
+  std::swap(input.parties[0].name, input.parties[1].name);
+  report = run_audit(posix_files(), input);
+  EXPECT_GT(report.checks.at("roster.given").failed, 0U);
 }
 
 TEST_F(AuditTest, audit_of_nothing_verifies_nothing) {
   EXPECT_FALSE(run_audit(posix_files(), {}).verified());
 }
 
-TEST_F(AuditTest, missing_coordinator_is_said) {
+TEST_F(AuditTest, audit_without_every_ledger_says_that_it_is_partial) {
   SimulatedRun run(folder);
   run.play(1);
-  AuditInput input = run.input();
-  std::erase_if(input.parties, [](const AuditParty& p) { return p.id == coordinator_id; });
-  const AuditReport report = run_audit(posix_files(), input);
-  EXPECT_TRUE(report.verified()) << all_faults(report);
+  const auto expect_partial = [](const AuditReport& report, const std::string& verdict) {
+    EXPECT_FALSE(report.has_faults()) << all_faults(report);
+    EXPECT_FALSE(report.verified());
+    EXPECT_TRUE(report.partial());
+    EXPECT_EQ(report.exit_code(), ExitCode::done);
+    EXPECT_TRUE(report.verdict().starts_with(verdict)) << report.verdict();
+    EXPECT_NE(report.text().find(verdict), std::string::npos);
+  };
+  AuditInput input = without(run.input(), SiteId{1});
+  AuditReport report = run_audit(posix_files(), input);
+  expect_partial(report, "verified in part: brio's ledger was not given; 3 ledgers");
   EXPECT_EQ(report.notes.size(), 1U);
+  input = without(input, coordinator_id);
+  report = run_audit(posix_files(), input);
+  expect_partial(report, "verified in part: the ledgers of hub, brio were not given; 2 ledgers");
+  EXPECT_EQ(report.not_given, (std::vector<std::string>{"hub", "brio"}));
+  input = run.input();
+  input.roster.clear();
+  report = run_audit(posix_files(), input);
+  expect_partial(report, "verified in part: no roster was given; 4 ledgers");
+  EXPECT_FALSE(report.checks.contains("signature.cosign"));
 }
 
 }  // namespace

@@ -36,10 +36,23 @@ TEST_F(AuditTest, json_report_is_valid_and_complete) {
   const auto json = nlohmann::json::parse(run.audit().json());
   EXPECT_EQ(json.at("format"), "concordat-audit-1");
   EXPECT_EQ(json.at("verified"), true);
+  EXPECT_EQ(json.at("partial"), false);
   EXPECT_EQ(json.at("ledgers").size(), 4U);
   EXPECT_EQ(json.at("ledgers")[1].at("out").at("upload").at("frame_bytes"), 32'000);
   EXPECT_EQ(json.at("exchanges").size(), 3U);
   EXPECT_EQ(json.at("final_state"), digest_of("state 2").hex());
+  EXPECT_TRUE(json.at("faults").empty());
+}
+
+TEST_F(AuditTest, json_report_of_a_partial_audit_says_so) {
+  SimulatedRun run(folder);
+  run.play(1);
+  AuditInput input = run.input();
+  std::erase_if(input.parties, [](const AuditParty& one) { return one.id == SiteId{1}; });
+  const auto json = nlohmann::json::parse(run_audit(posix_files(), input).json());
+  EXPECT_EQ(json.at("verified"), false);
+  EXPECT_EQ(json.at("partial"), true);
+  EXPECT_EQ(json.at("not_given"), std::vector<std::string>{"brio"});
   EXPECT_TRUE(json.at("faults").empty());
 }
 

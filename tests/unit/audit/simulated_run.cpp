@@ -178,8 +178,8 @@ void SimulatedRun::sign_all() {
 AuditInput SimulatedRun::input() const {
   AuditInput input;
   for (const auto& [id, party] : parties_) {
-    input.parties.push_back({id, party->name, folder_ / party->name, party->key.verify_key(),
-                             party->signing.verify_key()});
+    input.parties.push_back({id, party->name, folder_ / party->name, party->key.verify_key()});
+    input.roster.push_back({id, party->name, party->signing.verify_key()});
   }
   return input;
 }

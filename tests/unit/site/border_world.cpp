@@ -269,13 +269,14 @@ std::string BorderWorld::audit() const {
   audit::AuditInput input;
   auto add = [&](SiteId id, const crypto::SiteKeys& key, const FileSystem::Path& folder) {
     input.parties.push_back({id, key.name, folder / "ledger", key.log.verify_key()});
+    input.roster.push_back({id, key.name, key.signing.verify_key()});
   };
   for (std::uint32_t i = 0; i + 1 < keys.size(); ++i) add(SiteId{i}, keys[i], site_folder(i));
   add(coordinator_id, keys.back(), root.path() / "hub");
   input.federation = roster.federation();
   input.agreement = agreement.digest;
   audit::AuditReport report = audit::run_audit(posix_files(), input);
-  return report.exit_code() == ExitCode::done ? std::string() : report.text();
+  return report.verified() ? std::string() : report.text();
 }
 
 }  // namespace concordat::site::testing

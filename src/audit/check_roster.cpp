@@ -1,0 +1,87 @@
+// The roster says who can be in a run at all, and which ledgers a whole audit would have.
+#include <algorithm>
+
+#include "audit/checks.hpp"
+
+namespace concordat::audit {
+namespace {
+
+const AuditMember* find(const AuditInput& input, SiteId id) {
+  const auto found = std::find_if(input.roster.begin(), input.roster.end(),
+                                  [id](const AuditMember& one) { return one.id == id; });
+  return found == input.roster.end() ? nullptr : &*found;
+}
+
+std::vector<SiteId> sites_of(const AuditInput& input) {
+  std::vector<SiteId> sites;
+  for (const AuditMember& one : input.roster) {
+    if (one.id != coordinator_id) sites.push_back(one.id);
+  }
+  std::sort(sites.begin(), sites.end());
+  return sites;
+}
+
+void check_given(const AuditInput& input, Findings& findings) {
+  for (const AuditParty& party : input.parties) {
+    const AuditMember* member = find(input, party.id);
+    findings.check(
+        "roster.given", member != nullptr && member->name == party.name, {"the given roster", 0},
+        [&] { return "the roster has no '" + party.name + "' as " + ledger::party(party.id); });
+  }
+}
+
+// With recovery = none a manifest names every site; one more or less is another federation.
+void check_crossing(const Book& book, const PlacedCrossing& placed, const AuditInput& input,
+                    const std::string& everybody, Findings& findings) {
+  const ledger::Crossing& crossing = placed.crossing;
+  const Place place = book.place(placed.index);
+  for (const SiteId id : {crossing.from, crossing.to}) {
+    if (id == book.party.id) continue;
+    findings.check("roster.party", find(input, id) != nullptr, place, [&] {
+      return ledger::party(id) + " is not in the roster and has a " +
+             ledger::entry_kind(crossing.kind) + " of " + name_of(crossing.exchange);
+    });
+  }
+  if (crossing.kind != ledger::CrossingKind::manifest) return;
+  const std::string_view participants = fact(crossing.facts, "participants");
+  findings.check("roster.participants", participants == everybody, place, [&] {
+    return "the manifest of " + name_of(crossing.exchange) + " names " + std::string(participants) +
+           ", the roster " + everybody;
+  });
+}
+
+void note_missing(const Books& books, const AuditInput& input, Findings& findings,
+                  AuditReport& report) {
+  const auto note = [&](SiteId id, const std::string& name) {
+    if (books.find(id) != nullptr) return;
+    report.not_given.push_back(name);
+    findings.note(name +
+                  "'s ledger was not given: what it recorded was not compared with what "
+                  "others recorded of it");
+  };
+  if (input.roster.empty()) {
+    findings.note(
+        "no roster was given: no signature was verified, and who is missing is not known");
+    note(coordinator_id, "the coordinator");
+  }
+  if (const AuditMember* hub = find(input, coordinator_id)) note(hub->id, hub->name);
+  for (const SiteId id : sites_of(input)) note(id, find(input, id)->name);
+}
+
+}  // namespace
+
+void check_roster(const Books& books, const AuditInput& input, Findings& findings,
+                  AuditReport& report) {
+  report.has_roster = !input.roster.empty();
+  note_missing(books, input, findings, report);
+  if (!report.has_roster) return;
+  check_given(input, findings);
+  const std::string everybody = ledger::parties(sites_of(input));
+  for (const Book& book : books.all) {
+    for (const PlacedCrossing& placed : book.crossings) {
+      check_crossing(book, placed, input, everybody, findings);
+    }
+  }
+}
+
+}  // namespace concordat::audit
