@@ -101,10 +101,19 @@ void ReceiptBook::append(const ExchangeId& exchange, ByteView record) {
   if (fresh) fs_.sync_directory(folder_);
 }
 
+// What was found may be in the page cache alone: a kill between an append and its sync. Whoever is
+// told of it acknowledges, so it is made durable first.
+void ReceiptBook::settle(const ExchangeId& exchange) {
+  fs_.open(folder_ / (exchange.text() + ".receipts"), OpenMode::read_write)->sync();
+  fs_.sync_directory(folder_);
+}
+
 bool ReceiptBook::knows(const ExchangeId& exchange, const Digest& digest) {
   std::lock_guard lock(mutex_);
   for (const auto& receipt : load(exchange).receipts) {
-    if (receipt.digest == digest) return true;
+    if (receipt.digest != digest) continue;
+    settle(exchange);
+    return true;
   }
   return false;
 }
@@ -141,13 +150,19 @@ void ReceiptBook::require_new(const OpenedMessage& message, ByteView wire) {
 
 void ReceiptBook::record(const OpenedMessage& message) {
   std::lock_guard lock(mutex_);
-  if (load(message.header.exchange).find(message.header) != nullptr) return;
+  if (load(message.header.exchange).find(message.header) != nullptr) {
+    settle(message.header.exchange);
+    return;
+  }
   append(message.header.exchange, encode_record(Kind::receipt, message.header, message.digest));
 }
 
 void ReceiptBook::close(const ExchangeId& exchange) {
   std::lock_guard lock(mutex_);
-  if (load(exchange).closed) return;
+  if (load(exchange).closed) {
+    settle(exchange);
+    return;
+  }
   append(exchange, encode_record(Kind::closed, Header{}, Digest{}));
 }
 

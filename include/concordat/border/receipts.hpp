@@ -27,7 +27,7 @@ class ReceiptBook {
   /// Makes the folder; `fs` must outlive this.
   ReceiptBook(FileSystem& fs, FileSystem::Path folder);
 
-  /// True if exactly this message was recorded before.
+  /// True if exactly this message was recorded before; its receipt is durable then.
   bool knows(const ExchangeId& exchange, const Digest& digest);
   /// @throws Error(equivocation) if the identity has another digest; the wire is kept under
   /// `evidence/` first. Error(exchange_closed) if the exchange is closed and the digest new.
@@ -44,6 +44,7 @@ class ReceiptBook {
   struct Receipts;
   Receipts load(const ExchangeId& exchange);
   void append(const ExchangeId& exchange, ByteView record);
+  void settle(const ExchangeId& exchange);
   FileSystem& fs_;
   FileSystem::Path folder_;
   std::mutex mutex_;

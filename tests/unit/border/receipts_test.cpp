@@ -1,5 +1,8 @@
 #include "concordat/border/receipts.hpp"
 
+#include <functional>
+
+#include "support/faulty_files.hpp"
 #include "unit/border/fixture.hpp"
 
 namespace concordat::border::testing {
@@ -85,6 +88,31 @@ TEST(Receipts, IdentitiesAreSenderExchangeTypeAndIndex) {
                               scene.world.header(MessageType::ready, brio)}) {
     Bytes wire = copy(scene.world.seal(other, as_bytes("x")).wire());
     EXPECT_EQ(code_of([&] { book.require_new(scene.opened(wire), wire); }), "nothing");
+  }
+}
+
+// SIGKILL between the append and its sync, a restart that acknowledges, then a power cut.
+TEST(Receipts, WhatIsAcknowledgedSurvivesAPowerCut) {
+  Scene scene;
+  OpenedMessage message = scene.opened(scene.first);
+  const ExchangeId exchange = message.header.exchange;
+  using Ask = std::function<void(ReceiptBook&)>;
+  const Ask asks[] = {[&](ReceiptBook& book) { EXPECT_TRUE(book.knows(exchange, message.digest)); },
+                      [&](ReceiptBook& book) { book.record(message); }};
+  for (const Ask& ask : asks) {
+    posix_files().remove_all(scene.folder);
+    testing_support::FaultyFiles fs;
+    {
+      ReceiptBook book(fs, scene.folder);
+      fs.remember_unsynced = true;
+      fs.fail_at(3);  // create, write, sync
+      EXPECT_EQ(code_of([&] { book.record(message); }), "core.disk_full");
+      fs.heal();
+    }
+    ReceiptBook restarted(fs, scene.folder);
+    ask(restarted);
+    fs.power_cut();
+    EXPECT_TRUE(scene.book().knows(exchange, message.digest)) << "acknowledged and forgotten";
   }
 }
 
