@@ -81,7 +81,7 @@ int create(const Flags& flags) {
 }
 
 std::uint64_t count_elements(const Config& config) {
-  auto specs = model::declare_parameters(model_config(config), 1);
+  auto specs = model::declare_parameters(model_config(config));
   return static_cast<std::uint64_t>(parallel::CanonicalSpace(specs).num_elements());
 }
 

@@ -89,37 +89,43 @@ void fill_values(const ParameterSpec& spec, std::size_t ordinal, std::uint64_t s
 
 }  // namespace
 
-LayerRange layers_of_stage(int layers, int stages, int stage) {
-  if (stages > layers) {
-    refuse("there are more pipeline stages than layers", "parallel.pp", std::to_string(stages),
-           "at most " + std::to_string(layers));
+LayerRange layers_of_part(int layers, const PipelineSplit& split, int part) {
+  const int parts = split.num_parts();
+  if (parts > layers) {
+    refuse("there are more parts of the pipeline than layers",
+           split.chunks == 1 ? "parallel.pp" : "parallel.pp and train.chunks",
+           std::to_string(split.stages) + " stages of " + std::to_string(split.chunks) +
+               (split.chunks == 1 ? " chunk" : " chunks"),
+           "at most " + std::to_string(layers) + " parts, one for each layer");
   }
-  const int each = layers / stages;
-  const int more = layers % stages;
-  const int begin = stage * each + std::min(stage, more);
-  return {begin, begin + each + (stage < more ? 1 : 0)};
+  const int each = layers / parts;
+  const int more = layers % parts;
+  const int begin = part * each + std::min(part, more);
+  return {begin, begin + each + (part < more ? 1 : 0)};
 }
 
-std::vector<ParameterSpec> declare_parameters(const LlamaConfig& config, int stages) {
+std::vector<ParameterSpec> declare_parameters(const LlamaConfig& config,
+                                              const PipelineSplit& split) {
   config.validate();
-  if (config.tied && stages > 1) {
+  if (config.tied && split.stages > 1) {
     refuse("a tied embedding cannot be spread over pipeline stages", "model.tied",
-           "true with pp = " + std::to_string(stages), "pp = 1, or an untied head");
+           "true with pp = " + std::to_string(split.stages), "pp = 1, or an untied head");
   }
   std::vector<ParameterSpec> specs;
   specs.push_back(table(names::embed_tokens, config, 0));
-  for (int stage = 0; stage < stages; ++stage) {
-    const LayerRange range = layers_of_stage(config.layers, stages, stage);
+  for (int part = 0; part < split.num_parts(); ++part) {
+    const LayerRange range = layers_of_part(config.layers, split, part);
     for (int layer = range.begin; layer < range.end; ++layer) {
-      declare_layer(specs, config, layer, stage);
+      declare_layer(specs, config, layer, split.stage_of(part));
     }
   }
-  specs.push_back(norm(std::string(names::final_norm), config.width, stages - 1));
-  if (!config.tied) specs.push_back(table(names::lm_head, config, stages - 1));
+  const int last = split.stages - 1;
+  specs.push_back(norm(std::string(names::final_norm), config.width, last));
+  if (!config.tied) specs.push_back(table(names::lm_head, config, last));
   return specs;
 }
 
-void check_layout(const LlamaConfig& config, const parallel::MeshShape& mesh) {
+void check_layout(const LlamaConfig& config, const parallel::MeshShape& mesh, int chunks) {
   const auto divides = [&](std::int64_t count, const char* key) {
     if (count % mesh.tp == 0) return;
     refuse("tensor parallel ranks do not divide the model", "parallel.tp", std::to_string(mesh.tp),
@@ -130,7 +136,7 @@ void check_layout(const LlamaConfig& config, const parallel::MeshShape& mesh) {
   divides(config.ffn, "model.ffn");
   if (mesh.cp != 1)
     refuse("context parallelism is not built yet", "parallel.cp", std::to_string(mesh.cp), "1");
-  layers_of_stage(config.layers, mesh.pp, 0);
+  layers_of_part(config.layers, {.stages = mesh.pp, .chunks = chunks}, 0);
 }
 
 void initialise(const ParameterSet& set, const parallel::ProcessMesh& mesh, std::uint64_t seed,

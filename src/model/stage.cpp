@@ -7,9 +7,10 @@ namespace concordat::model {
 
 namespace {
 std::vector<parallel::ParameterSpec> checked_specs(const LlamaConfig& config,
-                                                   const parallel::ProcessMesh& mesh) {
-  auto specs = declare_parameters(config, mesh.shape().pp);
-  check_layout(config, mesh.shape());
+                                                   const parallel::ProcessMesh& mesh,
+                                                   const PipelineSplit& split) {
+  auto specs = declare_parameters(config, split);
+  check_layout(config, mesh.shape(), split.chunks);
   return specs;
 }
 
@@ -25,7 +26,8 @@ Stage::Stage(const LlamaConfig& config, device::Exec& exec, parallel::ProcessMes
     : config_(config),
       exec_(exec),
       mesh_(mesh),
-      specs_(checked_specs(config, mesh)),
+      split_{.stages = mesh.shape().pp, .chunks = settings.chunks},
+      specs_(checked_specs(config, mesh, split_)),
       parameters_(exec, specs_, mesh, settings.parameters),
       pool_([&backend = exec.backend](Dtype dtype, const Shape& shape) {
         return backend.allocate(dtype, shape);
@@ -33,19 +35,34 @@ Stage::Stage(const LlamaConfig& config, device::Exec& exec, parallel::ProcessMes
       shard_(shard_of_vocabulary(specs_, mesh)),
       loss_sum_(exec.backend.allocate(Dtype::f64, {})),
       gradient_scale_(exec.backend.allocate(Dtype::f32, {})) {
-  const int stage = mesh.coords().pp;
-  const int stages = mesh.shape().pp;
-  if (stage == 0) {
-    embedding_ = std::make_unique<Embedding>(parameters_.weight({std::string(names::embed_tokens)}),
-                                             shard_, slots_, "embed_tokens");
+  for (int chunk = 0; chunk < split_.chunks; ++chunk) {
+    parts_.push_back(make_part(Chunk(chunk), settings));
   }
-  const LayerRange range = layers_of_stage(config.layers, stages, stage);
+}
+
+Stage::Part Stage::make_part(Chunk chunk, const StageSettings& settings) {
+  const int stage = mesh_.coords().pp;
+  Part part;
+  if (split_.is_first(stage, chunk)) {
+    part.embedding = std::make_unique<Embedding>(
+        parameters_.weight({std::string(names::embed_tokens)}), shard_, slots_, "embed_tokens");
+  }
+  const LayerRange range = layers_of_part(config_.layers, split_, split_.part_of(stage, chunk));
   for (int layer = range.begin; layer < range.end; ++layer) {
-    blocks_.push_back(std::make_unique<Block>(config, layer, mesh.shape().tp, parameters_, slots_));
+    part.blocks.push_back(
+        std::make_unique<Block>(config_, layer, mesh_.shape().tp, parameters_, slots_));
   }
-  if (stage == stages - 1) {
-    head_ = std::make_unique<Head>(config, parameters_, shard_, settings.loss_chunk_rows, slots_);
+  if (split_.is_last(stage, chunk)) {
+    part.head =
+        std::make_unique<Head>(config_, parameters_, shard_, settings.loss_chunk_rows, slots_);
   }
+  return part;
+}
+
+const Stage::Part& Stage::part(Chunk chunk) const {
+  CONCORDAT_REQUIRE(chunk.value() >= 0 && chunk.value() < split_.chunks,
+                    "chunk " + std::to_string(chunk.value()));
+  return parts_[static_cast<std::size_t>(chunk.value())];
 }
 
 void Stage::open_step(double gradient_scale) {
@@ -65,69 +82,78 @@ Pass Stage::pass(SavedTable& saved, const MicroBatchTensors& batch) {
   return {.exec = exec_, .mesh = mesh_, .pool = pool_, .saved = saved, .batch = batch};
 }
 
-Stage::InFlight& Stage::in_flight(MicroBatch index) {
-  const auto at = flying_.find(index);
-  CONCORDAT_REQUIRE(at != flying_.end(), "micro-batch " + std::to_string(index.value()));
+Stage::InFlight& Stage::in_flight(MicroBatch index, Chunk chunk) {
+  const auto at = flying_.find({chunk, index});
+  CONCORDAT_REQUIRE(at != flying_.end(), "micro-batch " + std::to_string(index.value()) +
+                                             " in chunk " + std::to_string(chunk.value()));
   return at->second;
 }
 
-Tensor Stage::body(Pass& pass, const Tensor& x) {
-  CONCORDAT_REQUIRE(x.empty() == is_first(), "the first stage has no input, the others need one");
-  Tensor y = is_first() ? embedding_->forward(pass, x) : x;
-  for (auto& block : blocks_) y = block->forward(pass, y);
+Tensor Stage::body(const Part& part, Pass& pass, const Tensor& x) {
+  CONCORDAT_REQUIRE(x.empty() == (part.embedding != nullptr),
+                    "the model's start has no input, the other parts need one");
+  Tensor y = part.embedding ? part.embedding->forward(pass, x) : x;
+  for (const auto& block : part.blocks) y = block->forward(pass, y);
   return y;
 }
 
-Tensor Stage::forward(MicroBatch index, const MicroBatchTensors& batch, const Tensor& x) {
-  const auto [at, fresh] = flying_.try_emplace(index, InFlight{batch, SavedTable(slots_)});
+Tensor Stage::forward(MicroBatch index, const MicroBatchTensors& batch, const Tensor& x,
+                      Chunk chunk) {
+  const Part& here = part(chunk);
+  const auto [at, fresh] = flying_.try_emplace({chunk, index}, InFlight{batch, SavedTable(slots_)});
   CONCORDAT_REQUIRE(fresh, "micro-batch " + std::to_string(index.value()) + " is in flight");
   Pass now = pass(at->second.saved, at->second.batch);
-  Tensor y = body(now, x);
-  if (!is_last()) return y;
-  head_->forward_loss(now, y, loss_sum_);
+  Tensor y = body(here, now, x);
+  if (!here.head) return y;
+  here.head->forward_loss(now, y, loss_sum_);
   return {};
 }
 
-Tensor Stage::backward_input(MicroBatch index, const Tensor& grad_y) {
-  CONCORDAT_REQUIRE(grad_y.empty() == is_last(), "the last stage makes its own gradient");
-  InFlight& flying = in_flight(index);
+Tensor Stage::backward_input(MicroBatch index, const Tensor& grad_y, Chunk chunk) {
+  const Part& here = part(chunk);
+  CONCORDAT_REQUIRE(grad_y.empty() == (here.head != nullptr),
+                    "the model's end makes its own gradient, the other parts need one");
+  InFlight& flying = in_flight(index, chunk);
   Pass now = pass(flying.saved, flying.batch);
-  Tensor grad = is_last() ? head_->backward_loss(now, gradient_scale_) : grad_y;
-  for (auto block = blocks_.rbegin(); block != blocks_.rend(); ++block) {
+  Tensor grad = here.head ? here.head->backward_loss(now, gradient_scale_) : grad_y;
+  for (auto block = here.blocks.rbegin(); block != here.blocks.rend(); ++block) {
     grad = (*block)->backward_input(now, grad);
   }
-  return is_first() ? embedding_->backward_input(now, grad) : grad;
+  return here.embedding ? here.embedding->backward_input(now, grad) : grad;
 }
 
-void Stage::backward_weight(MicroBatch index, bool last) {
-  InFlight& flying = in_flight(index);
+void Stage::backward_weight(MicroBatch index, bool last, Chunk chunk) {
+  const Part& here = part(chunk);
+  InFlight& flying = in_flight(index, chunk);
   Pass now = pass(flying.saved, flying.batch);
   now.last = last;
-  if (is_last()) head_->backward_weight(now);
-  for (auto block = blocks_.rbegin(); block != blocks_.rend(); ++block) {
+  if (here.head) here.head->backward_weight(now);
+  for (auto block = here.blocks.rbegin(); block != here.blocks.rend(); ++block) {
     (*block)->backward_weight(now);
   }
-  if (is_first()) embedding_->backward_weight(now);
+  if (here.embedding) here.embedding->backward_weight(now);
   CONCORDAT_REQUIRE(flying.saved.empty(), "left over: " + flying.saved.listing());
-  flying_.erase(index);
+  flying_.erase({chunk, index});
 }
 
-Tensor Stage::evaluate(const MicroBatchTensors& batch, const Tensor& x) {
+Tensor Stage::evaluate(const MicroBatchTensors& batch, const Tensor& x, Chunk chunk) {
+  const Part& here = part(chunk);
   SavedTable nothing(slots_);
   Pass now = pass(nothing, batch);
   now.keeps = false;
-  Tensor y = body(now, x);
-  if (!is_last()) return y;
-  head_->forward_loss(now, y, loss_sum_);
+  Tensor y = body(here, now, x);
+  if (!here.head) return y;
+  here.head->forward_loss(now, y, loss_sum_);
   return {};
 }
 
-Tensor Stage::logits(const MicroBatchTensors& batch, const Tensor& x) {
+Tensor Stage::logits(const MicroBatchTensors& batch, const Tensor& x, Chunk chunk) {
+  const Part& here = part(chunk);
   SavedTable nothing(slots_);
   Pass now = pass(nothing, batch);
   now.keeps = false;
-  Tensor y = body(now, x);
-  return is_last() ? head_->logits(now, y) : y;
+  Tensor y = body(here, now, x);
+  return here.head ? here.head->logits(now, y) : y;
 }
 
 void Stage::abandon() { flying_.clear(); }

@@ -18,7 +18,7 @@ RunCheck check_run(const SiteSettings& settings, const federation::RunAgreement&
   auto comm = comm::self_communicator();
   parallel::ProcessMesh mesh(*comm, {});
   device::Session session("reference");
-  auto specs = model::declare_parameters(t.model, 1);
+  auto specs = model::declare_parameters(t.model);
   parallel::CanonicalSpace space(specs);
   auto layout = parallel::layout_of(specs, space, mesh.shape(), mesh.coords());
   auto k = static_cast<int>(terms.block_log2);

@@ -1,101 +1,154 @@
 #include "concordat/train/executor.hpp"
 
-#include <algorithm>
+#include <map>
 
 namespace concordat::train {
 
 namespace {
 
-// Messages between two stages arrive in order, so one tag a direction is enough.
-constexpr int kForwardTag = 1;
-constexpr int kBackwardTag = 2;
-
-/// Tensors on their way between a call and a send or receive, by micro-batch.
+/// Tensors on their way between a call and the one that uses them, by (chunk, micro-batch).
 class Execution {
  public:
-  Execution(model::Stage& stage, const std::vector<model::MicroBatchTensors>& batches,
-            parallel::ProcessMesh& mesh, device::Exec& exec, MicroBatch last)
-      : stage_(stage),
-        batches_(batches),
-        pipeline_(mesh.axis(parallel::Axis::pp)),
-        exec_(exec),
-        last_(last),
-        activations_(batches.size()),
-        gradients_(batches.size()) {}
+  Execution(const Schedule& schedule, Stage here, PipelineWork& work)
+      : split_(schedule.split()), here_(here.value()), work_(work) {
+    // A chunk's gradients are complete with its last W in the list, whichever micro-batch that is.
+    for (const Call& call : schedule.calls(here)) {
+      if (call.kind == CallKind::backward_weight) last_[call.chunk] = call.micro_batch;
+    }
+    CONCORDAT_REQUIRE(last_.size() == static_cast<std::size_t>(split_.chunks),
+                      "a schedule without W");
+  }
 
   void run(const Call& call) {
     const MicroBatch m = call.micro_batch;
-    const auto i = static_cast<std::size_t>(m.value());
-    const int rank = pipeline_.rank();
+    const Chunk chunk = call.chunk;
+    const int part = split_.part_of(here_, chunk);
     switch (call.kind) {
       case CallKind::recv_forward:
-        activations_[i] = receive(i, rank - 1, kForwardTag);
+        inputs_[{chunk, m}] = work_.receive(m, stage_of(part - 1), Way::forward);
         return;
       case CallKind::forward:
-        activations_[i] = stage_.forward(m, batches_[i], activations_[i]);
+        hand_on(inputs_, outputs_, part + 1, call, work_.forward(m, chunk, take(inputs_, call)));
         return;
       case CallKind::send_forward:
-        send(activations_[i], rank + 1, kForwardTag);
+        work_.send(take(outputs_, call), stage_of(part + 1), Way::forward);
         return;
       case CallKind::recv_backward:
-        gradients_[i] = receive(i, rank + 1, kBackwardTag);
+        grad_outputs_[{chunk, m}] = work_.receive(m, stage_of(part + 1), Way::backward);
         return;
       case CallKind::backward_input:
-        gradients_[i] = stage_.backward_input(m, gradients_[i]);
+        hand_on(grad_outputs_, grad_inputs_, part - 1, call,
+                work_.backward_input(m, chunk, take(grad_outputs_, call)));
         return;
       case CallKind::send_backward:
-        send(gradients_[i], rank - 1, kBackwardTag);
+        work_.send(take(grad_inputs_, call), stage_of(part - 1), Way::backward);
         return;
       case CallKind::backward_weight:
-        stage_.backward_weight(m, m == last_);
+        work_.backward_weight(m, chunk, m == last_.at(chunk));
         return;
     }
   }
 
  private:
-  Tensor receive(std::size_t i, int from, int tag) {
-    Tensor tensor = stage_.boundary(batches_[i].layout);
-    pipeline_.recv(tensor, from, tag, exec_.stream);
+  using Table = std::map<std::pair<Chunk, MicroBatch>, Tensor>;
+
+  Stage stage_of(int part) const { return Stage(split_.stage_of(part)); }
+
+  /// Empty where nothing came: at the model's ends.
+  static Tensor take(Table& table, const Call& call) {
+    const auto node = table.extract({call.chunk, call.micro_batch});
+    return node.empty() ? Tensor() : std::move(node.mapped());
+  }
+
+  /// What the call made waits for its send, or is the next part's if that lies on this stage.
+  void hand_on(Table& arriving, Table& leaving, int part, const Call& call, Tensor made) {
+    if (part < 0 || part >= split_.num_parts()) return;
+    const bool stays = split_.stage_of(part) == here_;
+    const Chunk chunk = stays ? split_.chunk_of(part) : call.chunk;
+    (stays ? arriving : leaving)[{chunk, call.micro_batch}] = std::move(made);
+  }
+
+  PipelineSplit split_;
+  int here_;
+  PipelineWork& work_;
+  std::map<Chunk, MicroBatch> last_;
+  Table inputs_, outputs_, grad_outputs_, grad_inputs_;
+};
+
+/// The calls on a stage of the model; messages over the mesh's pp axis.
+class ModelWork final : public PipelineWork {
+ public:
+  ModelWork(model::Stage& stage, const std::vector<model::MicroBatchTensors>& batches,
+            parallel::ProcessMesh& mesh, device::Exec& exec)
+      : stage_(stage), batches_(batches), pipeline_(mesh.axis(parallel::Axis::pp)), exec_(exec) {}
+
+  Tensor forward(MicroBatch m, Chunk chunk, const Tensor& x) override {
+    return stage_.forward(m, batch(m), x, chunk);
+  }
+  Tensor backward_input(MicroBatch m, Chunk chunk, const Tensor& grad_y) override {
+    return stage_.backward_input(m, grad_y, chunk);
+  }
+  void backward_weight(MicroBatch m, Chunk chunk, bool last) override {
+    stage_.backward_weight(m, last, chunk);
+  }
+  void send(const Tensor& tensor, Stage to, Way way) override {
+    pipeline_.send(tensor, to.value(), tag(way), exec_.stream);
+  }
+  Tensor receive(MicroBatch m, Stage from, Way way) override {
+    Tensor tensor = stage_.boundary(batch(m).layout);
+    pipeline_.recv(tensor, from.value(), tag(way), exec_.stream);
     return tensor;
   }
-  void send(Tensor& tensor, int to, int tag) {
-    pipeline_.send(tensor, to, tag, exec_.stream);
-    tensor = {};
+
+ private:
+  // Messages of one tag between two ranks arrive in order, so one tag a way is enough.
+  static int tag(Way way) { return way == Way::forward ? 1 : 2; }
+  const model::MicroBatchTensors& batch(MicroBatch m) const {
+    return batches_[static_cast<std::size_t>(m.value())];
   }
 
   model::Stage& stage_;
   const std::vector<model::MicroBatchTensors>& batches_;
   comm::Communicator& pipeline_;
   device::Exec& exec_;
-  MicroBatch last_;
-  std::vector<Tensor> activations_;
-  std::vector<Tensor> gradients_;
 };
 
 }  // namespace
 
-void execute(const std::vector<Call>& calls, model::Stage& stage,
+void execute(const Schedule& schedule, Stage here, PipelineWork& work) {
+  Execution execution(schedule, here, work);
+  for (const Call& call : schedule.calls(here)) execution.run(call);
+}
+
+void execute(const Schedule& schedule, model::Stage& stage,
              const std::vector<model::MicroBatchTensors>& batches, parallel::ProcessMesh& mesh,
              device::Exec& exec) {
-  // Gradients are complete with the list's last W, whichever micro-batch that is.
-  const auto last = std::find_if(calls.rbegin(), calls.rend(), [](const Call& call) {
-    return call.kind == CallKind::backward_weight;
-  });
-  CONCORDAT_REQUIRE(last != calls.rend(), "a schedule without W");
-  Execution execution(stage, batches, mesh, exec, last->micro_batch);
-  for (const Call& call : calls) execution.run(call);
+  CONCORDAT_REQUIRE(static_cast<std::size_t>(schedule.num_micro_batches()) == batches.size() &&
+                        schedule.split() == stage.split(),
+                    "a schedule of " + std::to_string(schedule.num_micro_batches()) +
+                        " micro-batches for " + std::to_string(batches.size()));
+  ModelWork work(stage, batches, mesh, exec);
+  execute(schedule, Stage(mesh.coords().pp), work);
 }
 
 void evaluate(model::Stage& stage, const model::MicroBatchTensors& batch,
               parallel::ProcessMesh& mesh, device::Exec& exec) {
-  comm::Communicator& pipeline = mesh.axis(parallel::Axis::pp);
+  const PipelineSplit& split = stage.split();
+  const int here = mesh.coords().pp;
+  const std::vector<model::MicroBatchTensors> one{batch};
+  ModelWork messages(stage, one, mesh, exec);
   Tensor x;
-  if (!stage.is_first()) {
-    x = stage.boundary(batch.layout);
-    pipeline.recv(x, pipeline.rank() - 1, kForwardTag, exec.stream);
+  for (int c = 0; c < split.chunks; ++c) {
+    const Chunk chunk(c);
+    const int part = split.part_of(here, chunk);
+    const Stage before(split.stage_of(part - 1 + split.num_parts()));
+    const Stage behind(split.stage_of(part + 1));
+    const bool first = split.is_first(here, chunk);
+    const bool last = split.is_last(here, chunk);
+    if (!first && before.value() != here) x = messages.receive(MicroBatch(0), before, Way::forward);
+    x = stage.evaluate(batch, x, chunk);
+    if (!last && behind.value() != here) messages.send(x, behind, Way::forward);
   }
-  const Tensor y = stage.evaluate(batch, x);
-  if (!stage.is_last()) pipeline.send(y, pipeline.rank() + 1, kForwardTag, exec.stream);
 }
 
 }  // namespace concordat::train

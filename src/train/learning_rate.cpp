@@ -43,11 +43,11 @@ void RateSchedule::validate() const {
   throw Error(
       errors::bad_settings,
       {.what = "the learning rate schedule makes no sense",
-       .where = "train.rate",
+       .where = "inner.rate",
        .found = "peak " + std::to_string(peak) + ", floor " + std::to_string(floor) + ", warm-up " +
                 std::to_string(warmup_steps) + " of " + std::to_string(total_steps) + " steps",
        .expected = "0 <= floor <= peak, peak above 0, steps not negative",
-       .remedy = "correct the rates in the [train] section"});
+       .remedy = "correct the rates in the [inner] section"});
 }
 
 }  // namespace concordat::train

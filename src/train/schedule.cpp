@@ -3,47 +3,26 @@
 #include <algorithm>
 
 #include "concordat/core/error.hpp"
+#include "concordat/train/errors.hpp"
 
 namespace concordat::train {
 
 namespace {
-
-/// Appends one stage's calls with the sends and receives that its place in the pipeline needs.
-class StageCalls {
- public:
-  StageCalls(int stage, int stages) : first_(stage == 0), last_(stage == stages - 1) {}
-  void forward(int m) {
-    if (!first_) add(CallKind::recv_forward, m);
-    add(CallKind::forward, m);
-    if (!last_) add(CallKind::send_forward, m);
-  }
-  void backward(int m) {
-    if (!last_) add(CallKind::recv_backward, m);
-    add(CallKind::backward_input, m);
-    // The neighbour waits for this gradient: it goes out before the weights' own gradient.
-    if (!first_) add(CallKind::send_backward, m);
-    add(CallKind::backward_weight, m);
-  }
-  std::vector<Call> take() { return std::move(calls_); }
-
- private:
-  void add(CallKind kind, int m) { calls_.push_back({kind, MicroBatch(m)}); }
-  bool first_;
-  bool last_;
-  std::vector<Call> calls_;
-};
-
-void require_sizes(int stages, int micro_batches) {
-  CONCORDAT_REQUIRE(
-      stages > 0 && micro_batches > 0,
-      std::to_string(stages) + " stages, " + std::to_string(micro_batches) + " micro-batches");
+[[noreturn]] void refuse(std::string_view name, std::string what, std::string found,
+                         std::string expected, std::string remedy) {
+  throw Error(errors::bad_settings, {.what = std::move(what),
+                                     .where = "schedule " + std::string(name),
+                                     .found = std::move(found),
+                                     .expected = std::move(expected),
+                                     .remedy = std::move(remedy)});
 }
-
 }  // namespace
 
 std::string to_string(const Call& call) {
   static constexpr const char* kNames[] = {"F", "B", "W", "sf", "rf", "sb", "rb"};
-  return kNames[static_cast<int>(call.kind)] + std::to_string(call.micro_batch.value());
+  std::string text = kNames[static_cast<int>(call.kind)] + std::to_string(call.micro_batch.value());
+  if (call.chunk.value() != 0) text += "." + std::to_string(call.chunk.value());
+  return text;
 }
 
 const std::vector<Call>& Schedule::calls(Stage stage) const {
@@ -52,32 +31,46 @@ const std::vector<Call>& Schedule::calls(Stage stage) const {
   return calls_[static_cast<std::size_t>(stage.value())];
 }
 
-Schedule gpipe(int stages, int micro_batches) {
-  require_sizes(stages, micro_batches);
-  std::vector<std::vector<Call>> all;
-  for (int stage = 0; stage < stages; ++stage) {
-    StageCalls calls(stage, stages);
-    for (int m = 0; m < micro_batches; ++m) calls.forward(m);
-    for (int m = 0; m < micro_batches; ++m) calls.backward(m);
-    all.push_back(calls.take());
+void require_schedule(std::string_view name, int stages, int micro_batches, int chunks) {
+  if (std::find(schedule_names.begin(), schedule_names.end(), name) == schedule_names.end()) {
+    refuse(name, "there is no pipeline schedule of this name", std::string(name),
+           "gpipe, 1f1b, interleaved or zb-h1",
+           "'concordat schedule --help' tells what each is for");
   }
-  return {micro_batches, std::move(all)};
+  if (stages < 1 || micro_batches < 1 || chunks < 1) {
+    refuse(name, "a pipeline schedule of nothing",
+           std::to_string(stages) + " stages, " + std::to_string(micro_batches) +
+               " micro-batches, " + std::to_string(chunks) + " chunks",
+           "at least one of each", "correct the number");
+  }
+  if (name != "interleaved") {
+    if (chunks == 1) return;
+    refuse(name, "the schedule has one chunk a stage", std::to_string(chunks) + " chunks",
+           "chunks = 1", "leave chunks at 1, or choose schedule = interleaved");
+  }
+  if (chunks == 1) {
+    refuse(name, "the schedule needs several chunks a stage", "1 chunk",
+           "2 chunks or more; with one it would be 1f1b",
+           "raise chunks, or choose schedule = 1f1b");
+  }
+  if (micro_batches % stages != 0) {
+    const int below = micro_batches / stages * stages;
+    refuse(
+        name, "the schedule deals micro-batches out in groups of one for each stage",
+        std::to_string(micro_batches) + " micro-batches over " + std::to_string(stages) + " stages",
+        "a multiple of " + std::to_string(stages) + ", such as " +
+            (below > 0 ? std::to_string(below) + " or " : std::string()) +
+            std::to_string(below + stages),
+        "change batch or micro_batch so that they fit, or choose schedule = 1f1b or zb-h1");
+  }
 }
 
-Schedule one_f_one_b(int stages, int micro_batches) {
-  require_sizes(stages, micro_batches);
-  std::vector<std::vector<Call>> all;
-  for (int stage = 0; stage < stages; ++stage) {
-    StageCalls calls(stage, stages);
-    const int warm_up = std::min(stages - 1 - stage, micro_batches);
-    for (int m = 0; m < warm_up; ++m) calls.forward(m);
-    for (int m = 0; m < micro_batches; ++m) {
-      if (warm_up + m < micro_batches) calls.forward(warm_up + m);
-      calls.backward(m);
-    }
-    all.push_back(calls.take());
-  }
-  return {micro_batches, std::move(all)};
+Schedule schedule_named(std::string_view name, int stages, int micro_batches, int chunks) {
+  require_schedule(name, stages, micro_batches, chunks);
+  if (name == "gpipe") return gpipe(stages, micro_batches);
+  if (name == "1f1b") return one_f_one_b(stages, micro_batches);
+  if (name == "zb-h1") return zb_h1(stages, micro_batches);
+  return interleaved_one_f_one_b(stages, micro_batches, chunks);
 }
 
 }  // namespace concordat::train

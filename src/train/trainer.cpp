@@ -5,6 +5,7 @@
 #include "concordat/device/pending.hpp"
 #include "concordat/train/errors.hpp"
 #include "concordat/train/executor.hpp"
+#include "concordat/train/schedule_check.hpp"
 
 namespace concordat::train {
 
@@ -14,9 +15,8 @@ const TrainSettings& validated(const TrainSettings& settings, const parallel::Me
   return settings;
 }
 
-Schedule make_schedule(const std::string& name, int stages, int micro_batches) {
-  Schedule schedule =
-      name == "gpipe" ? gpipe(stages, micro_batches) : one_f_one_b(stages, micro_batches);
+Schedule make_schedule(const TrainSettings& settings, int stages, int micro_batches) {
+  Schedule schedule = schedule_named(settings.schedule, stages, micro_batches, settings.chunks);
   check(schedule);
   return schedule;
 }
@@ -33,9 +33,10 @@ Trainer::Trainer(const TrainSettings& settings, device::Exec& exec, parallel::Pr
       mesh_(mesh),
       data_(data),
       clock_(clock),
-      stage_(settings.model, exec, mesh,
-             {.parameters = {.compute = settings.compute,
-                             .bucket_elements = settings.bucket_elements}}),
+      stage_(
+          settings.model, exec, mesh,
+          {.parameters = {.compute = settings.compute, .bucket_elements = settings.bucket_elements},
+           .chunks = settings.chunks}),
       space_(stage_.specs()),
       layout_(parallel::layout_of(stage_.specs(), space_, mesh.shape(), mesh.coords())),
       optimizer_(exec, stage_.parameters(), mesh, settings.adamw, settings.clip_norm),
@@ -45,7 +46,7 @@ Trainer::Trainer(const TrainSettings& settings, device::Exec& exec, parallel::Pr
                       .per_micro_batch = settings.micro_batch,
                       .length = settings.length,
                       .vocab = settings.model.vocab}),
-      schedule_(make_schedule(settings.schedule, mesh.shape().pp, batches_.count())) {
+      schedule_(make_schedule(settings, mesh.shape().pp, batches_.count())) {
   CONCORDAT_REQUIRE(layout_.num_local == stage_.parameters().num_local(),
                     std::to_string(layout_.num_local));
   stage_.parameters().on_bucket_ready([this](const model::Bucket& b) { reducer_.reduce(b); });
@@ -79,7 +80,7 @@ StepReport Trainer::step() {
   }
   const double rate = settings_.rate.at(next_step_);
   stage_.open_step(1.0 / static_cast<double>(settings_.tokens_per_step()));
-  execute(schedule_.calls(Stage(mesh_.coords().pp)), stage_, batches_.all(), mesh_, exec_);
+  execute(schedule_, stage_, batches_.all(), mesh_, exec_);
   reducer_.finish(stage_.parameters().buckets().size());
   optimizer_.step(exec_, next_step_, rate);
 
@@ -109,7 +110,7 @@ void Trainer::refuse_divergence(double loss_sum, bool found_inf) {
        .where = "step " + std::to_string(next_step_),
        .found = "summed loss " + std::to_string(loss_sum),
        .expected = "a finite number",
-       .remedy = "lower train.rate or raise the warm-up, and start from the last checkpoint"});
+       .remedy = "lower inner.rate or raise the warm-up, and start from the last checkpoint"});
 }
 
 StepReport Trainer::report(double loss_sum, double squares, double rate, double seconds) const {

@@ -16,7 +16,7 @@ ValidationReport Trainer::validate(ValidationData& data) {
          .where = "validation split",
          .found = "0 windows",
          .expected = "at least one of " + std::to_string(settings_.length.value()) + " tokens",
-         .remedy = "ingest more text or shorten train.length"});
+         .remedy = "ingest more text or shorten inner.length"});
   }
   stage_.open_validation();
   const Share mine = share_of(windows, mesh_.shape().dp, mesh_.coords().dp);

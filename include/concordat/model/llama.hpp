@@ -1,12 +1,12 @@
 // The llama family's tensors: what the model declares, and their initial values.
 //
-//   auto specs = declare_parameters(config, /*stages=*/2);
+//   auto specs = declare_parameters(config, {.stages = 2});
 //   CanonicalSpace space(specs);                              // the same for every layout
 //   std::vector<float> master(set.num_local());
 //   initialise(set, mesh, seed, master);                      // this rank's shards
 //
 // Order: embed_tokens, the layers (norm, q, k, v, o, norm, gate, up, down), norm, lm_head. It is
-// the canonical order and does not depend on the number of stages or on tp.
+// the canonical order and does not depend on the split over stages or on tp.
 #pragma once
 
 #include <span>
@@ -14,25 +14,27 @@
 
 #include "concordat/model/config.hpp"
 #include "concordat/model/parameters.hpp"
+#include "concordat/model/pipeline_split.hpp"
 #include "concordat/parallel/canonical_space.hpp"
 
 namespace concordat::model {
 
-/// First and last + 1 layer of a stage: as equal as can be, earlier stages get the rest.
+/// First and last + 1 layer of a part: as equal as can be, earlier parts get the rest.
 struct LayerRange {
   int begin = 0;
   int end = 0;
 };
-/// @throws Error(model.bad_layout) when there are more stages than layers.
-LayerRange layers_of_stage(int layers, int stages, int stage);
+/// @throws Error(model.bad_layout) when there are more parts than layers.
+LayerRange layers_of_part(int layers, const PipelineSplit& split, int part);
 
 /// @throws Error(model.bad_config | model.bad_layout). A tied table over several stages is refused:
-/// its gradient would have to cross the pipeline.
-std::vector<parallel::ParameterSpec> declare_parameters(const LlamaConfig& config, int stages);
+/// its gradient would have to cross the pipeline. Only ParameterSpec::stages depends on the split.
+std::vector<parallel::ParameterSpec> declare_parameters(const LlamaConfig& config,
+                                                        const PipelineSplit& split = {});
 
 /// @throws Error(model.bad_layout) unless tp divides heads and key-value heads and ffn, and cp
-/// is 1.
-void check_layout(const LlamaConfig& config, const parallel::MeshShape& mesh);
+/// is 1, or when there are fewer layers than pp stages of `chunks` parts each.
+void check_layout(const LlamaConfig& config, const parallel::MeshShape& mesh, int chunks = 1);
 
 /// Initial values of this rank's shards in local flat order; padding is 0. An element's value is a
 /// function of (seed, tensor, index in the tensor) alone, the same in every layout.

@@ -1,7 +1,7 @@
 // ParameterSet: the weights of one pipeline stage on one rank: the copy that products read, and
 // fp32 gradients as views of one flat buffer in buckets.
 //
-//   ParameterSet set(exec, declare_parameters(config, 1), mesh, {.bucket_elements = 1 << 20});
+//   ParameterSet set(exec, declare_parameters(config), mesh, {.bucket_elements = 1 << 20});
 //   Weight& qkv = set.weight({q_name, k_name, v_name});    // one matrix of neighbouring tensors
 //   set.on_bucket_ready([&](const Bucket& bucket) { reduce(bucket.gradient); });
 //   set.zero_gradients(exec);

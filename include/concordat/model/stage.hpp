@@ -1,15 +1,17 @@
-// Stage: the part of a model that one pipeline rank computes, and its micro-batches in flight.
+// Stage: the parts of a model that one pipeline rank computes, and its micro-batches in flight.
 //
-//   Stage stage(config, exec, mesh, {});              // embedding only on the first, head on the
-//   last stage.open_step(1.0 / targets_of_the_step); Tensor y = stage.forward(MicroBatch(0), batch,
-//   x);            // x empty on the first stage Tensor grad_x =
-//   stage.backward_input(MicroBatch(0), grad_y);  // grad_y empty on the last
+//   Stage stage(config, exec, mesh, {});
+//   stage.open_step(1.0 / targets_of_the_step);
+//   Tensor y = stage.forward(MicroBatch(0), batch, x);            // x empty for the model's start
+//   Tensor grad_x = stage.backward_input(MicroBatch(0), grad_y);  // grad_y empty for its end
 //   stage.backward_weight(MicroBatch(0), /*last=*/true);
 //   read_back<double>(exec, stage.loss_sum());                    // 0-d f64, nats; last stage
 //
-// Activations between stages are [rows, width] f32. What a micro-batch saves lives in a table of
-// its own until its backward_weight. After the first step nothing is allocated. Threads: one host
-// thread. Collective over tp.
+// With settings.chunks = v a stage holds v parts of the model that lie pp apart (PipelineSplit)
+// over one ParameterSet; every call names the chunk it is for. The embedding is in the first
+// stage's first chunk, the head in the last one's last. Activations between parts are [rows, width]
+// f32. What a micro-batch saves in a chunk lives in a table of its own until its backward_weight
+// there. After the first step nothing is allocated. Threads: one host thread. Collective over tp.
 #pragma once
 
 #include <map>
@@ -27,6 +29,7 @@ namespace concordat::model {
 struct StageSettings {
   ParameterSettings parameters{};
   std::int64_t loss_chunk_rows = 1024;  ///< rows of logits that one call of a loss op takes
+  int chunks = 1;                       ///< parts of the model on each stage
 };
 
 class Stage {
@@ -39,8 +42,10 @@ class Stage {
   Stage& operator=(const Stage&) = delete;
 
   const LlamaConfig& config() const { return config_; }
-  bool is_first() const { return embedding_ != nullptr; }
-  bool is_last() const { return head_ != nullptr; }
+  const PipelineSplit& split() const { return split_; }
+  /// Whether the chunk starts with the embedding, or ends with the head.
+  bool is_first(Chunk chunk = {}) const { return part(chunk).embedding != nullptr; }
+  bool is_last(Chunk chunk = {}) const { return part(chunk).head != nullptr; }
   ParameterSet& parameters() { return parameters_; }
   const std::vector<parallel::ParameterSpec>& specs() const { return specs_; }
   VocabShard vocab_shard() const { return shard_; }
@@ -54,18 +59,19 @@ class Stage {
   /// A tensor for what comes from, or goes to, the neighbour: [rows, width].
   Tensor boundary(const TokenLayout& layout);
 
-  /// Output for the next stage; empty on the last, where the micro-batch's loss is added to
+  /// Output for the next part; empty from the last, where the micro-batch's loss is added to
   /// loss_sum(). `batch` is kept until backward_weight.
-  Tensor forward(MicroBatch index, const MicroBatchTensors& batch, const Tensor& x);
-  /// Gradient for the previous stage; empty on the first.
-  Tensor backward_input(MicroBatch index, const Tensor& grad_y);
-  /// `last`: this completes the step's gradients; buckets become ready as it goes.
-  void backward_weight(MicroBatch index, bool last);
+  Tensor forward(MicroBatch index, const MicroBatchTensors& batch, const Tensor& x,
+                 Chunk chunk = {});
+  /// Gradient for the previous part; empty from the first.
+  Tensor backward_input(MicroBatch index, const Tensor& grad_y, Chunk chunk = {});
+  /// `last`: this completes the chunk's gradients of the step; buckets become ready as it goes.
+  void backward_weight(MicroBatch index, bool last, Chunk chunk = {});
 
-  /// Forward without a backward: the output for the next stage; the last adds to loss_sum().
-  Tensor evaluate(const MicroBatchTensors& batch, const Tensor& x);
-  /// The same, but the last stage returns logits [rows, this rank's ids] and leaves the loss alone.
-  Tensor logits(const MicroBatchTensors& batch, const Tensor& x);
+  /// Forward without a backward: the output for the next part; the last adds to loss_sum().
+  Tensor evaluate(const MicroBatchTensors& batch, const Tensor& x, Chunk chunk = {});
+  /// The same, but the last part returns logits [rows, this rank's ids] and leaves the loss alone.
+  Tensor logits(const MicroBatchTensors& batch, const Tensor& x, Chunk chunk = {});
 
   /// 0-d f64: sum of the losses of the targets seen since open_step() or open_validation(), in
   /// nats.
@@ -75,26 +81,32 @@ class Stage {
   const BufferPool& pool() const { return pool_; }
 
  private:
+  struct Part {
+    std::unique_ptr<Embedding> embedding;
+    std::vector<std::unique_ptr<Block>> blocks;
+    std::unique_ptr<Head> head;
+  };
   struct InFlight {
     MicroBatchTensors batch;
     SavedTable saved;
   };
+  Part make_part(Chunk chunk, const StageSettings& settings);
+  const Part& part(Chunk chunk) const;
   Pass pass(SavedTable& saved, const MicroBatchTensors& batch);
-  InFlight& in_flight(MicroBatch index);
-  Tensor body(Pass& pass, const Tensor& x);
+  InFlight& in_flight(MicroBatch index, Chunk chunk);
+  static Tensor body(const Part& part, Pass& pass, const Tensor& x);
 
   LlamaConfig config_;
   device::Exec& exec_;
   parallel::ProcessMesh& mesh_;
+  PipelineSplit split_;
   std::vector<parallel::ParameterSpec> specs_;
   ParameterSet parameters_;
   BufferPool pool_;
   SlotNames slots_;
   VocabShard shard_;
-  std::unique_ptr<Embedding> embedding_;
-  std::vector<std::unique_ptr<Block>> blocks_;
-  std::unique_ptr<Head> head_;
-  std::map<MicroBatch, InFlight> flying_;
+  std::vector<Part> parts_;  // by chunk
+  std::map<std::pair<Chunk, MicroBatch>, InFlight> flying_;
   Tensor loss_sum_;
   Tensor gradient_scale_;
 };

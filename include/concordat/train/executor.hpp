@@ -1,10 +1,12 @@
 // Runs one stage's list of calls: the only place where a schedule meets tensors.
 //
-//   Schedule schedule = one_f_one_b(stages, batches.count());
-//   execute(schedule.calls(Stage(pp)), stage, batches.all(), mesh, exec);
+//   Schedule schedule = schedule_named("1f1b", stages, batches.count());
+//   check(schedule);
+//   execute(schedule, stage, batches.all(), mesh, exec);
 //
 // Collective over the pipeline's ranks, each with its own list of the same schedule. Sends and
 // receives are enqueued in the stage's stream, so the order of the list is the order of everything.
+// What the calls do is a PipelineWork: the model's stage, or in tests a clock that only counts.
 #pragma once
 
 #include <vector>
@@ -14,12 +16,37 @@
 
 namespace concordat::train {
 
-/// @pre the calls come from a checked schedule for batches.size() micro-batches.
-void execute(const std::vector<Call>& calls, model::Stage& stage,
+/// Which way a tensor travels: activations forward, gradients backward.
+enum class Way { forward, backward };
+
+/// The calls of one stage, done. An exception ends the execution.
+class PipelineWork {
+ public:
+  virtual ~PipelineWork() = default;
+  /// The input of the part, empty at the model's start, to its output, empty at the model's end.
+  virtual Tensor forward(MicroBatch m, Chunk chunk, const Tensor& x) = 0;
+  /// The gradient of the output, empty at the model's end, to that of the input, empty at its
+  /// start.
+  virtual Tensor backward_input(MicroBatch m, Chunk chunk, const Tensor& grad_y) = 0;
+  /// `last`: the list has no later one of this chunk.
+  virtual void backward_weight(MicroBatch m, Chunk chunk, bool last) = 0;
+  /// Does not wait for the receiver; messages of one way to one stage arrive in order.
+  virtual void send(const Tensor& tensor, Stage to, Way way) = 0;
+  virtual Tensor receive(MicroBatch m, Stage from, Way way) = 0;
+};
+
+/// Performs the calls of `here`. Holds each tensor from the call that makes it to the one that uses
+/// it, hands those over that stay on the stage, and drops them then.
+/// @pre the schedule has passed check() (schedule_check.hpp).
+void execute(const Schedule& schedule, Stage here, PipelineWork& work);
+
+/// The same on a stage of the model. @pre one batch for each of the schedule's micro-batches, and
+/// the stage is split as the schedule is.
+void execute(const Schedule& schedule, model::Stage& stage,
              const std::vector<model::MicroBatchTensors>& batches, parallel::ProcessMesh& mesh,
              device::Exec& exec);
 
-/// Forward of one micro-batch through all stages, without a backward: adds to the last one's loss.
+/// Forward of one micro-batch through all parts, without a backward: adds to the last one's loss.
 void evaluate(model::Stage& stage, const model::MicroBatchTensors& batch,
               parallel::ProcessMesh& mesh, device::Exec& exec);
 

@@ -26,7 +26,8 @@ struct TrainSettings {
   device::AdamwSettings adamw{.beta1 = 0.9F, .beta2 = 0.95F, .eps = 1e-8F, .weight_decay = 0.1F};
   float clip_norm = 1.0F;         ///< of the whole gradient; 0: no clipping
   Dtype compute = Dtype::f32;     ///< of the copy of the weights that products read
-  std::string schedule = "1f1b";  ///< or "gpipe"
+  std::string schedule = "1f1b";  ///< of the pipeline: one of schedule_names (schedule.hpp)
+  int chunks = 1;                 ///< parts of the model on each stage; more for "interleaved"
   std::int64_t bucket_elements = std::int64_t{1} << 22;
 
   std::int64_t tokens_per_step() const { return batch * length.value(); }

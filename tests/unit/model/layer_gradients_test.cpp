@@ -16,11 +16,11 @@ class LayerTest : public testing::TestWithParam<std::string> {
       : session_(GetParam()),
         comm_(comm::self_communicator()),
         mesh_(*comm_, {}),
-        set_(session_.exec(), declare_parameters(tiny_config(), 1), mesh_),
+        set_(session_.exec(), declare_parameters(tiny_config()), mesh_),
         pool_([this](Dtype dtype, const Shape& shape) {
           return session_.backend().allocate(dtype, shape);
         }) {
-    weights_ = random_weights(declare_parameters(tiny_config(), 1), 1);
+    weights_ = random_weights(declare_parameters(tiny_config()), 1);
     set_weights(session_.exec(), set_, mesh_, weights_);
     const auto tokens = random_tokens(kSequences * (kLength + 1), tiny_config().vocab, 3);
     batch_ = make_batch(session_, kSequences, kLength, tokens);

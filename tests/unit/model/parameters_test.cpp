@@ -9,8 +9,8 @@ namespace {
 
 TEST(Parameters, CanonicalOrderDoesNotDependOnTheStages) {
   const LlamaConfig config = tiny_config();
-  const parallel::CanonicalSpace one(declare_parameters(config, 1));
-  const parallel::CanonicalSpace two(declare_parameters(config, 2));
+  const parallel::CanonicalSpace one(declare_parameters(config));
+  const parallel::CanonicalSpace two(declare_parameters(config, {.stages = 2}));
   EXPECT_EQ(one.num_elements(), config.num_parameters());
   ASSERT_EQ(one.tensors().size(), two.tensors().size());
   for (std::size_t i = 0; i < one.tensors().size(); ++i) {
@@ -34,11 +34,63 @@ TEST(Parameters, EmbeddingOnTheFirstStageAndHeadOnTheLast) {
   });
 }
 
+TEST(Parameters, ChunksAreDealtRoundTheStages) {
+  LlamaConfig config = tiny_config();
+  config.layers = 5;
+  const PipelineSplit split{.stages = 2, .chunks = 2};
+  const auto specs = declare_parameters(config, split);
+  // Four parts of 2, 1, 1, 1 layers; parts 0 and 2 on stage 0.
+  const std::vector<int> stage_of_layer{0, 0, 1, 0, 1};
+  for (int layer = 0; layer < config.layers; ++layer) {
+    for (const auto& spec : specs) {
+      if (!spec.name.starts_with("model.layers." + std::to_string(layer) + ".")) continue;
+      EXPECT_EQ(spec.stages, std::vector<int>{stage_of_layer[static_cast<std::size_t>(layer)]})
+          << spec.name;
+    }
+  }
+  EXPECT_EQ(specs.front().stages, std::vector<int>{0});
+  EXPECT_EQ(specs.back().stages, std::vector<int>{1});
+  const parallel::CanonicalSpace one(declare_parameters(config));
+  const parallel::CanonicalSpace two(specs);
+  ASSERT_EQ(one.tensors().size(), two.tensors().size());
+  for (std::size_t i = 0; i < one.tensors().size(); ++i) {
+    EXPECT_EQ(one.tensors()[i].name, two.tensors()[i].name);
+    EXPECT_EQ(one.tensors()[i].begin, two.tensors()[i].begin);
+  }
+  EXPECT_EQ(split.part_of(1, Chunk(1)), 3);
+  EXPECT_TRUE(split.is_last(1, Chunk(1)));
+  EXPECT_FALSE(split.is_first(0, Chunk(1)));
+}
+
+TEST(Parameters, AStageOfTwoChunksHoldsTheLayersOfBoth) {
+  LlamaConfig config = tiny_config();
+  config.layers = 4;
+  comm::run_threads(2, [&](comm::Communicator& comm) {
+    device::Session session("reference");
+    parallel::ProcessMesh mesh(comm, {.pp = 2});
+    Stage stage(config, session.exec(), mesh, {.chunks = 2});
+    const bool first = comm.rank() == 0;
+    EXPECT_EQ(stage.is_first(Chunk(0)), first);
+    EXPECT_FALSE(stage.is_first(Chunk(1)));
+    EXPECT_FALSE(stage.is_last(Chunk(0)));
+    EXPECT_EQ(stage.is_last(Chunk(1)), !first);
+    for (const int layer : {0, 1, 2, 3}) {
+      const auto name = names::in_layer(layer, names::q_proj);
+      const auto& held = stage.parameters().tensors();
+      EXPECT_EQ(std::any_of(held.begin(), held.end(),
+                            [&](const LocalTensor& tensor) { return tensor.spec.name == name; }),
+                layer % 2 == comm.rank())
+          << layer;
+    }
+    EXPECT_THROW(stage.is_first(Chunk(2)), Bug);
+  });
+}
+
 TEST(Parameters, NeighboursAreOneMatrixWithoutACopy) {
   device::Session session("reference");
   auto comm = comm::self_communicator();
   parallel::ProcessMesh mesh(*comm, {});
-  ParameterSet set(session.exec(), declare_parameters(tiny_config(), 1), mesh);
+  ParameterSet set(session.exec(), declare_parameters(tiny_config()), mesh);
   const auto name = [](std::string_view part) { return names::in_layer(1, part); };
   Weight& qkv = set.weight({name(names::q_proj), name(names::k_proj), name(names::v_proj)});
   EXPECT_EQ(qkv.gradient.shape(), (Shape{16, 8}));
@@ -86,7 +138,7 @@ TEST(Parameters, InitialValuesAreThoseOfTheLogicalTensorInEveryLayout) {
     comm::run_threads(shape.size(), [&](comm::Communicator& comm) {
       device::Session session("reference");
       parallel::ProcessMesh mesh(comm, shape);
-      ParameterSet set(session.exec(), declare_parameters(config, shape.pp), mesh);
+      ParameterSet set(session.exec(), declare_parameters(config, {.stages = shape.pp}), mesh);
       std::vector<float> flat(static_cast<std::size_t>(set.num_local()));
       initialise(set, mesh, 77, flat);
       const std::lock_guard lock(mutex);
@@ -105,7 +157,7 @@ TEST(Parameters, InitialValuesAreThoseOfTheLogicalTensorInEveryLayout) {
   EXPECT_EQ(one, collect({.pp = 2, .tp = 2}));
   EXPECT_EQ(one.at("model.norm.weight"), std::vector<float>(8, 1.0F));
   // Block by block, without a model.
-  const auto specs = declare_parameters(config, 1);
+  const auto specs = declare_parameters(config);
   const parallel::CanonicalSpace space(specs);
   std::vector<float> whole;
   for (const auto& spec : specs) {
@@ -133,8 +185,9 @@ TEST(Parameters, LayoutsAndConfigurationsThatDoNotFitAreRefused) {
   EXPECT_EQ(code([&] { check_layout(config, {.tp = 4}); }), "model.bad_layout");
   EXPECT_EQ(code([&] { check_layout(config, {.cp = 2}); }), "model.bad_layout");
   EXPECT_EQ(code([&] { check_layout(config, {.pp = 3}); }), "model.bad_layout");
+  EXPECT_EQ(code([&] { check_layout(config, {.pp = 2}, 2); }), "model.bad_layout");
   config.tied = true;
-  EXPECT_EQ(code([&] { declare_parameters(config, 2); }), "model.bad_layout");
+  EXPECT_EQ(code([&] { declare_parameters(config, {.stages = 2}); }), "model.bad_layout");
   config.heads = 3;
   EXPECT_EQ(code([&] { config.validate(); }), "model.bad_config");
   EXPECT_EQ(code([&] { local_length(GlobalLength(10), 3); }), "model.bad_layout");

@@ -85,6 +85,44 @@ TEST_P(StageTest, EveryGradientIsTheSlopeOfTheLoss) {
   }
 }
 
+/// Loss and gradients of one micro-batch through all the chunks of a stage that is alone.
+std::pair<double, ByName> through_chunks(const std::string& backend, bool tied, int chunks) {
+  LlamaConfig config = tiny_config();
+  config.layers = 3;
+  config.tied = tied;
+  device::Session session(backend);
+  auto comm = comm::self_communicator();
+  parallel::ProcessMesh mesh(*comm, {});
+  Stage stage(config, session.exec(), mesh, {.chunks = chunks});
+  set_weights(session.exec(), stage.parameters(), mesh, random_weights(stage.specs(), 5));
+  const auto batch = make_batch(session, 2, 5, random_tokens(12, config.vocab, 6));
+  int ready = 0;
+  stage.parameters().on_bucket_ready([&](const Bucket&) { ++ready; });
+  stage.open_step(0.1);
+  Tensor x;
+  for (int c = 0; c < chunks; ++c) x = stage.forward(MicroBatch(0), batch, x, Chunk(c));
+  EXPECT_TRUE(x.empty());
+  for (int c = chunks - 1; c >= 0; --c) x = stage.backward_input(MicroBatch(0), x, Chunk(c));
+  EXPECT_TRUE(x.empty());
+  for (int c = 0; c < chunks; ++c) stage.backward_weight(MicroBatch(0), true, Chunk(c));
+  EXPECT_EQ(static_cast<std::size_t>(ready), stage.parameters().buckets().size());
+  ByName gradients;
+  collect_gradients(session.exec(), stage.parameters(), mesh, gradients);
+  return {device::read_back<double>(session.exec(), stage.loss_sum()).get(), gradients};
+}
+
+TEST_P(StageTest, ChunksOfOneStageEqualItsWhole) {
+  for (const bool tied : {false, true}) {
+    const auto whole = through_chunks(GetParam(), tied, 1);
+    const auto cut = through_chunks(GetParam(), tied, 3);
+    EXPECT_EQ(cut.first, whole.first);
+    // The tied table adds its two gradients in another order.
+    for (const auto& [name, values] : whole.second) {
+      expect_near(cut.second.at(name), values, tied ? 1e-6F : 0.0F, name);
+    }
+  }
+}
+
 TEST_P(StageTest, AStepAfterTheFirstAllocatesNothing) {
   Whole whole(GetParam(), tiny_config());
   set_weights(whole.session.exec(), whole.stage.parameters(), whole.mesh,

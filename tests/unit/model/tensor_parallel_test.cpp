@@ -30,7 +30,7 @@ Outcome mlp_with_loss(const std::string& backend, int tp) {
     device::Exec& exec = session.exec();
     parallel::ProcessMesh mesh(comm, {.tp = tp});
     const LlamaConfig config = tiny_config();
-    const auto specs = declare_parameters(config, 1);
+    const auto specs = declare_parameters(config);
     ParameterSet set(exec, specs, mesh);
     set_weights(exec, set, mesh, random_weights(specs, 9));
     SlotNames slots;

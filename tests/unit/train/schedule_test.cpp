@@ -1,4 +1,4 @@
-#include "concordat/train/schedule.hpp"
+#include "concordat/train/schedule_check.hpp"
 
 #include <gtest/gtest.h>
 

@@ -160,7 +160,18 @@ TEST(Trainer, SettingsThatCannotBeHonouredAreRefused) {
   EXPECT_EQ(code([](auto& s) { s.batch = 2; }, {.dp = 3}), "train.bad_settings");
   EXPECT_EQ(code([](auto& s) { s.micro_batch = 0; }), "train.bad_settings");
   EXPECT_EQ(code([](auto& s) { s.rate.floor = 1.0; }), "train.bad_settings");
-  EXPECT_EQ(code([](auto& s) { s.schedule = "zb-h1"; }), "train.bad_settings");
+  EXPECT_EQ(code([](auto& s) { s.schedule = "zigzag"; }), "train.bad_settings");
+  const auto interleave = [](auto& s) {
+    s.schedule = "interleaved", s.chunks = 2, s.model.layers = 4;
+  };
+  EXPECT_EQ(code([&](auto& s) { interleave(s), s.micro_batch = 3; }, {.pp = 2}), "none");
+  // Three micro-batches over two stages; then two on one replica and one on the other.
+  EXPECT_EQ(code(interleave, {.pp = 2}), "train.bad_settings");
+  EXPECT_EQ(
+      code([&](auto& s) { interleave(s), s.batch = 3, s.micro_batch = 1; }, {.dp = 2, .pp = 2}),
+      "train.bad_settings");
+  EXPECT_EQ(code([&](auto& s) { interleave(s), s.micro_batch = 3, s.model.layers = 3; }, {.pp = 2}),
+            "model.bad_layout");
   EXPECT_EQ(code([](auto& s) { s.compute = Dtype::bf16; }), "train.bad_settings");
   EXPECT_EQ(code([](auto& s) { s.model.heads = 3; }), "model.bad_config");
   EXPECT_EQ(code([](auto&) {}, {.tp = 4}), "model.bad_layout");
