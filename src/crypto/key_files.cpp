@@ -54,7 +54,7 @@ LoadedKey read_key(FileSystem& fs, const Path& folder, std::string_view kind) {
   Path path = folder / (std::string(kind) + ".key");
   auto file = fs.open(path, OpenMode::read);
   require_private(fs, folder);
-  require_private(fs, path);
+  require_private(*file, path);
   if (file->size() > 1024) {
     KeyText("", key_title, path.string());  // throws: whatever this is, it is no key file
   }

@@ -57,5 +57,10 @@ void require_site_name(std::string_view name, std::string_view where);
 
 /// @throws Error(open_permissions) unless `path` belongs to this user and to nobody else.
 void require_private(FileSystem& fs, const FileSystem::Path& path);
+/// The same of a file that is open: what is checked is what is read, whoever renames in between.
+void require_private(File& file, const FileSystem::Path& path);
+/// @throws Error(open_permissions) unless this user owns the folder and nobody else may write in
+/// it. A folder that is not there yet passes. Returns `path`.
+const FileSystem::Path& require_own_folder(FileSystem& fs, const FileSystem::Path& path);
 
 }  // namespace concordat::crypto

@@ -44,4 +44,28 @@ class SecretBytes {
   Bytes bytes_;
 };
 
+/// Writes secret fields, little-endian, into memory of a size that is known before: it never grows,
+/// so no freed copy of a key is left behind, as a ByteWriter leaves them.
+///
+///   SecretWriter out(1 + 32);
+///   out.u8(version);
+///   out.raw(key.view());
+///   SecretBytes plain = std::move(out).finish();
+class SecretWriter {
+ public:
+  explicit SecretWriter(std::size_t size) : bytes_(size) {}
+  /// @pre room is left, for each.
+  void u8(std::uint8_t value);
+  void u32(std::uint32_t value);
+  void raw(ByteView bytes);
+  /// u32 length, then the bytes.
+  void sized(ByteView bytes);
+  /// @pre every byte was written.
+  SecretBytes finish() &&;
+
+ private:
+  SecretBytes bytes_;
+  std::size_t at_ = 0;
+};
+
 }  // namespace concordat::crypto

@@ -63,6 +63,37 @@ TEST_F(KeyFiles, FilesOfAnotherUserAreRefused) {
   EXPECT_ERROR_SAYS(load_site_keys(other, keys_), errors::open_permissions, "user id");
 }
 
+// Between the check of a path and the opening of the file the path may come to name another one.
+TEST_F(KeyFiles, TheFileThatIsReadIsTheOneThatIsChecked) {
+  create_site_keys(fs_, keys_, "alba", random_);
+  FaultyFiles swapped;
+  swapped.extra_mode = 0044;  // of the open files; the paths show 0600
+  EXPECT_EQ(swapped.mode(keys_ / "signing.key"), 0600U);
+  EXPECT_ERROR_SAYS(load_site_keys(swapped, keys_), errors::open_permissions, "mode 0644");
+  EXPECT_ERROR_SAYS(load_data_key(swapped, keys_), errors::open_permissions, "data.key");
+}
+
+TEST_F(KeyFiles, AFolderThatOthersMayWriteInIsNoMembersFolder) {
+  const auto folder = folder_.path() / "alba";
+  EXPECT_EQ(require_own_folder(fs_, folder), folder) << "not there yet";
+  fs_.make_directories(folder);
+  for (unsigned mode : {0700U, 0750U, 0755U}) {
+    ::chmod(folder.c_str(), mode);
+    EXPECT_NO_THROW(require_own_folder(fs_, folder)) << mode;
+  }
+  std::filesystem::create_symlink(folder, folder_.path() / "link");
+  for (unsigned mode : {0770U, 0775U, 0757U, 0777U, 01777U}) {
+    ::chmod(folder.c_str(), mode);
+    EXPECT_ERROR_SAYS(require_own_folder(fs_, folder), errors::open_permissions, "chmod go-w");
+    EXPECT_ERROR(require_own_folder(fs_, folder_.path() / "link"), errors::open_permissions);
+  }
+  ::chmod(folder.c_str(), 0755);
+  EXPECT_NO_THROW(require_own_folder(fs_, folder_.path() / "link"));
+  FaultyFiles other;
+  other.extra_owner = 1;
+  EXPECT_ERROR_SAYS(require_own_folder(other, folder), errors::open_permissions, "user id");
+}
+
 TEST_F(KeyFiles, EveryFlippedBitOfAKeyFileIsNoticed) {
   create_site_keys(fs_, keys_, "alba", random_);
   auto path = keys_ / "signing.key";
@@ -100,6 +131,7 @@ TEST_F(KeyFiles, ErrorsNeverShowTheKey) {
     load_data_key(fs_, keys_);
     FAIL();
   } catch (const Error& error) {
+    EXPECT_EQ(error.code(), errors::bad_key_file);
     std::string message = error.what();
     EXPECT_EQ(message.find(to_hex(keys.data_key.view()).substr(0, 8)), std::string::npos);
   }
