@@ -1,0 +1,166 @@
+#include "concordat/model/import.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include "concordat/model/errors.hpp"
+#include "concordat/model/names.hpp"
+
+namespace concordat::model {
+namespace {
+
+constexpr std::string_view config_name = "config.json";
+
+[[noreturn]] void refuse(std::string what, std::string where, std::string found,
+                         std::string expected) {
+  throw Error(errors::bad_import, {.what = std::move(what),
+                                   .where = std::move(where),
+                                   .found = std::move(found),
+                                   .expected = std::move(expected),
+                                   .remedy = "get config.json and weights from one source again"});
+}
+
+HuggingFaceModel read_config(FileSystem& fs, const FileSystem::Path& folder) {
+  const FileSystem::Path path = folder / config_name;
+  if (!fs.exists(path)) {
+    throw Error(concordat::errors::not_found,
+                {.what = "this is no Hugging Face folder",
+                 .where = folder.string(),
+                 .found = fs.is_directory(folder) ? "no config.json" : "no folder",
+                 .expected = "config.json and model.safetensors",
+                 .remedy = "name the folder that save_pretrained() or a download made"});
+  }
+  return read_huggingface_config(read_text(fs, path, std::uint64_t{1} << 20U), path.string());
+}
+
+/// Values that every reader computes for itself; old files carry them.
+bool is_derived(const std::string& name) { return name.ends_with(".rotary_emb.inv_freq"); }
+
+}  // namespace
+
+ForeignModel::ForeignModel(FileSystem& fs, const FileSystem::Path& folder)
+    : model_(read_config(fs, folder)), weights_(fs, folder) {}
+
+std::string ForeignModel::config_path() const { return (weights_.folder() / config_name).string(); }
+
+// The llama family has Hugging Face's own names and orientation.
+ForeignTensor ForeignModel::stored(const parallel::ParameterSpec& spec) const {
+  return {.name = spec.name};
+}
+
+void ForeignModel::check_tensors(std::span<const parallel::ParameterSpec> specs) {
+  std::set<std::string> wanted;
+  for (const auto& spec : specs) {
+    const ForeignTensor theirs = stored(spec);
+    wanted.insert(theirs.name);
+    const std::string where = weights_.folder().string() + ": " + theirs.name;
+    const SafetensorsEntry* entry = weights_.find(theirs.name);
+    if (entry == nullptr) {
+      refuse("a tensor is missing", where, "no such tensor",
+             to_string(spec.shape) + ", as config.json says");
+    }
+    Shape shape = spec.shape;
+    if (theirs.transposed) std::reverse(shape.begin(), shape.end());
+    if (entry->shape != shape) {
+      refuse("a tensor has another shape than config.json says", where, to_string(entry->shape),
+             to_string(shape));
+    }
+    weights_.read(theirs.name, 0, {});  // its element type
+  }
+  for (const std::string& name : weights_.names()) {
+    if (wanted.count(name) != 0 || is_derived(name)) continue;
+    if (model_.config.tied && name == names::lm_head) {
+      check_tied_head(specs.front());
+      continue;
+    }
+    refuse("the weights hold a tensor that the model does not have",
+           weights_.folder().string() + ": " + name, to_string(weights_.find(name)->shape),
+           "the tensors that config.json implies and no others");
+  }
+}
+
+void ForeignModel::check_tied_head(const parallel::ParameterSpec& table) {
+  const std::string head(names::lm_head);
+  const std::string where = weights_.folder().string() + ": " + head;
+  if (weights_.find(head)->shape != table.shape) {
+    refuse("a tied head has another shape than the table", where,
+           to_string(weights_.find(head)->shape), to_string(table.shape));
+  }
+  const std::int64_t total = num_elements(table.shape);
+  std::vector<float> a;
+  std::vector<float> b;
+  for (std::int64_t at = 0; at < total; at += static_cast<std::int64_t>(a.size())) {
+    a.resize(static_cast<std::size_t>(std::min<std::int64_t>(total - at, 1 << 20)));
+    b.resize(a.size());
+    weights_.read(head, at, a);
+    weights_.read(stored(table).name, at, b);
+    if (a != b) {
+      refuse("config.json says that the head is the table, and the weights differ", where,
+             "other values than " + table.name, "equal tensors, or tie_word_embeddings false");
+    }
+  }
+}
+
+void ForeignModel::read(const parallel::ParameterSpec& spec, std::int64_t first,
+                        std::span<float> out) {
+  const ForeignTensor theirs = stored(spec);
+  if (!theirs.transposed) {
+    weights_.read(theirs.name, first, out);
+    return;
+  }
+  const std::int64_t rows = spec.shape[0];
+  const std::int64_t columns = spec.shape[1];
+  if (whole_name_ != theirs.name) {
+    whole_.resize(static_cast<std::size_t>(rows * columns));
+    std::vector<float> line(static_cast<std::size_t>(rows));
+    for (std::int64_t column = 0; column < columns; ++column) {
+      weights_.read(theirs.name, column * rows, line);
+      for (std::int64_t row = 0; row < rows; ++row) {
+        whole_[static_cast<std::size_t>(row * columns + column)] =
+            line[static_cast<std::size_t>(row)];
+      }
+    }
+    whole_name_ = theirs.name;
+  }
+  std::copy_n(whole_.begin() + first, out.size(), out.begin());
+}
+
+void ForeignModel::read_shards(std::span<const parallel::ParameterSpec> specs,
+                               const parallel::MeshShape& mesh, const parallel::MeshCoords& coords,
+                               std::span<float> master) {
+  std::fill(master.begin(), master.end(), 0.0F);
+  std::int64_t begin = 0;
+  for (const auto& spec : specs) {
+    if (!parallel::holds(spec, coords)) continue;
+    const parallel::CanonicalSpace::Entry alone{
+        .name = spec.name, .shape = spec.shape, .count = num_elements(spec.shape)};
+    for (const auto& segment : parallel::segments(spec, alone, mesh, coords)) {
+      for (std::int64_t i = 0; i < segment.count; ++i) {
+        const auto at = begin + segment.local_begin + i * segment.local_stride;
+        read(spec, segment.begin + i * segment.stride,
+             master.subspan(static_cast<std::size_t>(at), static_cast<std::size_t>(segment.run)));
+      }
+    }
+    begin += num_elements(parallel::local_shape(spec, mesh, coords));
+  }
+  CONCORDAT_REQUIRE(begin == static_cast<std::int64_t>(master.size()), std::to_string(begin));
+}
+
+void ForeignModel::read_range(std::span<const parallel::ParameterSpec> specs,
+                              const parallel::CanonicalSpace& space, std::int64_t begin,
+                              std::span<float> out) {
+  const std::int64_t end = begin + static_cast<std::int64_t>(out.size());
+  CONCORDAT_REQUIRE(
+      begin >= 0 && end <= space.num_elements() && specs.size() == space.tensors().size(),
+      std::to_string(begin) + " to " + std::to_string(end));
+  for (std::size_t i = 0; i < specs.size(); ++i) {
+    const auto& tensor = space.tensors()[i];
+    const std::int64_t from = std::max(begin, tensor.begin);
+    const std::int64_t to = std::min(end, tensor.begin + tensor.count);
+    if (from >= to) continue;
+    read(specs[i], from - tensor.begin,
+         out.subspan(static_cast<std::size_t>(from - begin), static_cast<std::size_t>(to - from)));
+  }
+}
+
+}  // namespace concordat::model
