@@ -1,5 +1,7 @@
 #include "concordat/border/envelope.hpp"
 
+#include <algorithm>
+
 #include "border/message_wire.hpp"
 #include "border/sealing.hpp"
 #include "concordat/border/errors.hpp"
@@ -7,23 +9,34 @@
 #include "concordat/crypto/errors.hpp"
 #include "concordat/crypto/hash.hpp"
 #include "concordat/crypto/hpke.hpp"
+#include "concordat/crypto/secret_bytes.hpp"
 
 namespace concordat::border {
 namespace {
 
-[[noreturn]] void not_authentic(std::string what, std::string found, std::string expected) {
+[[noreturn]] void not_authentic(std::string what, std::string where, std::string found,
+                                std::string expected) {
   throw Error(errors::not_authentic, {.what = std::move(what),
-                                      .where = "message",
+                                      .where = std::move(where),
                                       .found = std::move(found),
                                       .expected = std::move(expected),
                                       .remedy = "refuse it; the sender has to send it again"});
 }
 
-SiteId known_sender(const MessageWire& wire, const PeerDirectory& peers) {
+// What the header claims; whether it is true is what the callers find out.
+std::string claim_of(const SignedWire& wire) {
+  return std::string(name_of(wire.type)) + " of exchange " + wire.exchange.text();
+}
+
+std::string claim_of(const SignedWire& wire, SiteId sender) {
+  return claim_of(wire) + " from " + text_of(sender);
+}
+
+SiteId known_sender(const SignedWire& wire, const PeerDirectory& peers) {
   auto id = peers.find_verify(wire.sender);
   if (!id) {
     throw Error(errors::unknown_peer, {.what = "the sender of a message is not in the directory",
-                                       .where = "message",
+                                       .where = claim_of(wire),
                                        .found = "signing key " + wire.sender.hex(),
                                        .expected = "a key of the roster",
                                        .remedy = "check that both ends use the same roster"});
@@ -31,27 +44,23 @@ SiteId known_sender(const MessageWire& wire, const PeerDirectory& peers) {
   return *id;
 }
 
-/// Signature, federation, body digest and the two ids: everything but the opening.
-Header check(const MessageWire& wire, const PeerDirectory& peers) {
+/// Signature, federation and the two ids: everything that needs no body.
+Header check_signed(const SignedWire& wire, ByteView signature_bytes, const PeerDirectory& peers) {
   SiteId sender = known_sender(wire, peers);
-  crypto::Signature signature = crypto::signature_from(wire.signature, "message");
+  crypto::Signature signature = crypto::signature_from(signature_bytes, claim_of(wire, sender));
   if (!crypto::verify(wire.sender, crypto::dsse_pae(message_pae_type, wire.signed_part),
                       signature)) {
-    not_authentic("the signature of a message does not verify", "another signature",
-                  "that of " + text_of(sender));
+    not_authentic("the signature of a message does not verify", claim_of(wire, sender),
+                  "another signature", "that of " + text_of(sender));
   }
   if (wire.federation != peers.federation()) {
-    not_authentic("a message of another federation", wire.federation.hex(),
+    not_authentic("a message of another federation", claim_of(wire, sender), wire.federation.hex(),
                   peers.federation().hex());
-  }
-  if (crypto::sha256(wire.sealed) != wire.body_digest) {
-    not_authentic("the body of a message is not the one that was signed",
-                  crypto::sha256(wire.sealed).hex(), wire.body_digest.hex());
   }
   auto recipient = peers.find_seal(wire.recipient);
   if (!recipient) {
     throw Error(errors::unknown_peer, {.what = "the recipient of a message is not in the directory",
-                                       .where = "message",
+                                       .where = claim_of(wire, sender),
                                        .found = "sealing key " + wire.recipient.hex(),
                                        .expected = "a key of the roster",
                                        .remedy = "check that both ends use the same roster"});
@@ -63,6 +72,23 @@ Header check(const MessageWire& wire, const PeerDirectory& peers) {
           .recipient = *recipient,
           .type = wire.type,
           .index = wire.index};
+}
+
+/// With the body digest: everything but the opening.
+Header check(const MessageWire& wire, const PeerDirectory& peers) {
+  Header header = check_signed(wire, wire.signature, peers);
+  if (crypto::sha256(wire.sealed) != wire.body_digest) {
+    not_authentic("the body of a message is not the one that was signed", header.text(),
+                  crypto::sha256(wire.sealed).hex(), wire.body_digest.hex());
+  }
+  return header;
+}
+
+Statement cut_statement(const MessageWire& wire) {
+  Statement statement{};
+  std::copy(wire.signature.begin(), wire.signature.end(),
+            std::copy(wire.signed_part.begin(), wire.signed_part.end(), statement.begin()));
+  return statement;
 }
 
 void require_own(const Header& header, const Identity& me, const PeerDirectory& peers) {
@@ -124,11 +150,22 @@ Envelope seal_message(ledger::Written<ledger::Decision>&& written, const Header&
 Envelope restore_message(ByteView wire, const Identity& me, const PeerDirectory& peers) {
   Header header = check(parse_message(wire), peers);
   if (header.sender != me.id) {
-    not_authentic("journalled bytes that are not this process's own message",
+    not_authentic("journalled bytes that are not this process's own message", header.text(),
                   text_of(header.sender), text_of(me.id));
   }
   require_own(header, me, peers);
   return Sealing::envelope(Envelope::Kind::message, Bytes(wire.begin(), wire.end()));
+}
+
+OpenedMessage::~OpenedMessage() { crypto::cleanse(body); }
+
+Statement statement_of(ByteView wire) { return cut_statement(parse_message(wire)); }
+
+Header verify_statement(const Statement& statement, const PeerDirectory& peers) {
+  static_assert(sizeof(Statement) == signed_wire_bytes + signature_wire_bytes);
+  ByteReader in(statement, "signed statement");
+  SignedWire wire = parse_signed(in, statement);
+  return check_signed(wire, in.raw(signature_wire_bytes), peers);
 }
 
 Claim read_claim(ByteView wire) {
@@ -144,16 +181,17 @@ OpenedMessage open_message(ByteView wire, const Identity& me, const PeerDirector
   MessageWire message = parse_message(wire);
   Header header = check(message, peers);
   if (header.recipient != me.id) {
-    not_authentic("a message for somebody else", text_of(header.recipient), text_of(me.id));
+    not_authentic("a message for somebody else", header.text(), text_of(header.recipient),
+                  text_of(me.id));
   }
   try {
     Bytes body = crypto::hpke_open(me.sealing, message.info, {}, message.sealed);
-    return {header, std::move(body), crypto::sha256(wire)};
+    return {header, std::move(body), crypto::sha256(wire), cut_statement(message)};
   } catch (const Error& error) {
     if (error.code() != crypto::errors::open_failed && error.code() != crypto::errors::bad_key) {
       throw;
     }
-    not_authentic("the body of a signed message does not open", header.text(),
+    not_authentic("the body of a signed message does not open", header.text(), "other sealed bytes",
                   "a body sealed to " + text_of(me.id));
   }
 }

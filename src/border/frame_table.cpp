@@ -166,13 +166,15 @@ FrameKey FrameKey::from(ByteView bytes) {
   return FrameKey(crypto::SecretBytes::copy_of(bytes));
 }
 
-Bytes encode(const FrameHeader& header) {
+crypto::SecretBytes encode(const FrameHeader& header) {
   CONCORDAT_REQUIRE(header.rest.size() <= max_rest_bytes, std::to_string(header.rest.size()));
-  ByteWriter out;
-  header.table.encode(out);
+  ByteWriter table;
+  header.table.encode(table);
+  crypto::SecretWriter out(table.bytes().size() + 32 + 4 + header.rest.size());
+  out.raw(table.bytes());
   out.raw(header.key.view());
   out.sized(header.rest);
-  return std::move(out).bytes();
+  return std::move(out).finish();
 }
 
 FrameHeader decode_frame_header(ByteView body) {

@@ -20,18 +20,19 @@ constexpr crypto::SealKey everyone = [] {
   return key;
 }();
 
-[[noreturn]] void not_authentic(std::string what, const BlockPlace& place, std::string found,
+[[noreturn]] void not_authentic(std::string what, std::string where, std::string found,
                                 std::string expected) {
   throw Error(errors::not_authentic, {.what = std::move(what),
-                                      .where = place.text(),
+                                      .where = std::move(where),
                                       .found = std::move(found),
                                       .expected = std::move(expected),
                                       .remedy = "refuse it; the sender has to send it again"});
 }
 
-[[noreturn]] void malformed(std::string what, std::string found, std::string expected) {
+[[noreturn]] void malformed(std::string what, std::string where, std::string found,
+                            std::string expected) {
   throw Error(concordat::errors::malformed, {.what = std::move(what),
-                                             .where = "block frame",
+                                             .where = std::move(where),
                                              .found = std::move(found),
                                              .expected = std::move(expected),
                                              .remedy = "ask the sender to send it again"});
@@ -51,6 +52,24 @@ const crypto::VerifyKey& sender_of_context(ByteView context, crypto::VerifyKey& 
 }
 
 std::uint8_t announced_by(ByteView context) { return context.back(); }
+
+// "update block 3 of exchange 3.0.0, after header, from key 8a88e3dd"
+std::string where_of(const FrameClaim& claim) {
+  return claim.place.text() + " of exchange " + claim.exchange.text() + ", after " +
+         std::string(name_of(claim.announced_by)) + ", from key " + claim.sender.hex().substr(0, 8);
+}
+
+std::string where_of(ByteView context, const BlockPlace& place) {
+  FrameClaim claim;
+  ByteReader in(context.subspan(32, 12), "frame context");
+  claim.exchange.round = Round(in.u32());
+  claim.exchange.fragment = Fragment(in.u32());
+  claim.exchange.attempt = Attempt(in.u32());
+  claim.announced_by = static_cast<MessageType>(announced_by(context));
+  sender_of_context(context, claim.sender);
+  claim.place = place;
+  return where_of(claim);
+}
 
 Announcement announce(Bytes wire, const Header& header, const FrameHeader& announced,
                       const PeerDirectory& peers) {
@@ -96,11 +115,10 @@ Announcement seal_announcement(ledger::Written<ledger::Decision>&& written, cons
   CONCORDAT_REQUIRE(announces_frames(header.type), header.text());
   CONCORDAT_REQUIRE(header.federation == peers.federation(), header.text());
   CONCORDAT_REQUIRE(header.sender == me.id, header.text());
-  Bytes body = encode(announced);
+  crypto::SecretBytes body = encode(announced);
   use_decision(std::move(written), header,
                sealed_message_bytes(body.size()) + announced.table.all_frame_bytes());
-  Bytes wire = seal_wire(header, body, me, peers, random);
-  crypto::cleanse(body);
+  Bytes wire = seal_wire(header, body.view(), me, peers, random);
   return announce(std::move(wire), header, announced, peers);
 }
 
@@ -125,13 +143,14 @@ Envelope FrameSealer::seal(const BlockPlace& place, ByteView bytes,
   const FrameTable& table = header_.table;
   std::uint64_t position = table.position(place);
   if (bytes.size() != table.block_bytes(place)) {
-    malformed("a block of the wrong length", std::to_string(bytes.size()) + " bytes",
+    malformed("a block of the wrong length", where_of(context_, place),
+              std::to_string(bytes.size()) + " bytes",
               std::to_string(table.block_bytes(place)) + " bytes for " + place.text());
   }
   Digest leaf = block_leaf(place, bytes);
   if (!crypto::verify_inclusion(leaf, position, table.num_leaves(), path, table.root)) {
-    not_authentic("a block that is not the one that was signed", place, leaf.hex(),
-                  "a leaf under root " + table.root.hex());
+    not_authentic("a block that is not the one that was signed", where_of(context_, place),
+                  leaf.hex(), "a leaf under root " + table.root.hex());
   }
   crypto::VerifyKey sender;
   ByteWriter head;
@@ -156,24 +175,25 @@ FrameWire parse_frame(ByteView wire) {
   ByteReader in(wire, "block frame");
   ByteView magic = in.raw(frame_magic.size());
   if (!std::equal(magic.begin(), magic.end(), frame_magic.begin())) {
-    malformed("these bytes are no block frame", to_hex(magic), to_hex(frame_magic));
+    malformed("these bytes are no block frame", "block frame", to_hex(magic), to_hex(frame_magic));
   }
   if (std::uint8_t version = in.u8(); version != frame_version) {
-    malformed("a block frame of another version", std::to_string(version),
+    malformed("a block frame of another version", "block frame", std::to_string(version),
               std::to_string(frame_version));
   }
   FrameWire frame;
   std::uint8_t announced = in.u8();
   frame.claim.announced_by = static_cast<MessageType>(announced);
   if (!announces_frames(frame.claim.announced_by)) {
-    malformed("a frame of an unknown kind", std::to_string(announced), "6 or 11");
+    malformed("a frame of an unknown kind", "block frame", std::to_string(announced), "6 or 11");
   }
   std::uint8_t vector = in.u8();
-  if (vector >= num_block_vectors) malformed("an unknown vector", std::to_string(vector), "0 to 2");
+  if (vector >= num_block_vectors)
+    malformed("an unknown vector", "block frame", std::to_string(vector), "0 to 2");
   frame.claim.place.vector = static_cast<BlockVector>(vector);
   std::size_t entries = in.u8();
   if (entries > max_path_entries) {
-    malformed("a path longer than its bound", std::to_string(entries),
+    malformed("a path longer than its bound", "block frame", std::to_string(entries),
               "at most " + std::to_string(max_path_entries));
   }
   frame.claim.exchange.round = Round(in.u32());
@@ -183,7 +203,8 @@ FrameWire parse_frame(ByteView wire) {
   frame.claim.place.index = in.u64();
   std::size_t length = in.u32();
   if (length <= crypto::aead_tag_bytes || length > max_block_bytes + crypto::aead_tag_bytes) {
-    malformed("a sealed block of an impossible length", std::to_string(length) + " bytes",
+    malformed("a sealed block of an impossible length", where_of(frame.claim),
+              std::to_string(length) + " bytes",
               "17 to " + std::to_string(max_block_bytes + crypto::aead_tag_bytes));
   }
   for (std::size_t i = 0; i < entries; ++i) frame.path.push_back(in.digest());
@@ -230,7 +251,8 @@ OpenedBlock FrameOpener::open(ByteView wire) const {
   std::uint64_t position = header_.table.position(place);
   std::size_t expected = header_.table.block_bytes(place) + crypto::aead_tag_bytes;
   if (frame.sealed.size() != expected) {
-    malformed("a block frame of the wrong length", std::to_string(frame.sealed.size()) + " bytes",
+    malformed("a block frame of the wrong length", where_of(frame.claim),
+              std::to_string(frame.sealed.size()) + " bytes",
               std::to_string(expected) + " bytes for " + place.text());
   }
   OpenedBlock block{place, {}, Bytes(header_.table.block_bytes(place))};
@@ -238,8 +260,8 @@ OpenedBlock FrameOpener::open(ByteView wire) const {
   block.leaf = block_leaf(place, block.bytes);
   if (!crypto::verify_inclusion(block.leaf, position, header_.table.num_leaves(), frame.path,
                                 header_.table.root)) {
-    not_authentic("a block that does not lead to the signed root", place, block.leaf.hex(),
-                  "a leaf under root " + header_.table.root.hex());
+    not_authentic("a block that does not lead to the signed root", where_of(frame.claim),
+                  block.leaf.hex(), "a leaf under root " + header_.table.root.hex());
   }
   return block;
 }
@@ -252,8 +274,8 @@ void FrameOpener::open_stored(const BlockPlace& place, ByteView sealed, ByteSpan
                            sealed, out);
   } catch (const Error& error) {
     if (error.code() != crypto::errors::open_failed) throw;
-    not_authentic("a block frame that does not open", place, "a changed or misplaced frame",
-                  "one sealed for " + announcement_.text());
+    not_authentic("a block frame that does not open", where_of(context_, place),
+                  "a changed or misplaced frame", "one sealed for " + announcement_.text());
   }
 }
 

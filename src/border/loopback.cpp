@@ -48,7 +48,7 @@ namespace {
               {.what = "the connection was lost", .where = "loopback road", .remedy = "try again"});
 }
 
-// The caller of a refused request learns the code, as over a network.
+// The caller of a refused request learns what it would over a network.
 template <typename Act>
 auto as_peer(Act&& act) {
   try {
@@ -56,11 +56,7 @@ auto as_peer(Act&& act) {
   } catch (const Error& error) {
     if (error.code() == errors::road_down || error.code() == errors::road_stopped) throw;
     if (!is_answer(error)) lost();
-    throw Error(errors::peer_refused, {.what = "the coordinator refused a request",
-                                       .where = "loopback road",
-                                       .found = error.what(),
-                                       .expected = "an acknowledgement",
-                                       .remedy = "see the coordinator's log"});
+    throw_refusal(encode_refusal(error), "loopback road");
   }
 }
 

@@ -36,14 +36,7 @@ Bytes encode_header(const Header& header, const crypto::VerifyKey& sender,
   return std::move(out).bytes();
 }
 
-MessageWire parse_message(ByteView wire) {
-  const std::size_t most =
-      signed_wire_bytes + max_body_bytes + crypto::hpke_overhead_bytes + signature_wire_bytes;
-  if (wire.size() > most) {
-    malformed("a message is longer than its bound", std::to_string(wire.size()) + " bytes",
-              "at most " + std::to_string(most));
-  }
-  ByteReader in(wire, "message");
+SignedWire parse_signed(ByteReader& in, ByteView wire) {
   ByteView magic = in.raw(message_magic.size());
   if (!std::equal(magic.begin(), magic.end(), message_magic.begin())) {
     malformed("these bytes are no message", to_hex(magic), to_hex(message_magic));
@@ -58,7 +51,7 @@ MessageWire parse_message(ByteView wire) {
   std::uint16_t number = in.u16();
   auto type = message_type_from(number);
   if (!type) malformed("an unknown type of message", std::to_string(number), "1 to 14");
-  MessageWire out;
+  SignedWire out;
   out.type = *type;
   out.federation = in.digest();
   out.exchange.round = Round(in.u32());
@@ -69,17 +62,29 @@ MessageWire parse_message(ByteView wire) {
   out.recipient = crypto::SealKey::from(in.raw(32), "message recipient");
   out.index = in.u32();
   out.body_digest = in.digest();
-  std::size_t length = in.u32();
-  if (length < crypto::hpke_overhead_bytes ||
-      length > max_body_bytes + crypto::hpke_overhead_bytes) {
-    malformed("a sealed body of an impossible length", std::to_string(length) + " bytes",
+  out.sealed_bytes = in.u32();
+  if (out.sealed_bytes < crypto::hpke_overhead_bytes ||
+      out.sealed_bytes > max_body_bytes + crypto::hpke_overhead_bytes) {
+    malformed("a sealed body of an impossible length", std::to_string(out.sealed_bytes) + " bytes",
               "48 to " + std::to_string(max_body_bytes + crypto::hpke_overhead_bytes));
   }
-  out.sealed = in.raw(length);
-  out.signature = in.raw(signature_wire_bytes);
-  in.finish();
   out.info = wire.first(header_wire_bytes);
   out.signed_part = wire.first(signed_wire_bytes);
+  return out;
+}
+
+MessageWire parse_message(ByteView wire) {
+  const std::size_t most =
+      signed_wire_bytes + max_body_bytes + crypto::hpke_overhead_bytes + signature_wire_bytes;
+  if (wire.size() > most) {
+    malformed("a message is longer than its bound", std::to_string(wire.size()) + " bytes",
+              "at most " + std::to_string(most));
+  }
+  ByteReader in(wire, "message");
+  MessageWire out{parse_signed(in, wire), {}, {}};
+  out.sealed = in.raw(out.sealed_bytes);
+  out.signature = in.raw(signature_wire_bytes);
+  in.finish();
   return out;
 }
 

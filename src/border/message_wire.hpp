@@ -15,8 +15,8 @@ inline constexpr std::size_t signed_wire_bytes = 188;  ///< header, body digest,
 inline constexpr std::size_t signature_wire_bytes = 64;
 inline constexpr std::string_view message_pae_type = "application/vnd.concordat.message.v1";
 
-/// A message cut into its fields; views into the wire.
-struct MessageWire {
+/// What the signature covers, cut into its fields; views into the wire.
+struct SignedWire {
   MessageType type{};
   Digest federation;
   ExchangeId exchange;
@@ -25,14 +25,21 @@ struct MessageWire {
   crypto::SealKey recipient;
   std::uint32_t index = 0;
   Digest body_digest;
+  std::size_t sealed_bytes = 0;
   ByteView info;         ///< the header: HPKE info
   ByteView signed_part;  ///< what the signature covers, inside the DSSE encoding
+};
+
+/// A whole message.
+struct MessageWire : SignedWire {
   ByteView sealed;
   ByteView signature;
 };
 
 Bytes encode_header(const Header& header, const crypto::VerifyKey& sender,
                     const crypto::SealKey& recipient);
+/// Reads the first signed_wire_bytes of a message. @throws as parse_message.
+SignedWire parse_signed(ByteReader& in, ByteView wire);
 /// @throws Error(malformed) for any bound, constant or length that is not right.
 MessageWire parse_message(ByteView wire);
 

@@ -1,26 +1,32 @@
 #include "concordat/border/receipts.hpp"
 
+#include <algorithm>
 #include <optional>
+#include <tuple>
 
 #include "concordat/border/errors.hpp"
+#include "concordat/border/evidence.hpp"
 #include "concordat/crypto/hash.hpp"
 
 namespace concordat::border {
 namespace {
 
-// kind u8, sender u32, type u16, index u32, digest 32, check 4 (head of SHA-256 over the rest)
-constexpr std::size_t record_bytes = 47;
+// kind u8, sender u32, type u16, index u32, digest 32, statement 252, check 4 (head of SHA-256 over
+// the rest)
+constexpr std::size_t record_bytes = 43 + std::tuple_size_v<Statement> + 4;
 constexpr std::size_t checked_bytes = record_bytes - 4;
 
 enum class Kind : std::uint8_t { receipt = 1, closed = 2 };
 
-Bytes encode_record(Kind kind, const Header& header, const Digest& digest) {
+Bytes encode_record(Kind kind, const Header& header, const Digest& digest,
+                    const Statement& statement) {
   ByteWriter out;
   out.u8(static_cast<std::uint8_t>(kind));
   out.u32(header.sender.value());
   out.u16(static_cast<std::uint16_t>(header.type));
   out.u32(header.index);
   out.digest(digest);
+  out.raw(statement);
   Digest check = crypto::sha256(out.bytes());
   out.raw(check.view().first(4));
   return std::move(out).bytes();
@@ -39,16 +45,17 @@ struct ReceiptBook::Receipts {
     std::uint16_t type;
     std::uint32_t index;
     Digest digest;
+    Statement statement{};
   };
   std::vector<Receipt> receipts;
   bool closed = false;
   std::uint64_t end = 0;  ///< bytes that are whole records
 
-  const Digest* find(const Header& header) const {
+  const Receipt* find(const Header& header) const {
     for (const Receipt& receipt : receipts) {
       if (receipt.sender == header.sender.value() && receipt.index == header.index &&
           receipt.type == static_cast<std::uint16_t>(header.type)) {
-        return &receipt.digest;
+        return &receipt;
       }
     }
     return nullptr;
@@ -79,7 +86,8 @@ ReceiptBook::Receipts ReceiptBook::load(const ExchangeId& exchange) {
     }
     ByteReader in(record, path.string());
     auto kind = static_cast<Kind>(in.u8());
-    Receipts::Receipt receipt{in.u32(), in.u16(), in.u32(), in.digest()};
+    Receipts::Receipt receipt{in.u32(), in.u16(), in.u32(), in.digest(), {}};
+    std::ranges::copy(in.raw(receipt.statement.size()), receipt.statement.begin());
     if (kind == Kind::closed) {
       out.closed = true;
     } else {
@@ -118,25 +126,27 @@ bool ReceiptBook::knows(const ExchangeId& exchange, const Digest& digest) {
   return false;
 }
 
-void ReceiptBook::require_new(const OpenedMessage& message, ByteView wire) {
+void ReceiptBook::require_new(const OpenedMessage& message) {
   std::lock_guard lock(mutex_);
   Receipts receipts = load(message.header.exchange);
-  const Digest* known = receipts.find(message.header);
-  if (known != nullptr && *known != message.digest) {
+  const Receipts::Receipt* known = receipts.find(message.header);
+  if (known != nullptr && known->digest != message.digest) {
     FileSystem::Path path =
-        folder_ / "evidence" / (known->hex() + "-" + message.digest.hex() + ".message");
+        folder_ / "evidence" / (known->digest.hex() + "-" + message.digest.hex() + ".evidence");
     // One contradiction proves the case; a thousand would only fill the disk.
     bool proven = false;
     for (const std::string& name : fs_.list(folder_ / "evidence")) {
-      if (name.starts_with(known->hex())) proven = true;
+      if (name.starts_with(known->digest.hex())) proven = true;
     }
-    if (!proven) write_atomically(fs_, path, wire);
+    if (!proven) {
+      write_atomically(fs_, path, encode(Evidence{known->statement, message.statement}));
+    }
     throw Error(errors::equivocation,
                 {.what = "a second, different message under one identity",
                  .where = message.header.text(),
                  .found = "digest " + message.digest.hex(),
-                 .expected = "digest " + known->hex(),
-                 .remedy = "the signed bytes of the first contradiction are kept in " +
+                 .expected = "digest " + known->digest.hex(),
+                 .remedy = "both signed headers of the first contradiction are kept in " +
                            path.parent_path().string()});
   }
   if (known == nullptr && receipts.closed) {
@@ -154,7 +164,10 @@ void ReceiptBook::record(const OpenedMessage& message) {
     settle(message.header.exchange);
     return;
   }
-  append(message.header.exchange, encode_record(Kind::receipt, message.header, message.digest));
+  // Without it a later contradiction could be refused and not be proven.
+  CONCORDAT_REQUIRE(message.statement != Statement{}, message.header.text());
+  append(message.header.exchange,
+         encode_record(Kind::receipt, message.header, message.digest, message.statement));
 }
 
 void ReceiptBook::close(const ExchangeId& exchange) {
@@ -163,7 +176,7 @@ void ReceiptBook::close(const ExchangeId& exchange) {
     settle(exchange);
     return;
   }
-  append(exchange, encode_record(Kind::closed, Header{}, Digest{}));
+  append(exchange, encode_record(Kind::closed, Header{}, Digest{}, {}));
 }
 
 bool ReceiptBook::is_closed(const ExchangeId& exchange) {

@@ -7,9 +7,25 @@
 namespace concordat::border {
 namespace {
 
+constexpr std::size_t max_refusal_code = 64;
 constexpr std::size_t max_refusal_text = 1024;
 
+bool is_code(std::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || c == '_' || c == '.';
+  });
+}
+
 }  // namespace
+
+ByteView find_road_protocol(ByteView list) {
+  while (!list.empty() && list.size() > list[0]) {
+    ByteView name = list.subspan(1, list[0]);
+    if (std::ranges::equal(name, as_bytes(road_alpn))) return name;
+    list = list.subspan(1U + list[0]);
+  }
+  return {};
+}
 
 Bytes frame_head(std::uint8_t kind, std::uint64_t length) {
   ByteWriter out;
@@ -59,19 +75,42 @@ bool is_answer(const Error& error) {
 
 Bytes encode_refusal(const Error& error) {
   ByteWriter out;
+  out.sized(error.code().name);
   out.sized(std::string_view(error.what()).substr(0, max_refusal_text));
   return std::move(out).bytes();
 }
 
-void throw_refusal(ByteView payload) {
+void throw_refusal(ByteView payload, std::string_view where) {
   ByteReader in(payload, "refusal");
+  std::string code = in.sized_string(max_refusal_code);
   std::string text = in.sized_string(max_refusal_text);
   in.finish();
-  throw Error(errors::peer_refused, {.what = "the coordinator refused a request",
-                                     .where = "tls road",
-                                     .found = text,
-                                     .expected = "an acknowledgement",
-                                     .remedy = "see the coordinator's log"});
+  if (!is_code(code)) {
+    throw Error(errors::road_abused, {.what = "a refusal without the code of an error",
+                                      .where = std::string(where),
+                                      .found = printable(code),
+                                      .expected = "1 to 64 of a-z, '_' and '.'",
+                                      .remedy = "ask who runs the coordinator"});
+  }
+  throw Error(errors::peer_refused,
+              {.what = "the coordinator refused a request, saying \"" + printable(text) + "\"",
+               .where = std::string(where),
+               .found = code,
+               .expected = "an acknowledgement",
+               .remedy = "see the coordinator's log"});
+}
+
+std::string printable(std::string_view text) {
+  std::string out;
+  for (char c : text) {
+    if (c >= ' ' && c <= '~') {
+      out += c;
+    } else {
+      const auto byte = static_cast<std::uint8_t>(c);
+      out += "\\x" + to_hex({&byte, 1});
+    }
+  }
+  return out;
 }
 
 }  // namespace concordat::border

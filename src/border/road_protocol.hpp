@@ -25,6 +25,10 @@ inline constexpr std::string_view road_alpn = "concordat/1";
 inline constexpr std::uint64_t blocks_per_fetch = 64;
 inline constexpr std::chrono::milliseconds longest_fetch_wait{60'000};
 
+/// Our name in a client's list of protocols (ALPN: each a length byte and a name), or empty. The
+/// list comes from a peer that nobody has authenticated.
+ByteView find_road_protocol(ByteView list);
+
 Bytes frame_head(std::uint8_t kind, std::uint64_t length);
 /// Longest payload of a request; nullopt for an unknown one.
 std::optional<std::uint64_t> request_bound(std::uint8_t kind);
@@ -37,8 +41,12 @@ ExchangeId read_exchange(ByteReader& in);
 /// connection ends, and it tries again when the coordinator is back. Verdicts of the protocol are
 /// told even then.
 bool is_answer(const Error& error);
-/// A refusal as payload, bounded; and back as Error(peer_refused).
+/// A refusal as payload: the code of the error and its text, both bounded.
 Bytes encode_refusal(const Error& error);
-[[noreturn]] void throw_refusal(ByteView payload);
+/// Throws it as Error(peer_refused): `found` is the code and nothing else.
+/// @throws Error(road_abused) if the code is none.
+[[noreturn]] void throw_refusal(ByteView payload, std::string_view where);
+/// Characters that steer a terminal or a log reader, and what is not ASCII, as \xNN.
+std::string printable(std::string_view text);
 
 }  // namespace concordat::border

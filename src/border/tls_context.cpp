@@ -3,8 +3,8 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
+#include <algorithm>
 #include <array>
-#include <cstring>
 
 #include "border/road_protocol.hpp"
 #include "concordat/crypto/certificate.hpp"
@@ -44,15 +44,11 @@ int check_pin(X509_STORE_CTX* store, void* argument) {
 
 int choose_protocol(SSL*, const unsigned char** out, unsigned char* out_length,
                     const unsigned char* in, unsigned int in_length, void*) {
-  for (unsigned at = 0; at + in[at] < in_length; at += 1U + in[at]) {
-    if (in[at] == road_alpn.size() &&
-        std::memcmp(in + at + 1, road_alpn.data(), road_alpn.size()) == 0) {
-      *out = in + at + 1;
-      *out_length = in[at];
-      return SSL_TLSEXT_ERR_OK;
-    }
-  }
-  return SSL_TLSEXT_ERR_ALERT_FATAL;
+  ByteView found = find_road_protocol({in, in_length});
+  if (found.empty()) return SSL_TLSEXT_ERR_ALERT_FATAL;
+  *out = found.data();
+  *out_length = static_cast<unsigned char>(found.size());
+  return SSL_TLSEXT_ERR_OK;
 }
 
 }  // namespace

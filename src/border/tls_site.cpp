@@ -156,7 +156,7 @@ class Road final : public SiteRoad {
     }
     Bytes payload(length);
     stream_->read(payload, options_.stall_limit, options_.stall_limit);
-    if (kind == static_cast<std::uint8_t>(Answer::refused)) throw_refusal(payload);
+    if (kind == static_cast<std::uint8_t>(Answer::refused)) throw_refusal(payload, where_);
     if (kind == static_cast<std::uint8_t>(Answer::nothing)) return std::nullopt;
     return payload;
   }

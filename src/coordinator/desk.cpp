@@ -77,7 +77,7 @@ void Desk::accept_message(SiteId road_peer, ByteView wire) {
 void Desk::take_message(SiteId, ByteView wire, const Digest& digest) {
   if (office_.receipts.knows(border::read_claim(wire).exchange, digest)) return;
   border::OpenedMessage message = border::open_message(wire, office_.self, office_.peers);
-  office_.receipts.require_new(message, wire);
+  office_.receipts.require_new(message);
   require_open(message.header.exchange).take(message, wire);
   advance();
 }

@@ -4,6 +4,8 @@
 #include <charconv>
 #include <optional>
 
+#include "concordat/crypto/key_files.hpp"
+
 namespace concordat::coordinator {
 namespace {
 
@@ -30,8 +32,8 @@ std::string site_file(SiteId site, const char* suffix) {
 
 }  // namespace
 
-CoordinatorFolder::CoordinatorFolder(FileSystem& fs, FileSystem::Path root)
-    : fs_(fs), root_(std::move(root)) {
+CoordinatorFolder::CoordinatorFolder(FileSystem& fs, const FileSystem::Path& root)
+    : fs_(fs), root_(crypto::require_own_folder(fs, root)) {
   fs_.make_directories(root_ / "journal");
   fs_.make_directories(root_ / "exchanges");
   fs_.make_directories(spill());

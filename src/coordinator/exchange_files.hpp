@@ -10,7 +10,8 @@ namespace concordat::coordinator {
 
 class CoordinatorFolder {
  public:
-  CoordinatorFolder(FileSystem& fs, FileSystem::Path root);
+  /// Makes the folders. @throws Error(open_permissions) if others may write in an existing root.
+  CoordinatorFolder(FileSystem& fs, const FileSystem::Path& root);
 
   FileSystem& files() const { return fs_; }
   const FileSystem::Path& root() const { return root_; }

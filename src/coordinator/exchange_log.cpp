@@ -1,5 +1,7 @@
 #include "coordinator/exchange_log.hpp"
 
+#include <algorithm>
+
 #include "concordat/coordinator/errors.hpp"
 
 namespace concordat::coordinator {
@@ -40,6 +42,7 @@ struct Encoder {
     out.digest(record.digest);
     out.u64(record.message_bytes);
     out.sized(federation::encode(federation::Event(record.message)));
+    out.raw(record.statement);
   }
   void operator()(const OwnRecord& record) {
     out.u8(static_cast<std::uint8_t>(Tag::own));
@@ -85,11 +88,12 @@ LogRecord decode_record(ByteView bytes, std::string_view where) {
       break;
     }
     case Tag::incoming: {
-      IncomingRecord incoming{in.digest(), in.u64(), {}};
+      IncomingRecord incoming{in.digest(), in.u64(), {}, {}};
       auto event = federation::decode_event(in.sized(max_wire_bytes));
       auto* message = std::get_if<federation::Incoming>(&event);
       if (message == nullptr) bad(where, "an event that is no message");
       incoming.message = std::move(*message);
+      std::ranges::copy(in.raw(incoming.statement.size()), incoming.statement.begin());
       record = std::move(incoming);
       break;
     }

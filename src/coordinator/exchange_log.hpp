@@ -12,7 +12,7 @@
 #include <functional>
 #include <variant>
 
-#include "concordat/border/header.hpp"
+#include "concordat/border/envelope.hpp"
 #include "concordat/crypto/exchange_journal.hpp"
 #include "concordat/federation/events.hpp"
 #include "concordat/federation/terms.hpp"
@@ -30,6 +30,7 @@ struct IncomingRecord {
   Digest digest{};                  ///< of its sealed bytes
   std::uint64_t message_bytes = 0;  ///< their number
   federation::Incoming message{};
+  border::Statement statement{};  ///< what its sender signed
 };
 /// Something of our own that the machine accepted: an upload stored, a sum.
 struct OwnRecord {

@@ -51,7 +51,7 @@ void RoundRun::replay(const LogRecord& record, std::uint64_t offset) {
   if (const auto* incoming = std::get_if<IncomingRecord>(&record)) {
     collect(machine_->handle(incoming->message));
     office_.ledger.append(entry_of(*machine_, *incoming));
-    office_.receipts.record({incoming->message.header, {}, incoming->digest});
+    office_.receipts.record({incoming->message.header, {}, incoming->digest, incoming->statement});
     // What it answers, it had: only what was said later is posted again.
     std::erase_if(replayed_, [&](const Replayed& one) {
       return one.send.header.recipient == incoming->message.header.sender;
@@ -129,7 +129,7 @@ void RoundRun::take(const border::OpenedMessage& message, ByteView wire) {
   federation::CoordinatorExchange next = *machine_;
   federation::Effects effects = next.handle(incoming);
   const SiteId sender = message.header.sender;
-  IncomingRecord record{message.digest, wire.size(), std::move(incoming)};
+  IncomingRecord record{message.digest, wire.size(), std::move(incoming), message.statement};
   if (next.snapshot() != machine_->snapshot()) {
     if (message.header.type == MessageType::header) {
       // The frame key lies in it, sealed; without it the upload could not be opened again.

@@ -53,9 +53,8 @@ bool worth_a_retry(const Error& error) {
   constexpr std::string_view passing[] = {"federation.out_of_turn", "border.road_stopped",
                                           "border.road_down",       "core.disk_full",
                                           "core.io_failed",         "coordinator.not_open"};
-  return std::any_of(std::begin(passing), std::end(passing), [&](std::string_view code) {
-    return error.fields().found.find(code) != std::string::npos;
-  });
+  return std::any_of(std::begin(passing), std::end(passing),
+                     [&](std::string_view code) { return error.fields().found == code; });
 }
 
 }  // namespace

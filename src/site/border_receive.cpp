@@ -45,7 +45,7 @@ bool BorderLoop::State::receive(std::chrono::milliseconds wait) {
     border::Claim claim = border::read_claim(*wire);
     if (!receipts.knows(claim.exchange, digest)) {
       border::OpenedMessage message = border::open_message(*wire, me, peers);
-      receipts.require_new(message, *wire);
+      receipts.require_new(message);
       accept_message(message, wire->size());
       receipts.record(message);
       kill_point("border.receipt_" + std::string(border::name_of(message.header.type)));
@@ -71,7 +71,7 @@ void BorderLoop::State::accept_message(const border::OpenedMessage& message,
     save_secrets(mine);
   }
   federation::Incoming event{message.header, federation::protocol_body(message)};
-  accept({message.digest, message_bytes, event},
+  accept({message.digest, message_bytes, event, message.statement},
          "border.journaled_" + std::string(border::name_of(message.header.type)));
   say(std::string(border::name_of(message.header.type)) + " accepted");
 }
@@ -117,7 +117,9 @@ bool BorderLoop::State::download_some() {
     CONCORDAT_REQUIRE(mine.aggregate.has_value() && round->announced.has_value(),
                       exchange().text());
     border::FrameHeader announced{table, mine.aggregate->clone(), {}};
-    round->opener.emplace(border::OpenedMessage{round->announced->header, border::encode(announced),
+    const crypto::SecretBytes body = border::encode(announced);
+    round->opener.emplace(border::OpenedMessage{round->announced->header,
+                                                Bytes(body.view().begin(), body.view().end()),
                                                 round->announced->digest},
                           peers);
   }

@@ -1,5 +1,7 @@
 #include "site/border_records.hpp"
 
+#include <algorithm>
+
 #include "concordat/core/error.hpp"
 #include "concordat/federation/roster.hpp"
 
@@ -28,6 +30,7 @@ struct Writer {
     out.digest(record.message);
     out.u64(record.message_bytes);
     out.sized(encode(record.event));
+    if (std::holds_alternative<federation::Incoming>(record.event)) out.raw(record.statement);
   }
   void operator()(const SealedRecord& record) const {
     tag(Tag::sealed);
@@ -68,6 +71,9 @@ BorderRecord read(ByteReader& in) {
       record.message = in.digest();
       record.message_bytes = in.u64();
       record.event = federation::decode_event(in.sized(2 * border::max_body_bytes));
+      if (std::holds_alternative<federation::Incoming>(record.event)) {
+        std::ranges::copy(in.raw(record.statement.size()), record.statement.begin());
+      }
       return record;
     }
     case Tag::sealed: {

@@ -8,6 +8,7 @@
 
 #include <variant>
 
+#include "concordat/border/envelope.hpp"
 #include "concordat/federation/events.hpp"
 #include "concordat/federation/terms.hpp"
 
@@ -17,11 +18,13 @@ namespace concordat::site {
 struct OpenedRecord {
   Digest agreement{};
 };
-/// An event that the machine accepted. Of a message also its digest and sealed size.
+/// An event that the machine accepted. Of a message also its digest, its sealed size and what its
+/// sender signed.
 struct EventRecord {
   Digest message{};
   std::uint64_t message_bytes = 0;
   federation::Event event{};
+  border::Statement statement{};
 };
 /// A sealed message, before its first send.
 struct SealedRecord {

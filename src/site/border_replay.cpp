@@ -25,7 +25,7 @@ BorderLoop::State::State(BorderSeams the_seams, BorderPlan the_plan,
     : seams(the_seams),
       plan(std::move(the_plan)),
       keys(the_keys),
-      lock(plan.site_folder / "border.lock", "border"),
+      lock(crypto::require_own_folder(seams.fs, plan.site_folder) / "border.lock", "border"),
       folder(seams.fs, plan.run_folder),
       peers(federation::make_directory(plan.roster)),
       own(federation::require_member(plan.roster, keys.public_keys())),
@@ -121,7 +121,7 @@ void BorderLoop::State::record_again() {
     const auto* incoming = std::get_if<federation::Incoming>(&record.event);
     if (incoming == nullptr) continue;
     record_incoming(record);
-    receipts.record({incoming->header, incoming->body, record.message});
+    receipts.record({incoming->header, incoming->body, record.message, record.statement});
   }
   replayed.clear();
 }

@@ -9,7 +9,9 @@ namespace {
 constexpr std::uint8_t version = 1;
 constexpr std::size_t key_bytes = 32;
 
-void write(ByteWriter& out, const std::optional<border::FrameKey>& key) {
+std::size_t bytes_of(const std::optional<border::FrameKey>& key) { return key ? 1 + key_bytes : 1; }
+
+void write(crypto::SecretWriter& out, const std::optional<border::FrameKey>& key) {
   out.u8(key ? 1 : 0);
   if (key) out.raw(key->view());
 }
@@ -26,16 +28,14 @@ BorderSecrets fresh_secrets(crypto::SecureRandom& random) {
 }
 
 crypto::SecretBytes encode(const BorderSecrets& secrets) {
-  ByteWriter out;
+  crypto::SecretWriter out(1 + 2 * key_bytes + bytes_of(secrets.upload) +
+                           bytes_of(secrets.aggregate));
   out.u8(version);
   out.raw(secrets.mask.private_bytes().view());
   out.raw(secrets.share.private_bytes().view());
   write(out, secrets.upload);
   write(out, secrets.aggregate);
-  Bytes plain = std::move(out).bytes();
-  crypto::SecretBytes result = crypto::SecretBytes::copy_of(plain);
-  crypto::cleanse(plain);
-  return result;
+  return std::move(out).finish();
 }
 
 BorderSecrets decode_border_secrets(ByteView plain) {

@@ -29,10 +29,11 @@ std::string make_nonce(crypto::SecureRandom& random) {
 }
 
 crypto::SecretBytes encode_secrets(const RankSecrets& secrets) {
-  ByteWriter out;
+  crypto::SecretWriter out(4 + 32 + 32 + 4 + 4 + 4 * secrets.participants.size() + 4 +
+                           36 * secrets.seeds.size() + 32);
   out.u32(version);
-  out.digest(secrets.federation);
-  out.digest(secrets.manifest);
+  out.raw(secrets.federation.view());
+  out.raw(secrets.manifest.view());
   out.u32(secrets.own.value());
   out.u32(static_cast<std::uint32_t>(secrets.participants.size()));
   for (const SiteId site : secrets.participants) out.u32(site.value());
@@ -42,10 +43,7 @@ crypto::SecretBytes encode_secrets(const RankSecrets& secrets) {
     out.raw(seed.view());
   }
   out.raw(secrets.rounding_key.view());
-  Bytes plain = std::move(out).bytes();
-  crypto::SecretBytes result = crypto::SecretBytes::copy_of(plain);
-  crypto::cleanse(plain);
-  return result;
+  return std::move(out).finish();
 }
 
 RankSecrets decode_secrets(ByteView plain) {
@@ -54,8 +52,10 @@ RankSecrets decode_secrets(ByteView plain) {
   const std::uint32_t found = in.u32();
   if (found != version) {
     throw Error(concordat::errors::malformed, {.what = "rank secrets of another version",
+                                               .where = "rank secrets",
                                                .found = std::to_string(found),
-                                               .expected = std::to_string(version)});
+                                               .expected = std::to_string(version),
+                                               .remedy = "border and ranks are to be one program"});
   }
   secrets.federation = in.digest();
   secrets.manifest = in.digest();

@@ -14,6 +14,8 @@
 // Threads: values and free functions, any thread. Cost: two X25519, one Ed25519, one hash.
 #pragma once
 
+#include <array>
+
 #include "concordat/border/header.hpp"
 #include "concordat/border/peers.hpp"
 #include "concordat/core/bytes.hpp"
@@ -67,10 +69,20 @@ struct Claim {
 };
 Claim read_claim(ByteView wire);
 
+/// What the sender signed (header, body digest, length: 188 bytes) and the signature (64). It
+/// proves without the body who said what digest under which identity, to anybody with the roster.
+using Statement = std::array<std::uint8_t, 252>;
+/// Cuts it out of a message. @throws Error(malformed).
+Statement statement_of(ByteView wire);
+/// @throws Error(malformed | unknown_peer | not_authentic).
+Header verify_statement(const Statement& statement, const PeerDirectory& peers);
+
 struct OpenedMessage {
   Header header;
-  Bytes body;
+  Bytes body;     ///< overwritten at the end: types 6 and 11 have a key in it
   Digest digest;  ///< SHA-256 of the wire: the message's identity in receipts and ledgers
+  Statement statement{};
+  ~OpenedMessage();
 };
 
 /// Checks lengths, federation, recipient, the sender's signature and the body digest, then opens.

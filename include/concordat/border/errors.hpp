@@ -22,7 +22,7 @@ inline constexpr ErrorCode decision_mismatch{"border.decision_mismatch", Severit
 /// The decision in the ledger refuses the crossing.
 inline constexpr ErrorCode crossing_refused{"border.crossing_refused", Severity::process,
                                             ExitCode::refused};
-/// The other end answered with a refusal; its code is in `found`.
+/// The other end answered with a refusal; its code, and no more, is `found`.
 inline constexpr ErrorCode peer_refused{"border.peer_refused", Severity::request, ExitCode::data};
 /// The connection is gone or could not be made; trying again is right.
 inline constexpr ErrorCode road_down{"border.road_down", Severity::request, ExitCode::saved};

@@ -99,7 +99,7 @@ struct FrameHeader {
   FrameKey key;
   Bytes rest{};  ///< at most 64 KiB; `federation` reads and writes it
 };
-Bytes encode(const FrameHeader& header);
+crypto::SecretBytes encode(const FrameHeader& header);
 FrameHeader decode_frame_header(ByteView body);
 
 /// Seals blocks, each only if its path leads to the signed root.

@@ -3,7 +3,7 @@
 //
 //   if (book.knows(claim.exchange, sha256(wire))) return acknowledge();   // in any round
 //   OpenedMessage m = open_message(wire, me, peers);
-//   book.require_new(m, wire);           // Error(equivocation | exchange_closed)
+//   book.require_new(m);                 // Error(equivocation | exchange_closed)
 //   machine.handle(m);                   // journals
 //   book.record(m);                      // durable; then acknowledge
 //   ...
@@ -29,15 +29,16 @@ class ReceiptBook {
 
   /// True if exactly this message was recorded before; its receipt is durable then.
   bool knows(const ExchangeId& exchange, const Digest& digest);
-  /// @throws Error(equivocation) if the identity has another digest; the wire is kept under
-  /// `evidence/` first. Error(exchange_closed) if the exchange is closed and the digest new.
-  void require_new(const OpenedMessage& message, ByteView wire);
-  /// Durable when it returns; a repetition writes nothing.
+  /// @throws Error(equivocation) if the identity has another digest; what was signed both times is
+  /// kept under `evidence/` first. Error(exchange_closed) if the exchange is closed and the digest
+  /// new.
+  void require_new(const OpenedMessage& message);
+  /// Durable when it returns; a repetition writes nothing. Keeps header, digest and statement.
   void record(const OpenedMessage& message);
   /// Durable; idempotent.
   void close(const ExchangeId& exchange);
   bool is_closed(const ExchangeId& exchange);
-  /// File names under `evidence/`, each a pair of digests.
+  /// File names under `evidence/`, each a pair of digests; their bytes are for evidence.hpp.
   std::vector<std::string> evidence();
 
  private:

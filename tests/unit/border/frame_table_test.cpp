@@ -48,7 +48,7 @@ TEST(FrameTable, CodecIsExact) {
   in.finish();
   FrameHeader header = upload.header();
   header.rest = {1, 2, 3};
-  FrameHeader again = decode_frame_header(encode(header));
+  FrameHeader again = decode_frame_header(encode(header).view());
   EXPECT_EQ(again.table, header.table);
   EXPECT_EQ(copy(again.key.view()), copy(header.key.view()));
   EXPECT_EQ(again.rest, header.rest);

@@ -72,7 +72,7 @@ TEST(Golden, AFrame) {
                                       announced, example.site, example.peers, example.random);
   Envelope frame =
       up.frames.seal({BlockVector::update, 1}, blocks[1], crypto::inclusion_path(leaves, 1));
-  EXPECT_EQ(to_hex(encode(announced)),
+  EXPECT_EQ(to_hex(encode(announced).view()),
             "02000000000000000400000002000000"  // update: 2 blocks of 4, the last of 2 bytes
             "01000000000000000400000004000000"  // weight: 1 block of 4 bytes
             "00000000000000000000000000000000"  // tag: none

@@ -3,6 +3,7 @@
 #include "concordat/border/loopback.hpp"
 #include "concordat/coordinator/errors.hpp"
 #include "concordat/crypto/merkle.hpp"
+#include "concordat/crypto/errors.hpp"
 #include "coordinator/exchange_log.hpp"
 #include "coordinator/status.hpp"
 #include "coordinator/upload.hpp"
@@ -22,6 +23,25 @@ TEST(ExchangeLog, RecordsComeBackAsTheyWere) {
   EXPECT_EQ(encode(decode_record(encode(own), "test")), encode(own));
   SealedRecord sealed{SiteId(1), border::MessageType::go, {1, 2, 3}};
   EXPECT_EQ(std::get<SealedRecord>(decode_record(encode(sealed), "test")).wire, sealed.wire);
+}
+
+TEST(ExchangeLog, AnIncomingRecordKeepsWhatItsSenderSigned) {
+  IncomingRecord incoming{Digest{{5}}, 300, {{}, {1, 2, 3}}, {}};
+  incoming.message.header.type = border::MessageType::cosign;
+  incoming.statement.fill(7);
+  const auto again = std::get<IncomingRecord>(decode_record(encode(incoming), "test"));
+  EXPECT_EQ(again.statement, incoming.statement);
+  EXPECT_EQ(encode(again), encode(incoming));
+}
+
+TEST(CoordinatorFolder, OneThatOthersMayWriteInIsRefused) {
+  testing_support::TemporaryFolder folder;
+  std::filesystem::permissions(folder.path(), std::filesystem::perms(0775));
+  EXPECT_ERROR_SAYS(CoordinatorFolder(posix_files(), folder.path()),
+                    crypto::errors::open_permissions, "chmod go-w");
+  EXPECT_TRUE(posix_files().list(folder.path()).empty()) << "nothing is made in it";
+  std::filesystem::permissions(folder.path(), std::filesystem::perms(0755));
+  EXPECT_NO_THROW(CoordinatorFolder(posix_files(), folder.path()));
 }
 
 TEST(ExchangeLog, AForeignRecordIsRefused) {

@@ -118,7 +118,8 @@ TEST(Messages, NoFrameKeyReachesTheProtocol) {
   border::FrameHeader announced{world.sum(), border::FrameKey::from(Bytes(32, 0x5a)), {}};
   border::OpenedMessage message;
   message.header.type = border::MessageType::header;
-  message.body = border::encode(announced);
+  const crypto::SecretBytes sealed_body = border::encode(announced);
+  message.body.assign(sealed_body.view().begin(), sealed_body.view().end());
   Bytes body = protocol_body(message);
   EXPECT_EQ(decode_table(body).table, world.sum());
   Bytes key(32, 0x5a);

@@ -2,7 +2,9 @@
 #include "concordat/site/border_loop.hpp"
 
 #include "concordat/border/errors.hpp"
+#include "concordat/crypto/errors.hpp"
 #include "concordat/site/errors.hpp"
+#include "site/border_records.hpp"
 #include "support/expect_error.hpp"
 #include "unit/site/border_world.hpp"
 
@@ -99,6 +101,27 @@ TEST(BorderLoop, OneBorderPerSite) {
       BorderLoop({*world.files[0], world.clock, crypto::system_random(), *world.ends[0]}, plan,
                  world.keys[0]),
       concordat::errors::in_use, "border.lock");
+}
+
+TEST(BorderLoop, AFolderThatOthersMayWriteInIsRefused) {
+  BorderWorld world(1);
+  world.stop_border(0);
+  std::filesystem::permissions(world.site_folder(0), std::filesystem::perms(0775));
+  EXPECT_ERROR_SAYS(world.start_border(0), crypto::errors::open_permissions, "chmod go-w");
+  std::filesystem::permissions(world.site_folder(0), std::filesystem::perms(0755));
+  EXPECT_NO_THROW(world.start_border(0));
+}
+
+// A body that the journal replays is proof enough for the receipt that a crash kept from the book.
+TEST(BorderLoop, AReplayedMessageKeepsWhatItsSenderSigned) {
+  border::Statement statement{};
+  statement.fill(7);
+  federation::Incoming message{{}, {1, 2, 3}};
+  message.header.type = border::MessageType::go;
+  const Bytes bytes = encode(BorderRecord(EventRecord{{}, 300, message, statement}));
+  const auto again = std::get<EventRecord>(decode_border_record(bytes));
+  EXPECT_EQ(again.statement, statement);
+  EXPECT_EQ(encode(BorderRecord(again)), bytes);
 }
 
 TEST(BorderLoop, AJournalOfAnotherAgreementIsRefused) {
