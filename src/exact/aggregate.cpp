@@ -63,9 +63,12 @@ void dequantise(const Quantiser& q, float scale, SumWeight weight, ByteView sums
     throw Error(
         errors::weight,
         {.what = "the total weight of a round is impossible",
-         .found = std::to_string(weight.total),
+         .where = "the aggregate",
+         .found = std::to_string(weight.total) + " tokens",
          .expected = "1 to " + std::to_string(most) + " (" + std::to_string(weight.survivors) +
-                     " survivors * cap " + std::to_string(weight.cap) + ")"});
+                     " survivors * cap " + std::to_string(weight.cap) + ")",
+         .remedy = "keep the run folder and ask the coordinator's operator: the sum was not formed "
+                   "from this round's updates"});
   }
   const StrictFloats strict;
   const double factor = static_cast<double>(scale) * static_cast<double>(weight.cap) /

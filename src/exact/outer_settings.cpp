@@ -12,11 +12,14 @@ namespace {
 constexpr std::array<std::string_view, 5> names{"fedavg", "fedavgm", "nesterov", "fedadam",
                                                 "fedyogi"};
 
-void require_setting(bool right, const char* name, float found, const char* expected) {
+void require_setting(bool right, const char* name, const char* where, float found,
+                     const char* expected) {
   if (right) return;
   throw Error(errors::setting, {.what = std::string("the outer optimizer's ") + name + " is wrong",
+                                .where = where,
                                 .found = std::to_string(found),
-                                .expected = expected});
+                                .expected = expected,
+                                .remedy = std::string("correct ") + where});
 }
 
 }  // namespace
@@ -32,20 +35,21 @@ OuterKind outer_kind_from(std::string_view name, std::string_view where) {
   throw Error(errors::setting, {.what = "there is no such outer optimizer",
                                 .where = std::string(where),
                                 .found = std::string(name),
-                                .expected = "one of " + known});
+                                .expected = "one of " + known,
+                                .remedy = "choose one of these"});
 }
 
 void check_settings(const OuterSettings& settings) {
-  require_setting(std::isfinite(settings.eta) && settings.eta > 0.0F, "eta", settings.eta,
-                  "finite and above 0");
+  require_setting(std::isfinite(settings.eta) && settings.eta > 0.0F, "eta", "outer.rate",
+                  settings.eta, "finite and above 0");
   if (settings.kind == OuterKind::fedavg) return;
-  require_setting(settings.mu >= 0.0F && settings.mu < 1.0F, "mu", settings.mu,
+  require_setting(settings.mu >= 0.0F && settings.mu < 1.0F, "mu", "outer.momentum", settings.mu,
                   "at least 0, below 1");
   if (num_moments(settings.kind) < 2) return;
-  require_setting(settings.b2 >= 0.0F && settings.b2 < 1.0F, "b2", settings.b2,
+  require_setting(settings.b2 >= 0.0F && settings.b2 < 1.0F, "b2", "outer.beta2", settings.b2,
                   "at least 0, below 1");
-  require_setting(std::isfinite(settings.tau) && settings.tau > 0.0F, "tau", settings.tau,
-                  "finite and above 0");
+  require_setting(std::isfinite(settings.tau) && settings.tau > 0.0F, "tau", "outer.epsilon",
+                  settings.tau, "finite and above 0");
 }
 
 int num_moments(OuterKind kind) {

@@ -83,6 +83,7 @@ void keep_error(const float* __restrict v, const std::int32_t* __restrict codes,
 void check_weight(SiteWeight weight) {
   if (weight.cap > 0 && weight.tokens <= weight.cap) return;
   throw Error(errors::weight, {.what = "the tokens of the round exceed the weight cap",
+                               .where = "exchange.weight_cap",
                                .found = std::to_string(weight.tokens) + " tokens",
                                .expected = "at most " + std::to_string(weight.cap),
                                .remedy = "agree on a larger weight cap or train fewer tokens"});
@@ -92,6 +93,7 @@ void check_weight_cap(std::uint32_t num_sites, std::uint32_t cap) {
   const std::uint64_t sum = std::uint64_t{num_sites} * cap;
   if (cap > 0 && sum < (std::uint64_t{1} << 32U)) return;
   throw Error(errors::weight, {.what = "the sum of the weights could wrap 32 bits",
+                               .where = "exchange.weight_cap",
                                .found = std::to_string(num_sites) + " sites * cap " +
                                         std::to_string(cap) + " = " + std::to_string(sum),
                                .expected = "a cap above 0 and a product below 2^32 = 4294967296",

@@ -12,11 +12,14 @@ namespace concordat::exact {
 
 namespace {
 
-void require_setting(bool right, const char* name, double found, const char* expected) {
+void require_setting(bool right, const char* name, const char* where, double found,
+                     const char* expected) {
   if (right) return;
   throw Error(errors::setting, {.what = std::string("the scale rule's ") + name + " is wrong",
+                                .where = where,
                                 .found = std::to_string(found),
-                                .expected = expected});
+                                .expected = expected,
+                                .remedy = std::string("correct ") + where});
 }
 
 U128 wide(SquareSum value) { return (static_cast<U128>(value.high) << 64U) | value.low; }
@@ -39,17 +42,17 @@ std::uint64_t root_of(U128 value) {
 
 void check_rule(const ScaleRule& rule) {
   const auto positive = [](double x) { return std::isfinite(x) && x > 0.0; };
-  require_setting(positive(rule.first_multiple), "first multiple", rule.first_multiple,
-                  "finite and above 0");
-  require_setting(positive(rule.summed_rates), "sum of learning rates", rule.summed_rates,
-                  "finite and above 0");
-  require_setting(positive(rule.spread) && rule.spread <= 64.0, "spread", rule.spread,
-                  "above 0, at most 64");
+  require_setting(positive(rule.first_multiple), "first multiple", "exchange.first_multiple",
+                  rule.first_multiple, "finite and above 0");
+  require_setting(positive(rule.summed_rates), "sum of learning rates", "inner.rate",
+                  rule.summed_rates, "finite and above 0");
+  require_setting(positive(rule.spread) && rule.spread <= 64.0, "spread", "exchange.spread",
+                  rule.spread, "above 0, at most 64");
   // Below the least normal number a factor 2 is no longer exact.
-  require_setting(std::isfinite(rule.floor) && rule.floor >= 0x1p-120F, "floor", rule.floor,
-                  "at least 2^-120");
+  require_setting(std::isfinite(rule.floor) && rule.floor >= 0x1p-120F, "floor",
+                  "exchange.scale_floor", rule.floor, "at least 2^-120");
   require_setting(std::isfinite(rule.cap) && rule.cap >= rule.floor && rule.cap <= 0x1p100F, "cap",
-                  rule.cap, "at least the floor, at most 2^100");
+                  "exchange.scale_cap", rule.cap, "at least the floor, at most 2^100");
 }
 
 float first_scale(const ScaleRule& rule, int bits) {

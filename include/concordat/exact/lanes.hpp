@@ -29,8 +29,10 @@ inline constexpr std::uint32_t max_sites = 65535;
 
 /// Refuses a configuration whose sum could wrap: num_sites * (2^bits - 1) must be below
 /// 2^lane. @throws Error(exact.lane_could_wrap) with the arithmetic and the widest bits or the next
-/// lane that would do; Error(exact.setting) for bits or sites outside the limits above.
-void check_lane(std::uint32_t num_sites, int bits, Lane lane);
+/// lane that would do; Error(exact.setting) for bits or sites outside the limits above. `where`
+/// names the settings that bits and lane come from.
+void check_lane(std::uint32_t num_sites, int bits, Lane lane,
+                std::string_view where = "exchange.bits, exchange.lane");
 
 /// Largest sum of `num_sites` code points: num_sites * (2^bits - 1).
 std::uint64_t max_sum(std::uint32_t num_sites, int bits);

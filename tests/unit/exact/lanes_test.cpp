@@ -3,17 +3,22 @@
 #include <gtest/gtest.h>
 
 #include "concordat/exact/errors.hpp"
+#include "support/expect_error.hpp"
 
 namespace concordat::exact {
 namespace {
 
 constexpr Lane all_lanes[] = {Lane::u8, Lane::u16, Lane::u32};
 
-std::string refusal(std::uint32_t sites, int bits, Lane lane) {
+std::string refusal(std::uint32_t sites, int bits, Lane lane,
+                    const ErrorCode& wanted = errors::lane_could_wrap) {
   try {
     check_lane(sites, bits, lane);
   } catch (const Error& error) {
-    EXPECT_TRUE(error.code() == errors::lane_could_wrap || error.code() == errors::setting);
+    EXPECT_EQ(error.code(), wanted) << error.what();
+    EXPECT_EQ(error.fields().where, "exchange.bits, exchange.lane");
+    EXPECT_FALSE(error.fields().found.empty() || error.fields().expected.empty() ||
+                 error.fields().remedy.empty());
     return error.what();
   }
   return "";
@@ -43,11 +48,11 @@ TEST(CheckLane, SaysTheArithmetic) {
 }
 
 TEST(CheckLane, RefusesWhatTheQuantiserIsNotDefinedFor) {
-  EXPECT_NE(refusal(3, 1, Lane::u8), "");
-  EXPECT_NE(refusal(3, 17, Lane::u32), "");
-  EXPECT_NE(refusal(0, 8, Lane::u16), "");
-  EXPECT_NE(refusal(65536, 8, Lane::u32), "");
-  EXPECT_THROW(lane_from_bits(12, "test"), Error);
+  EXPECT_NE(refusal(3, 1, Lane::u8, errors::setting), "");
+  EXPECT_NE(refusal(3, 17, Lane::u32, errors::setting), "");
+  EXPECT_NE(refusal(0, 8, Lane::u16, errors::setting), "");
+  EXPECT_NE(refusal(65536, 8, Lane::u32, errors::setting), "");
+  EXPECT_ERROR_SAYS(lane_from_bits(12, "test"), errors::setting, "test");
   EXPECT_EQ(lane_from_bits(16, "test"), Lane::u16);
 }
 

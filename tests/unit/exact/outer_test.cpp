@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "concordat/exact/errors.hpp"
+#include "support/expect_error.hpp"
 
 namespace concordat::exact {
 namespace {
@@ -100,10 +101,12 @@ TEST(OuterSettings, AreCheckedAndNamed) {
   EXPECT_EQ(outer_kind_from("fedavg", "agreement"), OuterKind::fedavg);
   EXPECT_EQ(name_of(OuterKind::nesterov), "nesterov");
   EXPECT_THROW(outer_kind_from("lamb", "agreement"), Error);
-  EXPECT_THROW(check_settings({.eta = 0.0F}), Error);
-  EXPECT_THROW(check_settings({.mu = 1.0F}), Error);
-  EXPECT_THROW(check_settings({.kind = OuterKind::fedadam, .b2 = 1.0F}), Error);
-  EXPECT_THROW(check_settings({.kind = OuterKind::fedyogi, .tau = 0.0F}), Error);
+  EXPECT_ERROR_SAYS(check_settings({.eta = 0.0F}), errors::setting, "outer.rate");
+  EXPECT_ERROR_SAYS(check_settings({.mu = 1.0F}), errors::setting, "outer.momentum");
+  EXPECT_ERROR_SAYS(check_settings({.kind = OuterKind::fedadam, .b2 = 1.0F}), errors::setting,
+                    "outer.beta2");
+  EXPECT_ERROR_SAYS(check_settings({.kind = OuterKind::fedyogi, .tau = 0.0F}), errors::setting,
+                    "outer.epsilon");
   EXPECT_NO_THROW(check_settings({.kind = OuterKind::fedavg, .eta = 1.0F, .mu = 7.0F}));
   std::vector<float> phi(2), d(2);
   EXPECT_THROW(outer_step({}, phi, d, {}), Bug) << "nesterov without its moment";

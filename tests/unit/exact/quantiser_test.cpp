@@ -9,6 +9,7 @@
 
 #include "concordat/exact/errors.hpp"
 #include "concordat/exact/philox.hpp"
+#include "support/expect_error.hpp"
 
 namespace concordat::exact {
 namespace {
@@ -159,19 +160,20 @@ TEST(Quantise, NamesTheCanonicalIndexOfNanAndInfinity) {
   // Two finite numbers whose sum is not.
   const std::vector<float> u(1, 3e38F), e(1, 3e38F);
   Bytes codes(1);
-  EXPECT_THROW(quantise({4, Lane::u8}, {1, 1}, 0.1F, u, e, words(1, 1), 0, codes, {}), Error);
+  EXPECT_ERROR(quantise({4, Lane::u8}, {1, 1}, 0.1F, u, e, words(1, 1), 0, codes, {}),
+               errors::not_finite);
 }
 
 TEST(Weights, AboveTheCapOrBeyond32BitsAreRefused) {
   EXPECT_NO_THROW(check_weight({8, 8}));
-  EXPECT_THROW(check_weight({9, 8}), Error);
-  EXPECT_THROW(check_weight({0, 0}), Error);
+  EXPECT_ERROR(check_weight({9, 8}), errors::weight);
+  EXPECT_ERROR(check_weight({0, 0}), errors::weight);
   EXPECT_NO_THROW(check_weight_cap(3, 1431655765));  // 4294967295
-  EXPECT_THROW(check_weight_cap(2, 0x80000000), Error);
+  EXPECT_ERROR_SAYS(check_weight_cap(2, 0x80000000), errors::weight, "exchange.weight_cap");
   std::vector<float> d(1);
   const Bytes sums{24};
-  EXPECT_THROW(dequantise({4, Lane::u8}, 0.1F, {3, 8, 0}, sums, d), Error);
-  EXPECT_THROW(dequantise({4, Lane::u8}, 0.1F, {3, 8, 25}, sums, d), Error);
+  EXPECT_ERROR(dequantise({4, Lane::u8}, 0.1F, {3, 8, 0}, sums, d), errors::weight);
+  EXPECT_ERROR(dequantise({4, Lane::u8}, 0.1F, {3, 8, 25}, sums, d), errors::weight);
 }
 
 TEST(Dequantise, IsExactAtTheLargestSums) {

@@ -8,6 +8,7 @@
 
 #include "concordat/exact/errors.hpp"
 #include "concordat/exact/philox.hpp"
+#include "support/expect_error.hpp"
 
 namespace concordat::exact {
 namespace {
@@ -109,7 +110,7 @@ TEST(ScaleRule, RefusesSettingsThatMakeNoScale) {
            [](ScaleRule& r) { r.cap = r.floor / 2; }, [](ScaleRule& r) { r.cap = INFINITY; }}) {
     ScaleRule wrong = rule;
     change(wrong);
-    EXPECT_THROW(check_rule(wrong), Error);
+    EXPECT_ERROR(check_rule(wrong), errors::setting);
   }
 }
 
