@@ -32,14 +32,18 @@ build_program
 rm -rf "$run"
 mkdir -p "$run"
 say "corpora: manual pages in three languages"
-scripts/corpus.sh de "$run/corpora/de" "$kib" &
-scripts/corpus.sh fr "$run/corpora/fr" "$kib" & wait -n
-scripts/corpus.sh es "$run/corpora/es" "$kib" & wait
+made=()
+for code in de fr es; do
+  scripts/corpus.sh "$code" "$run/corpora/$code" "$kib" &
+  made+=($!)
+done
+# A bare `wait` would return 0 whatever became of them.
+for pid in "${made[@]}"; do wait "$pid" || { echo "quickstart: a corpus could not be made" >&2; exit 65; }; done
 
 begun=$SECONDS
 say "keys, roster, data and agreement: three sites and a coordinator"
 make_federation "$run" "${flags[@]}"
-say "the federation: $(rounds_of "$run") rounds, six programs, TLS on $(cat "$run/port")"
+say "the federation: $(rounds_of "$run") rounds, seven programs, TLS on $(cat "$run/port")"
 run_federation "$run"
 
 say "to compare: each site alone, and one run on the pooled data"

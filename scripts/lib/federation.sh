@@ -90,7 +90,7 @@ progress_line() { # progress_line LABEL RUN_FOLDER ...
   say "$line"
 }
 
-# run_federation RUN: six programs; fails if any fails.
+# run_federation RUN: seven programs; fails if any fails.
 run_federation() {
   local run=$1 site pids=() names=() i failed=0
   start_coordinator "$run" & pids+=($!); names+=("coordinator (log: $run/hub/log)")

@@ -28,7 +28,7 @@ enum class ExitCode : int {
   data = 65,         ///< bad data, file, message or checkpoint
   internal = 70,     ///< a bug of ours, or a machine that failed us
   saved = 75,        ///< state saved: run me again
-  no_progress = 76,  ///< hold the job: it does not get further
+  no_progress = 76,  ///< reserved: hold the job, it does not get further
   refused = 77,      ///< refused by policy
 };
 
