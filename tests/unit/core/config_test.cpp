@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "concordat/core/error.hpp"
+#include "support/expect_error.hpp"
 
 namespace concordat {
 namespace {
@@ -72,7 +73,7 @@ TEST(Config, RefusesUnknownBadAndMissing) {
   EXPECT_EQ(code_of("", {"--train.steps=many"}), errors::config_bad_value);
   ConfigSchema strict;
   strict.integer("a.b", std::nullopt, {0, 1}, "");
-  EXPECT_THROW(Config::load(strict, "", {}), Error);
+  EXPECT_ERROR_SAYS(Config::load(strict, "", {}), errors::config_missing_key, "a.b");
 }
 
 TEST(Config, AnOverlayReplacesDefaultsAndRefusesOtherValues) {

@@ -1,0 +1,148 @@
+// Requests to stop. Handlers and signals belong to a process: each test has one of its own.
+#include "concordat/core/stop.hpp"
+
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <functional>
+
+#include "concordat/core/error.hpp"
+#include "support/temporary_folder.hpp"
+
+namespace concordat {
+namespace {
+
+using namespace std::chrono_literals;
+
+class FakeClock : public Clock {
+ public:
+  std::chrono::nanoseconds monotonic() const override { return now_; }
+  std::int64_t unix_seconds() const override {
+    return 1'800'000'000 + std::chrono::duration_cast<std::chrono::seconds>(now_).count();
+  }
+  void sleep(std::chrono::nanoseconds duration) override { now_ += duration; }
+
+ private:
+  std::chrono::nanoseconds now_{0};
+};
+
+/// The exit code of a child: 0 if `body` held, 1 if not; 255 when a signal ended it.
+int in_child(const std::function<bool()>& body) {
+  pid_t child = ::fork();
+  if (child == 0) ::_exit(body() ? 0 : 1);
+  int status = 0;
+  EXPECT_EQ(::waitpid(child, &status, 0), child);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 0xff;
+}
+
+class Stops : public ::testing::Test {
+ protected:
+  bool there(const char* name) { return fs_.exists(folder_.path() / name); }
+  void touch(const char* name) { write_atomically(fs_, folder_.path() / name, as_bytes("")); }
+  /// Far enough for the files to be looked at again.
+  StopKind later(StopRequests& stops) {
+    clock_.sleep(1s);
+    return stops.poll();
+  }
+
+  testing_support::TemporaryFolder folder_;
+  FileSystem& fs_ = posix_files();
+  FakeClock clock_;
+};
+
+TEST_F(Stops, ASaveFileIsUsedUpAndTheJobGoesOn) {
+  EXPECT_EQ(in_child([&] {
+              StopRequests stops(fs_, folder_.path(), clock_);
+              if (stops.poll() != StopKind::none) return false;
+              touch("SAVE");
+              // Not yet looked at again: 5 times a second at most.
+              if (stops.poll() != StopKind::none || !there("SAVE")) return false;
+              if (later(stops) != StopKind::save || there("SAVE")) return false;
+              return later(stops) == StopKind::none && !there("REQUEUE");
+            }),
+            0);
+}
+
+TEST_F(Stops, AStopFileStopsForGoodAndLeavesNoRequeue) {
+  EXPECT_EQ(in_child([&] {
+              StopRequests stops(fs_, folder_.path(), clock_);
+              touch("SAVE");
+              touch("STOP");
+              if (later(stops) != StopKind::stop || there("STOP") || there("REQUEUE")) return false;
+              return later(stops) == StopKind::stop;
+            }),
+            0);
+}
+
+TEST_F(Stops, TheEndTimeRequeuesTwoMinutesBefore) {
+  EXPECT_EQ(in_child([&] {
+              ::setenv("SLURM_JOB_END_TIME", std::to_string(1'800'000'000 + 300).c_str(), 1);
+              StopRequests stops(fs_, folder_.path(), clock_);
+              clock_.sleep(178s);
+              if (later(stops) != StopKind::none || there("REQUEUE")) return false;      // 179 s
+              if (later(stops) != StopKind::requeue || !there("REQUEUE")) return false;  // 180 s
+              return stops.poll() == StopKind::requeue;
+            }),
+            0);
+}
+
+TEST_F(Stops, AnEndTimeThatIsNoNumberIsNone) {
+  EXPECT_EQ(in_child([&] {
+              ::setenv("SLURM_JOB_END_TIME", "soon", 1);
+              StopRequests stops(fs_, folder_.path(), clock_);
+              clock_.sleep(1'000'000'000s);
+              return stops.poll() == StopKind::none;
+            }),
+            0);
+}
+
+TEST_F(Stops, Usr1RequeuesAndALaterTermStaysStopped) {
+  EXPECT_EQ(in_child([&] {
+              StopRequests stops(fs_, folder_.path(), clock_);
+              std::raise(SIGUSR1);
+              if (stops.poll() != StopKind::requeue || !there("REQUEUE")) return false;
+              std::raise(SIGTERM);
+              return stops.poll() == StopKind::stop && !there("REQUEUE");
+            }),
+            0);
+}
+
+TEST_F(Stops, IntAndTermStop) {
+  for (int signal : {SIGINT, SIGTERM}) {
+    EXPECT_EQ(in_child([&] {
+                StopRequests stops(fs_, folder_.path(), clock_);
+                std::raise(signal);
+                return stops.poll() == StopKind::stop && !there("REQUEUE");
+              }),
+              0)
+        << signal;
+  }
+}
+
+TEST_F(Stops, ASecondTermOrIntEndsAtOnceAsSaved) {
+  for (int second : {SIGINT, SIGTERM}) {
+    EXPECT_EQ(in_child([&] {
+                StopRequests stops(fs_, folder_.path(), clock_);
+                std::raise(SIGTERM);
+                std::raise(second);
+                return true;  // never reached
+              }),
+              static_cast<int>(ExitCode::saved))
+        << second;
+  }
+}
+
+TEST_F(Stops, AnOldRequeueIsTakenAwayAtTheStart) {
+  EXPECT_EQ(in_child([&] {
+              touch("REQUEUE");
+              StopRequests stops(fs_, folder_.path(), clock_);
+              return !there("REQUEUE");
+            }),
+            0);
+}
+
+}  // namespace
+}  // namespace concordat
