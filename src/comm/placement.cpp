@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
 
 #include "concordat/comm/runtime.hpp"
@@ -49,10 +50,28 @@ std::string processor_ranges(const std::vector<int>& processors) {
   return text.empty() ? "none" : text;
 }
 
+namespace {
+
+/// A job cannot see other jobs: it can only say what would happen if there were some.
+std::optional<std::string> bound_alone(const std::vector<Placement>& ranks) {
+  if (ranks.size() != 1) return std::nullopt;
+  const Placement& rank = ranks.front();
+  if (rank.processors.empty() || static_cast<int>(rank.processors.size()) >= rank.online) {
+    return std::nullopt;
+  }
+  return "the only rank is bound to processors " + processor_ranges(rank.processors) + " of " +
+         rank.host + ", which has " + std::to_string(rank.online) +
+         ": other jobs of one rank there are bound to the same; start with mpirun --bind-to none, "
+         "unless the batch system gave this job these processors";
+}
+
+}  // namespace
+
 std::vector<std::string> placement_warnings(const std::vector<Placement>& ranks) {
   // For each set of processors that some rank is confined to: the ranks confined to it or to a
   // part of it must not have more threads than it has processors.
   std::vector<std::string> warnings;
+  if (auto warning = bound_alone(ranks)) warnings.push_back(std::move(*warning));
   std::set<std::pair<std::string, std::vector<int>>> seen;
   for (const auto& rank : ranks) {
     if (rank.processors.empty() || !seen.insert({rank.host, rank.processors}).second) continue;
@@ -84,6 +103,7 @@ PlacementReport placement_report(Communicator& comm, int threads_per_rank) {
   mine.sized(host_name());
   mine.u32(static_cast<std::uint32_t>(::getpid()));
   mine.u32(static_cast<std::uint32_t>(threads_per_rank));
+  mine.u32(static_cast<std::uint32_t>(std::max(0L, ::sysconf(_SC_NPROCESSORS_ONLN))));
   const auto processors = own_processors();
   mine.u32(static_cast<std::uint32_t>(processors.size()));
   for (int cpu : processors) mine.u32(static_cast<std::uint32_t>(cpu));
@@ -96,6 +116,7 @@ PlacementReport placement_report(Communicator& comm, int threads_per_rank) {
     place.host = in.sized_string(1024);
     place.pid = static_cast<int>(in.u32());
     place.threads = static_cast<int>(in.u32());
+    place.online = static_cast<int>(in.u32());
     place.processors.resize(in.count(1U << 18U));
     for (int& cpu : place.processors) cpu = static_cast<int>(in.u32());
     report.lines.push_back("rank " + std::to_string(r) + " on " + place.host + ": " +

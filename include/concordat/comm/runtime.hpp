@@ -76,18 +76,20 @@ struct Placement {
   int pid = 0;
   std::vector<int> processors;  ///< sched_getaffinity, ascending
   int threads = 1;              ///< compute threads of the rank
+  int online = 0;               ///< processors of the host that are online; 0: not known
 };
 
 struct PlacementReport {
   std::vector<Placement> ranks;
   std::vector<std::string> lines;     ///< one a rank: "rank 0 on node7: 2 threads on 0-15"
-  std::vector<std::string> warnings;  ///< ranks whose threads outnumber their processors
+  std::vector<std::string> warnings;  ///< see placement_warnings
 };
 
 /// Collective over `comm`: every rank gets all placements.
 PlacementReport placement_report(Communicator& comm, int threads_per_rank);
 /// The warnings for given placements: a set of ranks of one host that are confined to fewer
-/// processors than they have threads.
+/// processors than they have threads; and a job of one rank that is bound to some of its host's
+/// processors, because every other `mpirun -n 1` there is bound to the same ones.
 std::vector<std::string> placement_warnings(const std::vector<Placement>& ranks);
 /// "0-3,8" for {0,1,2,3,8}.
 std::string processor_ranges(const std::vector<int>& processors);

@@ -3,6 +3,7 @@
 #include <map>
 
 #include "concordat/comm/runtime.hpp"
+#include "support/expect_error.hpp"
 
 namespace concordat::comm {
 namespace {
@@ -32,7 +33,8 @@ TEST(Launcher, singletons_under_srun_are_refused) {
 }
 
 TEST(Launcher, another_mpi_under_mpirun_is_refused) {
-  EXPECT_THROW(check_launcher(1, environment({{"OMPI_COMM_WORLD_SIZE", "3"}})), Error);
+  EXPECT_ERROR(check_launcher(1, environment({{"OMPI_COMM_WORLD_SIZE", "3"}})),
+               errors::launcher_mismatch);
 }
 
 TEST(Launcher, mpirun_inside_a_batch_script_may_start_fewer_than_the_allocation) {
@@ -73,11 +75,28 @@ TEST(Placement, one_rank_with_too_many_threads_is_warned_about) {
             1U);
 }
 
+TEST(Placement, a_rank_that_is_bound_alone_is_warned_about_other_jobs) {
+  const Placement bound{.rank = 0, .host = "n", .processors = {0}, .threads = 1, .online = 4};
+  const auto warnings = placement_warnings({bound});
+  ASSERT_EQ(warnings.size(), 1U);
+  EXPECT_NE(warnings[0].find("--bind-to none"), std::string::npos) << warnings[0];
+  EXPECT_NE(warnings[0].find("processors 0 of n, which has 4"), std::string::npos) << warnings[0];
+  Placement free = bound;
+  free.processors = {0, 1, 2, 3};
+  EXPECT_TRUE(placement_warnings({free}).empty());
+  // Two ranks on a processor each: mpirun bound them beside each other.
+  Placement second = bound;
+  second.rank = 1;
+  second.processors = {1};
+  EXPECT_TRUE(placement_warnings({bound, second}).empty());
+}
+
 TEST(Placement, the_report_names_every_rank) {
   run_threads(3, [](Communicator& comm) {
     const auto report = placement_report(comm, 1);
     ASSERT_EQ(report.lines.size(), 3U);
     EXPECT_FALSE(report.ranks[2].processors.empty());
+    EXPECT_GE(report.ranks[2].online, 1);
     EXPECT_NE(report.lines[2].find("rank 2 on "), std::string::npos);
   });
 }
