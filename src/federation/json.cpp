@@ -10,6 +10,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 constexpr int max_depth = 8;
+// The library looks through all fields of an object for each new one.
+constexpr std::size_t max_fields = 512;
 
 [[noreturn]] void refuse(const std::string& where, std::string what, std::string found,
                          std::string expected) {
@@ -66,13 +68,17 @@ JsonObject JsonObject::parse(ByteView text, std::string_view where) {
       if (!open_objects.back().insert(name).second) {
         refuse(place, "a field stands twice", "\"" + name + "\"", "each field once");
       }
+      if (open_objects.back().size() > max_fields) {
+        refuse(place, "an object has too many fields", "more than " + std::to_string(max_fields),
+               "at most " + std::to_string(max_fields));
+      }
     }
     return true;
   };
   auto node = std::make_unique<Node>();
   try {
     node->value = Json::parse(text.begin(), text.end(), watch);
-  } catch (const Json::parse_error& error) {
+  } catch (const Json::exception& error) {  // numbers beyond double are no parse_error
     refuse(place, "the document is not JSON", error.what(), "one JSON object");
   }
   if (!node->value.is_object()) {
