@@ -101,16 +101,15 @@ void state_manifest(const ledger::Crossing& crossing, const Place& place, Statem
   statements.state(before, "closing record", fact(crossing.facts, "previous_closing"), place);
 }
 
-void state_crossing(const ledger::Crossing& crossing, const Place& place, Statements& statements,
-                    Findings& findings) {
+void state_crossing(const ledger::Crossing& crossing, const Place& place, Statements& statements) {
   const std::string scope = name_of(crossing.exchange);
   const bool has_manifest =
       crossing.kind != CrossingKind::ready && crossing.kind != CrossingKind::manifest;
   if (has_manifest) {
     statements.state(scope, "manifest", crossing.manifest.hex(), place);
   } else {
-    findings.check("facts.no_manifest_yet", crossing.manifest.is_zero(), place,
-                   [&] { return "a manifest digest where none exists yet"; });
+    // No manifest exists yet: the signed header names the run.
+    statements.state(the_run, "agreement", crossing.manifest.hex(), place);
   }
   const ledger::Fields& facts = crossing.facts;
   switch (crossing.kind) {
@@ -233,7 +232,7 @@ void check_facts(const Books& books, const AuditInput& input, Findings& findings
   for (const Book& book : books.all) {
     state_agreement(book, books, statements, findings);
     for (const auto& [crossing, index] : book.crossings) {
-      state_crossing(crossing, book.place(index), statements, findings);
+      state_crossing(crossing, book.place(index), statements);
     }
     state_others(book, statements);
   }

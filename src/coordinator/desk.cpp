@@ -14,6 +14,11 @@ namespace {
 // A member that sends garbage must not fill ledger and log with refusals.
 constexpr unsigned max_refusals_recorded = 64;
 
+// Everything but a failure of this machine: even what ends the process is said about its sender.
+bool is_refusal(const Error& error) {
+  return error.severity() != Severity::process || error.code().name.starts_with("federation.");
+}
+
 }  // namespace
 
 Desk::Desk(Office office, border::ByteBudget& budget) : office_(office), budget_(budget) {
@@ -65,18 +70,19 @@ void Desk::accept_message(SiteId road_peer, ByteView wire) {
     try {
       take_message(road_peer, wire, digest);
     } catch (const Error& error) {
-      if (error.severity() != Severity::process) refused(road_peer, error, digest);
+      if (is_refusal(error)) refused(road_peer, error, digest);
       throw;
     }
     changed_.notify_all();
   });
 }
 
-// The order of the replay rules: a known digest first, in any round; then contradictions and closed
-// exchanges; then the protocol.
+// The order of the replay rules: a known digest first, in any round; then whether it is of this run
+// at all; then contradictions and closed exchanges; then the protocol.
 void Desk::take_message(SiteId, ByteView wire, const Digest& digest) {
   if (office_.receipts.knows(border::read_claim(wire).exchange, digest)) return;
   border::OpenedMessage message = border::open_message(wire, office_.self, office_.peers);
+  federation::check_run(run_->terms(), message.header, run_->machine().manifest_digest());
   office_.receipts.require_new(message);
   require_open(message.header.exchange).take(message, wire);
   advance();

@@ -30,6 +30,7 @@ struct Encoder {
   void operator()(const BeginRecord& record) {
     out.u8(static_cast<std::uint8_t>(Tag::begin));
     put(out, record.exchange);
+    out.digest(record.agreement);
     out.digest(record.chain.closing);
     out.u32(static_cast<std::uint32_t>(record.chain.heads.size()));
     for (const ledger::Head& head : record.chain.heads) {
@@ -66,6 +67,16 @@ struct Encoder {
 
 }  // namespace
 
+void require_agreement(const BeginRecord& begin, const Digest& agreement, std::string_view where) {
+  if (begin.agreement == agreement) return;
+  throw Error(errors::bad_journal,
+              {.what = "the journal belongs to another run",
+               .where = std::string(where),
+               .found = begin.agreement.hex(),
+               .expected = agreement.hex(),
+               .remedy = "give the new run another folder, or restore its agreement"});
+}
+
 Bytes encode(const LogRecord& record) {
   Encoder encoder;
   std::visit(encoder, record);
@@ -78,7 +89,7 @@ LogRecord decode_record(ByteView bytes, std::string_view where) {
   LogRecord record;
   switch (static_cast<Tag>(tag)) {
     case Tag::begin: {
-      BeginRecord begin{take_exchange(in), {in.digest(), {}}};
+      BeginRecord begin{take_exchange(in), in.digest(), {in.digest(), {}}};
       std::uint32_t count = in.count(federation::max_sites);
       for (std::uint32_t i = 0; i < count; ++i) {
         std::uint64_t size = in.u64();

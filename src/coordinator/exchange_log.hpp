@@ -23,6 +23,7 @@ namespace concordat::coordinator {
 /// First record of every journal: what the exchange starts from.
 struct BeginRecord {
   ExchangeId exchange{};
+  Digest agreement{};  ///< of the run
   federation::Chain chain{};
 };
 /// A message of a site that the machine accepted.
@@ -43,6 +44,9 @@ struct SealedRecord {
   Bytes wire{};
 };
 using LogRecord = std::variant<BeginRecord, IncomingRecord, OwnRecord, SealedRecord>;
+
+/// @throws Error(coordinator.bad_journal) if the journal is of another run.
+void require_agreement(const BeginRecord& begin, const Digest& agreement, std::string_view where);
 
 Bytes encode(const LogRecord& record);
 /// @throws Error(coordinator.bad_journal | malformed).

@@ -5,6 +5,7 @@
 #include "concordat/coordinator/errors.hpp"
 #include "concordat/core/log.hpp"
 #include "concordat/core/stop.hpp"
+#include "coordinator/exchange_log.hpp"
 #include "coordinator/status.hpp"
 
 namespace concordat::coordinator {
@@ -27,6 +28,23 @@ void require_budget(const federation::RunAgreement& run, const border::ByteBudge
                .found = std::to_string(budget.limit_bytes()) + " bytes",
                .expected = "at least " + std::to_string(least) + " bytes",
                .remedy = "raise it; three blocks of the agreement must fit"});
+}
+
+// Before anything is written: the ledger must not accept a run that its journals are not of.
+void require_same_run(const CoordinatorFolder& folder, const Digest& agreement) {
+  const std::vector<ExchangeId> exchanges = folder.journalled();
+  if (exchanges.empty()) return;
+  const std::string where = folder.journal(exchanges.back()).string();
+  const auto check = [&](const LogRecord& record, std::uint64_t) {
+    if (const auto* begin = std::get_if<BeginRecord>(&record)) {
+      require_agreement(*begin, agreement, where);
+    }
+  };
+  // Opening cuts a torn end, so it has to be said here.
+  const ExchangeLog opened = ExchangeLog::open(folder, exchanges.back(), check);
+  if (opened.torn_bytes() == 0) return;
+  log::warn(where + ": cut " + std::to_string(opened.torn_bytes()) +
+            " bytes that were never acknowledged");
 }
 
 void require_self(const federation::SignedRoster& roster, const crypto::SiteKeys& keys) {
@@ -57,6 +75,7 @@ struct CoordinatorLoop::State {
         stops(seams.fs, plan.folder, seams.clock) {
     require_self(plan.roster, keys);
     require_budget(plan.agreement.agreement, seams.budget);
+    require_same_run(folder, plan.agreement.digest);
     for (const std::string& note : ledger.recovery_notes()) log::warn(note);
     ledger.append(ledger::agreement_entry({.federation = plan.roster.federation(),
                                            .roster = plan.roster.digest,

@@ -29,7 +29,7 @@ RoundRun::RoundRun(Office& office, const ExchangeId& exchange, const federation:
 }
 
 void RoundRun::begin(const federation::Chain& chain) {
-  log_->append(BeginRecord{exchange_, chain});
+  log_->append(BeginRecord{exchange_, office_.agreement.digest, chain});
   kill_point("coordinator.after_begin");
   machine_.emplace(
       federation::exchange_terms(office_.roster, office_.agreement, exchange_.round, chain));
@@ -37,6 +37,7 @@ void RoundRun::begin(const federation::Chain& chain) {
 
 void RoundRun::replay(const LogRecord& record, std::uint64_t offset) {
   if (const auto* begin = std::get_if<BeginRecord>(&record)) {
+    require_agreement(*begin, office_.agreement.digest, office_.folder.journal(exchange_).string());
     machine_.emplace(federation::exchange_terms(office_.roster, office_.agreement,
                                                 begin->exchange.round, begin->chain));
     return;

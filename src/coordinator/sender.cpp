@@ -106,6 +106,7 @@ governance::PolicyContext policy_context(const Office& office,
           .caps = caps_of(terms, office.agreement.agreement.rounds),
           .exchange = {.id = terms.exchange,
                        .stage = stage_of(machine.phase()),
+                       .agreement = terms.agreement,
                        .manifest = machine.manifest_digest(),
                        .participants = machine.manifest().sites()}};
 }

@@ -2,7 +2,11 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
+#include <set>
 
+#include "concordat/crypto/errors.hpp"
+#include "concordat/crypto/keys.hpp"
 #include "concordat/crypto/merkle.hpp"
 
 namespace concordat::federation {
@@ -11,11 +15,33 @@ namespace {
 std::string remedy_of(const ErrorCode& code) {
   if (code == errors::out_of_turn) return "the sender repeats it later";
   if (code == errors::state_differs) return "restore the named site from its newest generation";
+  if (code == errors::accepted_states_differ) {
+    return "the named site has signed another model: agree on a new run without it or from its "
+           "restored generation";
+  }
+  if (code == errors::fresh_key_refused)
+    return "the named site draws fresh keys and says ready again";
   if (code == errors::ledger_forked) return "audit the named site's ledger before going on";
   return "nothing was released or changed; ask the named party, the evidence is in the ledger";
 }
 
 std::string short_hex(const Digest& digest) { return digest.hex().substr(0, 16); }
+
+// What a key agrees to with a scalar that everybody knows. It is equal for two encodings of one
+// point, and for points that differ by one of small order: such keys give the same secrets.
+std::optional<Digest> known_secret(const crypto::SealKey& key) {
+  static const auto& known =
+      *new crypto::OpeningKey(crypto::OpeningKey::from_private(Bytes(32, 9)));
+  try {
+    const crypto::SecretBytes secret = known.shared_secret(key);
+    Digest digest;
+    std::copy(secret.view().begin(), secret.view().end(), digest.bytes.begin());
+    return digest;
+  } catch (const Error& error) {
+    if (error.code() != crypto::errors::bad_key) throw;
+    return std::nullopt;
+  }
+}
 
 }  // namespace
 
@@ -35,16 +61,49 @@ void out_of_turn(const ExchangeTerms& terms, std::string_view event, std::string
 
 void check_header(const ExchangeTerms& terms, const border::Header& header, SiteId recipient,
                   const Digest& manifest) {
-  const bool early =
-      header.type == border::MessageType::ready || header.type == border::MessageType::manifest;
+  const Digest expected = names_agreement(header.type) ? terms.agreement : manifest;
   if (header.federation == terms.federation && header.exchange == terms.exchange &&
-      header.index == 0 && header.recipient == recipient &&
-      header.manifest == (early ? Digest{} : manifest)) {
+      header.index == 0 && header.recipient == recipient && header.manifest == expected) {
     return;
   }
   refuse(errors::wrong_exchange, terms, "a message belongs elsewhere: " + header.text(),
-         "manifest " + short_hex(header.manifest),
-         "manifest " + short_hex(early ? Digest{} : manifest) + ", index 0, this exchange");
+         (names_agreement(header.type) ? "agreement " : "manifest ") + short_hex(header.manifest),
+         short_hex(expected) + ", index 0, this exchange");
+}
+
+bool names_agreement(border::MessageType type) {
+  return type == border::MessageType::ready || type == border::MessageType::manifest;
+}
+
+void check_run(const ExchangeTerms& terms, const border::Header& header, const Digest& manifest) {
+  if (names_agreement(header.type)) {
+    if (header.manifest == terms.agreement) return;
+    refuse(errors::wrong_exchange, terms, "a message of another run: " + header.text(),
+           "agreement " + header.manifest.hex(), terms.agreement.hex());
+  }
+  if (header.exchange != terms.exchange || manifest.is_zero() || header.manifest == manifest) {
+    return;
+  }
+  refuse(errors::wrong_exchange, terms, "a message under another manifest: " + header.text(),
+         header.manifest.hex(), manifest.hex());
+}
+
+void check_fresh_keys(const ExchangeTerms& terms, const std::vector<Participant>& participants,
+                      const ErrorCode& code) {
+  std::set<Digest> taken;
+  for (const Participant& one : participants) {
+    for (const crypto::SealKey& key : {one.ready.mask, one.ready.share}) {
+      const auto secret = known_secret(key);
+      if (!secret) {
+        refuse(code, terms, "a fresh key of " + terms.text_of(one.site) + " is of small order",
+               key.hex(), "a key that gives a secret");
+      }
+      if (!taken.insert(*secret).second) {
+        refuse(code, terms, "a fresh key of " + terms.text_of(one.site) + " stands twice",
+               key.hex(), "distinct keys");
+      }
+    }
+  }
 }
 
 void check_ledger(const ExchangeTerms& terms, SiteId site, const ReadyBody& ready) {
@@ -63,7 +122,8 @@ void check_ledger(const ExchangeTerms& terms, SiteId site, const ReadyBody& read
              short_hex(before.root));
 }
 
-void check_equal_states(const ExchangeTerms& terms, const std::vector<Participant>& participants) {
+void check_equal_states(const ExchangeTerms& terms, const std::vector<Participant>& participants,
+                        const ErrorCode& code) {
   std::map<Digest, std::size_t> votes;
   for (const Participant& one : participants) ++votes[one.ready.state];
   Digest right = terms.initial_state;
@@ -83,7 +143,7 @@ void check_equal_states(const ExchangeTerms& terms, const std::vector<Participan
     states += (states.empty() ? "" : ", ") + short_hex(one.ready.state);
   }
   if (differing.empty()) return;
-  refuse(errors::state_differs, terms, "the shared model differs at " + differing, states,
+  refuse(code, terms, "the shared model differs at " + differing, states,
          right.is_zero()
              ? "equal state digests"
              : short_hex(right) + (terms.exchange.round == Round{0} ? " of the agreement"

@@ -16,17 +16,23 @@ namespace concordat::federation {
 [[noreturn]] void out_of_turn(const ExchangeTerms& terms, std::string_view event,
                               std::string_view phase);
 
-/// Federation, exchange, index 0, recipient, and the manifest digest that the type demands (zero in
-/// 1 and 2). @throws Error(federation.wrong_exchange).
+/// Federation, exchange, index 0, recipient, and the manifest digest that the type demands (the
+/// agreement's digest in 1 and 2). @throws Error(federation.wrong_exchange).
 void check_header(const ExchangeTerms& terms, const border::Header& header, SiteId recipient,
                   const Digest& manifest);
 
 /// The ledger of a ready continues the one of the round before. @throws Error(ledger_forked).
 void check_ledger(const ExchangeTerms& terms, SiteId site, const ReadyBody& ready);
 
-/// Every ready states the same model, in round 0 the agreement's. @throws Error(state_differs)
-/// naming the sites that differ from the majority.
-void check_equal_states(const ExchangeTerms& terms, const std::vector<Participant>& participants);
+/// Every ready states the same model, in round 0 the agreement's. @throws Error(`code`) naming the
+/// sites that differ from the majority.
+void check_equal_states(const ExchangeTerms& terms, const std::vector<Participant>& participants,
+                        const ErrorCode& code);
+
+/// Each fresh key gives a shared secret, and no two are one point: whoever fails this would stop
+/// every border. @throws Error(`code`) naming the later site.
+void check_fresh_keys(const ExchangeTerms& terms, const std::vector<Participant>& participants,
+                      const ErrorCode& code);
 
 /// @throws Error(federation.table_refused) unless the table is that of the terms.
 void check_table(const ExchangeTerms& terms, SiteId sender, const border::FrameTable& table);

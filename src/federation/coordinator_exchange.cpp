@@ -86,7 +86,7 @@ Effects CoordinatorExchange::broadcast(MessageType type, const Bytes& body) cons
   for (std::uint32_t i = 0; i < terms_.num_sites(); ++i) {
     border::Header header{terms_.federation,
                           terms_.exchange,
-                          type == MessageType::manifest ? Digest{} : manifest_digest_,
+                          names_agreement(type) ? terms_.agreement : manifest_digest_,
                           coordinator_id,
                           SiteId(i),
                           type,
@@ -143,8 +143,16 @@ Effects CoordinatorExchange::on_ready(SiteId site, ByteView body) {
            "round " + std::to_string(ready.round.value()),
            "round " + std::to_string(terms_.exchange.round.value()));
   }
-  check_states(site, ready);
+  std::vector<Participant> accepted;
+  for (std::uint32_t i = 0; i < terms_.num_sites(); ++i) {
+    if (sites_[i].ready) accepted.push_back({SiteId(i), *sites_[i].ready});
+  }
+  // First what is wrong with this ready alone, so that a liar cannot reach the check of all.
   check_ledger(terms_, site, ready);
+  check_states(site, ready, accepted);
+  // The newest comes last: accepted keys are good, so it is the one that is named.
+  accepted.push_back({site, ready});
+  check_fresh_keys(terms_, accepted, errors::fresh_key_refused);
   state.ready = ready;
   if (!waiting_for().empty()) return {};
   Manifest manifest;
@@ -169,17 +177,25 @@ Effects CoordinatorExchange::on_ready(SiteId site, ByteView body) {
   return broadcast(MessageType::manifest, document);
 }
 
-void CoordinatorExchange::check_states(SiteId newest, const ReadyBody& ready) const {
-  std::vector<Participant> all{{newest, ready}};
-  for (std::uint32_t i = 0; i < terms_.num_sites(); ++i) {
-    if (sites_[i].ready && SiteId(i) != newest) all.push_back({SiteId(i), *sites_[i].ready});
+// Who differs can be named once everybody has spoken; round 0 is held to the agreement at once. A
+// ready that differs from all accepted ones is refused, and its site may come again. Accepted ones
+// cannot be taken back: if they differ among themselves, no ready can mend the round.
+void CoordinatorExchange::check_states(SiteId newest, const ReadyBody& ready,
+                                       const std::vector<Participant>& accepted) const {
+  if (terms_.exchange.round == Round{0}) {
+    check_equal_states(terms_, {{newest, ready}}, errors::state_differs);
+    return;
   }
+  std::vector<Participant> all = accepted;
+  all.push_back({newest, ready});
+  if (all.size() < terms_.num_sites()) return;
   std::sort(all.begin(), all.end(),
             [](const Participant& a, const Participant& b) { return a.site < b.site; });
-  // Who differs can be named once everybody has spoken; round 0 is held to the agreement at once.
-  if (all.size() == terms_.num_sites() || terms_.exchange.round == Round{0}) {
-    check_equal_states(terms_, all);
-  }
+  const bool accepted_agree = std::all_of(
+      accepted.begin(), accepted.end(),
+      [&](const Participant& one) { return one.ready.state == accepted.front().ready.state; });
+  check_equal_states(terms_, all,
+                     accepted_agree ? errors::state_differs : errors::accepted_states_differ);
 }
 
 Effects CoordinatorExchange::on_cosign(SiteId site, ByteView body) {
@@ -266,10 +282,11 @@ Effects CoordinatorExchange::on_received(SiteId site, ByteView body) {
            received.root.hex() + ", weight " + std::to_string(received.total_weight),
            aggregate_.table.root.hex() + ", weight " + std::to_string(total_weight_));
   }
-  check_signature(terms_, site,
-                  received_statement(terms_.federation, terms_.exchange, manifest_digest_,
-                                     received.root, received.total_weight),
-                  received.signature, "receipt");
+  check_signature(
+      terms_, site,
+      received_statement(terms_.federation, terms_.exchange, manifest_digest_,
+                         crypto::sha256(encode(survivors_)), received.root, received.total_weight),
+      received.signature, "receipt");
   state.received = received;
   if (!waiting_for().empty()) return {};
   closing_ = {manifest_digest_, total_weight_, aggregate_.table.root, {}};

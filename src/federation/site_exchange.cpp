@@ -1,7 +1,6 @@
 #include "concordat/federation/site_exchange.hpp"
 
 #include <algorithm>
-#include <set>
 
 #include "concordat/crypto/hash.hpp"
 #include "federation/checks.hpp"
@@ -59,8 +58,13 @@ Chain SiteExchange::chain() const {
 }
 
 Send SiteExchange::send(MessageType type, Bytes body) const {
-  border::Header header{
-      terms_.federation, terms_.exchange, manifest_digest_, own_, coordinator_id, type, 0};
+  border::Header header{terms_.federation,
+                        terms_.exchange,
+                        names_agreement(type) ? terms_.agreement : manifest_digest_,
+                        own_,
+                        coordinator_id,
+                        type,
+                        0};
   return {header, std::move(body)};
 }
 
@@ -152,16 +156,14 @@ void SiteExchange::check_manifest(const Manifest& manifest) const {
          "the manifest alters this site's own ready",
          "mask key " + manifest.participants[own_.value()].ready.mask.hex(),
          "mask key " + own_ready_.mask.hex() + " and the rest as sent");
-  check_equal_states(terms_, manifest.participants);
+  check_equal_states(terms_, manifest.participants, errors::state_differs);
   same(manifest.state, own_ready_.state, "the manifest states another model");
-  std::set<crypto::SealKey> fresh;
   for (const Participant& one : manifest.participants) {
     demand(one.ready.round == terms_.exchange.round, "a ready in the manifest is of another round",
            std::to_string(one.ready.round.value()), std::to_string(terms_.exchange.round.value()));
-    demand(fresh.insert(one.ready.mask).second && fresh.insert(one.ready.share).second,
-           "a fresh key stands twice in the manifest", terms_.text_of(one.site), "distinct keys");
     check_ledger(terms_, one.site, one.ready);
   }
+  check_fresh_keys(terms_, manifest.participants, errors::manifest_refused);
 }
 
 Effects SiteExchange::on_manifest(ByteView body) {
@@ -249,8 +251,9 @@ Effects SiteExchange::on(const AggregateStored& event) {
   total_weight_ = event.total_weight;
   phase_ = SitePhase::received;
   ReceivedBody received{event.root, total_weight_, {}};
-  received.signature = signer_(received_statement(terms_.federation, terms_.exchange,
-                                                  manifest_digest_, event.root, total_weight_));
+  received.signature =
+      signer_(received_statement(terms_.federation, terms_.exchange, manifest_digest_,
+                                 accepted_.at(MessageType::survivors), event.root, total_weight_));
   return {send(MessageType::received, encode(received))};
 }
 
@@ -269,10 +272,11 @@ Effects SiteExchange::on_closed(ByteView body) {
     refuse(errors::closing_refused, terms_, "the closing record has another summed weight",
            std::to_string(closed.total_weight), std::to_string(total_weight_));
   }
-  check_all_signed(terms_, manifest_.sites(), closed.received,
-                   received_statement(terms_.federation, terms_.exchange, manifest_digest_,
-                                      closed.root, closed.total_weight),
-                   "aggregate", errors::closing_refused);
+  check_all_signed(
+      terms_, manifest_.sites(), closed.received,
+      received_statement(terms_.federation, terms_.exchange, manifest_digest_,
+                         accepted_.at(MessageType::survivors), closed.root, closed.total_weight),
+      "aggregate", errors::closing_refused);
   closing_ = std::move(closed);
   closing_digest_ = crypto::sha256(body);
   accepted_[MessageType::closed] = closing_digest_;

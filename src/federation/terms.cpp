@@ -83,8 +83,10 @@ Bytes agree_statement(const Digest& federation, const ExchangeId& exchange, cons
 }
 
 Bytes received_statement(const Digest& federation, const ExchangeId& exchange,
-                         const Digest& manifest, const Digest& root, std::uint64_t total_weight) {
+                         const Digest& manifest, const Digest& survivors, const Digest& root,
+                         std::uint64_t total_weight) {
   ByteWriter out = statement(federation, exchange, manifest);
+  out.digest(survivors);
   out.digest(root);
   out.u64(total_weight);
   return crypto::dsse_pae("application/vnd.concordat.received.v1", out.bytes());

@@ -13,8 +13,9 @@ using ledger::party;
 struct Entailment {
   CrossingKind kind;
   bool from_site;
-  Stage from_stage;     // first stage at which it may leave
-  bool needs_manifest;  // its header carries the digest of the locked manifest
+  Stage from_stage;  // first stage at which it may leave
+  bool
+      needs_manifest;  // its header carries the digest of the locked manifest, else the agreement's
 };
 
 constexpr Entailment entailments[] = {
@@ -100,8 +101,8 @@ std::optional<Refusal> refuse_exchange(const Request& request, const Entailment&
 std::optional<Refusal> refuse_manifest(const Request& request, const Entailment& entailment,
                                        const PolicyContext& context) {
   const ExchangeView& open = context.exchange;
-  const Digest expected = entailment.needs_manifest ? open.manifest : Digest{};
-  if (request.manifest != expected || (entailment.needs_manifest && expected.is_zero())) {
+  const Digest expected = entailment.needs_manifest ? open.manifest : open.agreement;
+  if (request.manifest != expected || expected.is_zero()) {
     return Refusal{"wrong_manifest",
                    "manifest " + request.manifest.hex() + " instead of " + expected.hex()};
   }

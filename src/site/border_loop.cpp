@@ -189,6 +189,7 @@ governance::PolicyContext BorderLoop::State::policy() const {
   context.caps.max_aggregate_bytes = context.caps.max_upload_bytes;
   context.exchange.id = terms.exchange;
   context.exchange.stage = stage_of(machine.phase());
+  context.exchange.agreement = terms.agreement;
   context.exchange.manifest = machine.manifest_digest();
   // With recovery = none the participants are the roster's sites.
   if (!machine.manifest_digest().is_zero()) context.exchange.participants = context.sites;

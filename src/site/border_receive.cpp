@@ -45,6 +45,8 @@ bool BorderLoop::State::receive(std::chrono::milliseconds wait) {
     border::Claim claim = border::read_claim(*wire);
     if (!receipts.knows(claim.exchange, digest)) {
       border::OpenedMessage message = border::open_message(*wire, me, peers);
+      federation::check_run(round->machine.terms(), message.header,
+                            round->machine.manifest_digest());
       receipts.require_new(message);
       accept_message(message, wire->size());
       receipts.record(message);

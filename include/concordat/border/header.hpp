@@ -49,7 +49,7 @@ bool announces_frames(MessageType type);
 struct Header {
   Digest federation{};    ///< digest of roster version 1
   ExchangeId exchange{};  ///< (round, fragment, attempt)
-  Digest manifest{};      ///< zero where no manifest exists yet
+  Digest manifest{};      ///< the agreement's digest in types 1 and 2: no manifest exists yet
   SiteId sender{};
   SiteId recipient{};
   MessageType type = MessageType::ready;

@@ -74,7 +74,8 @@ class CoordinatorExchange {
   Effects on_header(SiteId site, ByteView body);
   Effects on_agree(SiteId site, ByteView body);
   Effects on_received(SiteId site, ByteView body);
-  void check_states(SiteId newest, const ReadyBody& ready) const;
+  void check_states(SiteId newest, const ReadyBody& ready,
+                    const std::vector<Participant>& accepted) const;
   Effects broadcast(border::MessageType type, const Bytes& body) const;
 
   ExchangeTerms terms_;

@@ -26,12 +26,19 @@ inline constexpr ErrorCode wrong_exchange{"federation.wrong_exchange", Severity:
                                           ExitCode::data};
 /// Two different messages where the protocol allows one: evidence against the sender.
 inline constexpr ErrorCode equivocation{"federation.equivocation", Severity::round, ExitCode::data};
-/// Sites do not hold the same shared model; the message names who differs.
-inline constexpr ErrorCode state_differs{"federation.state_differs", Severity::process,
+/// A ready or manifest that states another shared model; the message names who differs.
+inline constexpr ErrorCode state_differs{"federation.state_differs", Severity::round,
                                          ExitCode::data};
+/// Readies that were accepted, and so cannot be taken back, state different models: this round can
+/// never begin. The message names who differs.
+inline constexpr ErrorCode accepted_states_differ{"federation.accepted_states_differ",
+                                                  Severity::process, ExitCode::data};
 /// A site's ledger is not an extension of what it showed before.
-inline constexpr ErrorCode ledger_forked{"federation.ledger_forked", Severity::process,
+inline constexpr ErrorCode ledger_forked{"federation.ledger_forked", Severity::round,
                                          ExitCode::data};
+/// A ready with a fresh key of small order, or with one that stands elsewhere too.
+inline constexpr ErrorCode fresh_key_refused{"federation.fresh_key_refused", Severity::round,
+                                             ExitCode::data};
 /// A manifest that misstates the roster, the agreement, the chain of closings, the threshold, the
 /// participants or this site's own ready.
 inline constexpr ErrorCode manifest_refused{"federation.manifest_refused", Severity::round,

@@ -64,10 +64,21 @@ Bytes cosign_statement(const Digest& federation, const ExchangeId& exchange,
                        const Digest& manifest);
 Bytes agree_statement(const Digest& federation, const ExchangeId& exchange, const Digest& manifest,
                       const SurvivorsBody& survivors);
+/// `survivors` is the digest of the body of 7, so that `closed` proves that all sites had the same.
 Bytes received_statement(const Digest& federation, const ExchangeId& exchange,
-                         const Digest& manifest, const Digest& root, std::uint64_t total_weight);
+                         const Digest& manifest, const Digest& survivors, const Digest& root,
+                         std::uint64_t total_weight);
 /// Identity of an upload in `survivors`: exchange, manifest, site and table, not the frame key.
 Digest header_digest(const Digest& federation, const ExchangeId& exchange, const Digest& manifest,
                      SiteId site, const TableBody& header);
+
+/// What a header of types 1 and 2 carries for a manifest digest: there is no manifest yet, and what
+/// was said in one run must not pass for a contradiction in another run of the same roster.
+bool names_agreement(border::MessageType type);
+
+/// The message is of this run and, in the open exchange, under `manifest` (zero: none is locked).
+/// To be called before a message is held against what was received before.
+/// @throws Error(federation.wrong_exchange).
+void check_run(const ExchangeTerms& terms, const border::Header& header, const Digest& manifest);
 
 }  // namespace concordat::federation

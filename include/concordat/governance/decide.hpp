@@ -19,7 +19,7 @@
 //                      that is open here
 //   exchange_closed    nothing new leaves for an exchange whose closing record is known
 //   too_early          the exchange has not come to the point where this message is entailed
-//   wrong_manifest     the manifest digest is not the one locked here (zero before there is one)
+//   wrong_manifest     the manifest digest is not the one locked here (before: the agreement's)
 //   not_a_participant  this party or the recipient is not in the manifest
 //   too_large          more bytes than the agreement entails for this kind
 //   entailed           permitted
@@ -62,6 +62,7 @@ struct AgreementCaps {
 struct ExchangeView {
   ExchangeId id{};
   Stage stage = Stage::idle;
+  Digest agreement{};                ///< of the run; stands for the manifest in ready and manifest
   Digest manifest{};                 ///< locked here; zero before Stage::manifest_known
   std::vector<SiteId> participants;  ///< of the manifest
 };

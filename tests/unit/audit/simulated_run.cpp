@@ -63,7 +63,7 @@ void SimulatedRun::agree() {
 void SimulatedRun::cross(CrossingKind kind, SiteId from, SiteId to, const ledger::Fields& facts) {
   const ExchangeId exchange{Round{round_}, {}, {}};
   const bool no_manifest = kind == CrossingKind::ready || kind == CrossingKind::manifest;
-  const Digest manifest = no_manifest ? Digest{} : digest_of("manifest " + scope());
+  const Digest manifest = digest_of(no_manifest ? agreement_ : "manifest " + scope());
   const bool frames = kind == CrossingKind::header || kind == CrossingKind::aggregate;
   const std::string id = ledger::decision_id(kind, exchange, to);
   append(from, ledger::decision_entry({.kind = kind,
@@ -156,8 +156,9 @@ void SimulatedRun::play_until(std::uint32_t round, CrossingKind last) {
   to_all(CrossingKind::aggregate, ledger::aggregate_facts(root));
   if (last == CrossingKind::aggregate) return;
   from_all(CrossingKind::received, [&](SiteId site) {
-    const Bytes statement = federation::received_statement(digest_of("roster"), exchange,
-                                                           manifest.document, root, 90'000);
+    const Bytes statement =
+        federation::received_statement(digest_of("roster"), exchange, manifest.document,
+                                       digest_of("survivors " + scope()), root, 90'000);
     return ledger::received_facts(root, 90'000, sign(site, statement));
   });
   if (last == CrossingKind::received) return;

@@ -134,6 +134,7 @@ void FakeSite::begin(Round round, const federation::Chain& chain) {
   ready.state = round == Round{0}
                     ? terms.initial_state
                     : federation::test::digest_of("state " + std::to_string(round.value()));
+  if (drifts) ready.state = federation::test::digest_of("drifted");
   // A ledger that grows by one leaf a round: the same in every run of a test.
   std::vector<Digest> leaves(round.value() + 1U, federation::test::digest_of("leaf"));
   ready.ledger = {leaves.size(), crypto::merkle_root(leaves)};

@@ -46,6 +46,8 @@ class FakeSite {
   const std::vector<Digest>& closings() const { return closings_; }
   /// Adds one to the first lane of every upload: a member that does not do as agreed.
   bool cheats = false;
+  /// From the next round on it states another model.
+  bool drifts = false;
 
  private:
   void begin(Round round, const federation::Chain& chain);

@@ -2,8 +2,8 @@
 
 #include "concordat/border/loopback.hpp"
 #include "concordat/coordinator/errors.hpp"
-#include "concordat/crypto/merkle.hpp"
 #include "concordat/crypto/errors.hpp"
+#include "concordat/crypto/merkle.hpp"
 #include "coordinator/exchange_log.hpp"
 #include "coordinator/status.hpp"
 #include "coordinator/upload.hpp"
@@ -15,9 +15,11 @@ namespace concordat::coordinator::testing {
 namespace {
 
 TEST(ExchangeLog, RecordsComeBackAsTheyWere) {
-  BeginRecord begin{{Round{3}, {}, {}}, {Digest{{1}}, {{4, Digest{{2}}}, {5, Digest{{3}}}}}};
+  BeginRecord begin{
+      {Round{3}, {}, {}}, Digest{{7}}, {Digest{{1}}, {{4, Digest{{2}}}, {5, Digest{{3}}}}}};
   auto again = std::get<BeginRecord>(decode_record(encode(begin), "test"));
   EXPECT_EQ(again.exchange, begin.exchange);
+  EXPECT_EQ(again.agreement, begin.agreement);
   EXPECT_EQ(again.chain, begin.chain);
   OwnRecord own{federation::UploadStored{SiteId(2)}};
   EXPECT_EQ(encode(decode_record(encode(own), "test")), encode(own));

@@ -61,7 +61,7 @@ struct Scene {
   border::Header header(SiteId from, border::MessageType type, Round round = {}) {
     return {.federation = federation.peers.federation(),
             .exchange = {round, {}, {}},
-            .manifest = {},
+            .manifest = federation::names_agreement(type) ? federation.agreement.digest : Digest{},
             .sender = from,
             .recipient = coordinator_id,
             .type = type,
@@ -127,11 +127,11 @@ TEST(Hostile, AMessageOutOfTurnIsRefused) {
   auto loop = scene.start();
   auto road = scene.road.site(SiteId(0));
   auto header = scene.header(SiteId(0), border::MessageType::agree);
-  EXPECT_NE(
+  EXPECT_EQ(
       refusal_of([&] {
         road->deliver(scene.seal(SiteId(0), header, federation::encode(federation::AgreeBody{})));
       }),
-      "");
+      "federation.out_of_turn");
 }
 
 TEST(Hostile, FramesWithoutAHeaderAreRefused) {
@@ -164,17 +164,120 @@ TEST(Hostile, RefusalsStandInTheLedger) {
   EXPECT_EQ(refusals, 64U) << "a flood does not fill the ledger";
 }
 
-TEST(Hostile, AnotherInitialStateEndsTheCoordinator) {
+/// Rules of the refusals in the coordinator's ledger. @pre no coordinator runs.
+std::vector<std::string> refusals_in_ledger(const Scene& scene) {
+  auto log = ledger::read_log(posix_files(), scene.folder / "ledger",
+                              ledger::log_origin("hub", scene.keys.log.verify_key()),
+                              scene.keys.log.verify_key());
+  std::vector<std::string> rules;
+  for (const auto& logged : log.entries) {
+    if (logged.entry.kind == "refusal") rules.push_back(logged.entry.at("rule"));
+  }
+  return rules;
+}
+
+TEST(Hostile, AReadyThatIsNotAcceptedNeverEndsTheCoordinator) {
   Scene scene;
   auto loop = scene.start();
   auto road = scene.road.site(SiteId(1));
-  auto body = scene.ready(40);
-  body.state.bytes[0] ^= 1U;
   auto header = scene.header(SiteId(1), border::MessageType::ready);
+  auto refusal = [&](const federation::ReadyBody& body) {
+    return refusal_of(
+        [&] { road->deliver(scene.seal(SiteId(1), header, federation::encode(body))); });
+  };
+  auto other_state = scene.ready(40);
+  other_state.state.bytes[0] ^= 1U;
+  EXPECT_EQ(refusal(other_state), "federation.state_differs");
+  auto no_secret = scene.ready(40);
+  no_secret.mask = {};
+  EXPECT_EQ(refusal(no_secret), "federation.fresh_key_refused");
+  auto one_key = scene.ready(40);
+  one_key.share = one_key.mask;
+  EXPECT_EQ(refusal(one_key), "federation.fresh_key_refused");
+  EXPECT_TRUE(loop->turn());
+  EXPECT_EQ(refusal(scene.ready(40)), "") << "its honest ready is still welcome";
+  EXPECT_TRUE(loop->turn());
+  loop.reset();
+  EXPECT_EQ(refusals_in_ledger(scene),
+            (std::vector<std::string>{"federation.state_differs", "federation.fresh_key_refused",
+                                      "federation.fresh_key_refused"}));
+}
+
+struct Drifting : Scene {
+  std::vector<std::unique_ptr<border::SiteRoad>> roads;
+  std::vector<std::unique_ptr<FakeSite>> sites;
+  std::unique_ptr<CoordinatorLoop> loop = start();
+
+  explicit Drifting(std::uint32_t liar) {
+    for (std::uint32_t i = 0; i < 3; ++i) {
+      roads.push_back(road.site(SiteId(i)));
+      sites.push_back(std::make_unique<FakeSite>(
+          federation, SiteId(i), temporary.path() / ("site-" + std::to_string(i)), *roads[i]));
+    }
+    sites[liar]->drifts = true;
+    for (int i = 0; i < 2000; ++i) {
+      bool all = true;
+      for (auto& site : sites) {
+        if (site->round() == Round{0}) site->step(milliseconds(0));
+        all = all && site->round() == Round{1};
+      }
+      if (all) return;
+      loop->turn();
+    }
+    throw Bug("round 0 was not closed");
+  }
+};
+
+TEST(Hostile, TheLastReadyWithAnotherStateIsRefusedAndTheCoordinatorGoesOn) {
+  Drifting scene(2);
+  scene.sites[0]->step(milliseconds(0));
+  scene.sites[1]->step(milliseconds(0));
+  EXPECT_EQ(refusal_of([&] { scene.sites[2]->step(milliseconds(0)); }), "federation.state_differs");
+  EXPECT_TRUE(scene.loop->turn());
+  EXPECT_EQ(refusal_of([&] { scene.sites[2]->step(milliseconds(0)); }), "federation.state_differs");
+  EXPECT_TRUE(scene.loop->turn());
+  scene.loop.reset();
+  EXPECT_EQ(refusals_in_ledger(scene).at(0), "federation.state_differs");
+}
+
+TEST(Hostile, AcceptedReadiesThatCannotAgreeEndTheCoordinatorWithARefusal) {
+  Drifting scene(1);
+  scene.sites[0]->step(milliseconds(0));
+  scene.sites[1]->step(milliseconds(0));
+  EXPECT_TRUE(scene.loop->turn());
+  EXPECT_EQ(refusal_of([&] { scene.sites[2]->step(milliseconds(0)); }),
+            "federation.accepted_states_differ");
+  EXPECT_ERROR_SAYS(scene.loop->turn(), federation::errors::accepted_states_differ, "(site 1)");
+  scene.loop.reset();
+  EXPECT_EQ(refusals_in_ledger(scene),
+            std::vector<std::string>{"federation.accepted_states_differ"});
+}
+
+TEST(Hostile, AReadyOfAnotherRunIsNoEvidenceAgainstItsSite) {
+  Scene scene;
+  auto loop = scene.start();
+  auto road = scene.road.site(SiteId(0));
+  auto header = scene.header(SiteId(0), border::MessageType::ready);
+  road->deliver(scene.seal(SiteId(0), header, federation::encode(scene.ready(40))));
+  auto of_another_run = header;
+  of_another_run.manifest = crypto::sha256(as_bytes("another agreement"));
   EXPECT_EQ(
-      refusal_of([&] { road->deliver(scene.seal(SiteId(1), header, federation::encode(body))); }),
-      "federation.state_differs");
-  EXPECT_ERROR(loop->turn(), federation::errors::state_differs);
+      refusal_of([&] {
+        road->deliver(scene.seal(SiteId(0), of_another_run, federation::encode(scene.ready(50))));
+      }),
+      "federation.wrong_exchange");
+  EXPECT_TRUE(posix_files().list(scene.folder / "journal/receipts/evidence").empty());
+}
+
+TEST(Operator, AJournalOfAnotherAgreementIsRefusedBeforeAnythingIsWritten) {
+  Scene scene;
+  scene.start().reset();
+  const auto entries = [&] { return read_file(posix_files(), scene.folder / "ledger/log.jsonl"); };
+  const Bytes before = entries();
+  const Federation other([](federation::RunAgreement& terms) { terms.seed += 1; });
+  scene.federation.agreement = other.agreement;
+  EXPECT_ERROR_SAYS(scene.start(), coordinator::errors::bad_journal, "another run");
+  EXPECT_EQ(entries(), before);
 }
 
 TEST(Hostile, ASumOutOfRangeIsNotClosed) {

@@ -117,7 +117,7 @@ TEST(Lies, ASecondManifestForALockedExchangeIsEvidence) {
   second.participants[1].ready.mask = seal_key(250);
   border::Header header{world.terms().federation,
                         world.terms().exchange,
-                        {},
+                        world.terms().agreement,
                         coordinator_id,
                         SiteId{0},
                         MessageType::manifest,
@@ -162,6 +162,48 @@ TEST(Lies, SurvivorsThatDifferBetweenSitesDoNotGetEveryAgreement) {
   Error error = refusal_of(world);
   EXPECT_EQ(error.code(), errors::statement_refused);
   EXPECT_NE(std::string(error.what()).find("blba (site 1)"), std::string::npos);
+}
+
+// A coordinator that shows site 1 other survivors and passes over its agreement and receipt: the
+// closing record does not hold for the others.
+TEST(Lies, DifferentSurvivorsCannotBeClosed) {
+  for (bool coordinator_lies : {false, true}) {
+    World world(3, 1, false);
+    const crypto::SigningKey key = signing(site_number(1));
+    std::optional<crypto::Signature> original;
+    world.intercept = [&](border::Header& header, Bytes& body) {
+      const ExchangeTerms& terms = world.terms();
+      const Digest& manifest = world.hub->manifest_digest();
+      const SurvivorsBody& right = world.hub->survivors();
+      if (header.type == MessageType::survivors && header.recipient == SiteId{1}) {
+        SurvivorsBody survivors = decode_survivors(body);
+        survivors.survivors[2].header = digest_of("x");
+        body = encode(survivors);
+      }
+      if (header.type == MessageType::agree && header.sender == SiteId{1}) {
+        body = encode(AgreeBody{
+            key.sign(agree_statement(terms.federation, terms.exchange, manifest, right))});
+      }
+      if (header.type == MessageType::received && header.sender == SiteId{1} && coordinator_lies) {
+        ReceivedBody received = decode_received(body);
+        original = received.signature;
+        received.signature = key.sign(received_statement(terms.federation, terms.exchange, manifest,
+                                                         crypto::sha256(encode(right)),
+                                                         received.root, received.total_weight));
+        body = encode(received);
+      }
+      if (header.type == MessageType::closed && original) {
+        ClosedBody closed = decode_closed(body);
+        closed.received[1].signature = *original;
+        body = encode(closed);
+      }
+      return true;
+    };
+    Error error = refusal_of(world);
+    EXPECT_EQ(error.code(), coordinator_lies ? errors::closing_refused : errors::statement_refused);
+    EXPECT_NE(std::string(error.what()).find("blba (site 1)"), std::string::npos) << error.what();
+    EXPECT_EQ(world.sites[0].phase(), SitePhase::received);
+  }
 }
 
 TEST(Lies, AnAggregateOfOtherBlocks) {
@@ -216,24 +258,43 @@ TEST(Lies, AClosingRecordThatDiffers) {
   }
 }
 
-TEST(Lies, AnUnequalStateNamesWhoDiffers) {
-  World world(3, 1, false);
+/// Round 1 begins; this site states another model.
+void drift(World& world, SiteId liar) {
   world.run();
-  Chain chain = world.hub->chain();
-  world.begin(Round{1}, chain);
-  world.intercept = [](border::Header& header, Bytes& body) {
-    if (header.type == MessageType::ready && header.sender == SiteId{1}) {
+  world.begin(Round{1}, world.hub->chain());
+  world.intercept = [liar](border::Header& header, Bytes& body) {
+    if (header.type == MessageType::ready && header.sender == liar) {
       ReadyBody ready = decode_ready(body);
       ready.state = digest_of("drifted");
       body = encode(ready);
     }
     return true;
   };
+}
+
+TEST(Lies, AnAcceptedUnequalStateNamesWhoDiffersAndEndsTheRound) {
+  World world(3, 1, false);
+  drift(world, SiteId{1});
   Error error = refusal_of(world);
-  EXPECT_EQ(error.code(), errors::state_differs);
+  EXPECT_EQ(error.code(), errors::accepted_states_differ);
+  EXPECT_EQ(error.severity(), Severity::process);
   std::string text = error.what();
   EXPECT_NE(text.find("differs at blba (site 1)"), std::string::npos) << text;
   EXPECT_EQ(text.find("alba"), std::string::npos) << text;
+}
+
+TEST(Lies, AnUnequalStateThatWasNotAcceptedIsOnlyRefused) {
+  World world(3, 1, false);
+  drift(world, SiteId{2});
+  Error error = refusal_of(world);
+  EXPECT_EQ(error.code(), errors::state_differs);
+  EXPECT_EQ(error.severity(), Severity::round);
+  EXPECT_NE(std::string(error.what()).find("differs at clba (site 2)"), std::string::npos);
+  // The site is restored and says what is right.
+  world.intercept = {};
+  world.to_hub(Incoming{world.ready_header(2), encode(world.ready_of(2))});
+  world.run();
+  EXPECT_TRUE(world.all_closed());
 }
 
 TEST(Lies, AStateInRoundZeroThatIsNotTheAgreements) {
@@ -244,8 +305,7 @@ TEST(Lies, AStateInRoundZeroThatIsNotTheAgreements) {
   EXPECT_EQ(error.code(), errors::state_differs);
 
   // A site that does not check itself is stopped by the coordinator at once.
-  border::Header header{world.terms().federation, world.terms().exchange, {}, SiteId{0},
-                        coordinator_id,           MessageType::ready,     0};
+  border::Header header = world.ready_header(0);
   error = error_of([&] { world.to_hub(Incoming{header, encode(ready)}); });
   EXPECT_EQ(error.code(), errors::state_differs);
   EXPECT_NE(std::string(error.what()).find("alba (site 0)"), std::string::npos);
@@ -265,6 +325,7 @@ TEST(Lies, ALedgerThatForgetsIsNamed) {
   };
   Error error = refusal_of(world);
   EXPECT_EQ(error.code(), errors::ledger_forked);
+  EXPECT_EQ(error.severity(), Severity::round) << "one site must not end the coordinator";
   EXPECT_NE(std::string(error.what()).find("clba (site 2)"), std::string::npos);
 }
 
@@ -273,7 +334,7 @@ TEST(Lies, ASiteThatSaysTwoThings) {
   world.run();
   const ExchangeTerms& terms = world.terms();
   auto again = [&](MessageType type, const Bytes& body) {
-    Digest manifest = type == MessageType::ready ? Digest{} : world.hub->manifest_digest();
+    Digest manifest = names_agreement(type) ? terms.agreement : world.hub->manifest_digest();
     border::Header header{terms.federation, terms.exchange, manifest, SiteId{1},
                           coordinator_id,   type,           0};
     return error_of([&] { world.to_hub(Incoming{header, body}); });
@@ -286,6 +347,75 @@ TEST(Lies, ASiteThatSaysTwoThings) {
   EXPECT_EQ(again(MessageType::cosign, encode(CosignBody{})).code(), errors::equivocation);
   EXPECT_EQ(again(MessageType::agree, encode(AgreeBody{})).code(), errors::equivocation);
   EXPECT_EQ(again(MessageType::received, encode(ReceivedBody{})).code(), errors::equivocation);
+}
+
+// Points of X25519 that give no secret, or the secret of another key.
+TEST(Lies, FreshKeysThatWouldStopEveryBorderAreRefusedAtTheCoordinator) {
+  const auto key = [](const char* hex) {
+    crypto::SealKey point;
+    Bytes raw = from_hex(hex, "test");
+    std::copy(raw.begin(), raw.end(), point.bytes.begin());
+    return point;
+  };
+  const auto small = key("e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800");
+  const auto minus_one = key("ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f");
+  const std::vector<std::function<void(ReadyBody&)>> changes = {
+      [](ReadyBody& r) { r.mask = {}; }, [](ReadyBody& r) { r.share = {}; },
+      [&](ReadyBody& r) { r.mask = small; }, [&](ReadyBody& r) { r.share = minus_one; },
+      [](ReadyBody& r) { r.share = r.mask; },
+      // The top bit is not part of the point.
+      [](ReadyBody& r) { (r.share = r.mask).bytes[31] ^= 0x80U; },
+      [](ReadyBody& r) { r.mask = World(3, 1, false).ready_of(0).share; }};
+  for (const auto& change : changes) {
+    World world(3, 1, false);
+    world.to_site(0, Start{world.ready_of(0)});
+    world.to_hub(Incoming{world.ready_header(0), encode(world.ready_of(0))});
+    Bytes before = world.hub->snapshot();
+    ReadyBody ready = world.ready_of(1);
+    change(ready);
+    Error error = error_of([&] { world.to_hub(Incoming{world.ready_header(1), encode(ready)}); });
+    EXPECT_EQ(error.code(), errors::fresh_key_refused);
+    EXPECT_EQ(error.severity(), Severity::round);
+    EXPECT_NE(std::string(error.what()).find("blba (site 1)"), std::string::npos) << error.what();
+    EXPECT_EQ(world.hub->snapshot(), before);
+    world.run();  // the site that lied comes with good keys
+    EXPECT_TRUE(world.all_closed());
+    if (ready.mask != World(3, 1, false).ready_of(0).share) {
+      EXPECT_EQ(refused_manifest([&](Manifest& m) { change(m.participants[2].ready); }).code(),
+                errors::manifest_refused);
+    }
+  }
+}
+
+TEST(Lies, WhatWasSaidInAnotherRunOfTheRosterIsNoContradiction) {
+  World world(3, 1, false);
+  border::Header ready = world.ready_header(0);
+  ready.manifest = digest_of("another agreement");
+  auto refused = [&](const border::Header& header, const Digest& manifest) {
+    return error_of([&] { check_run(world.terms(), header, manifest); }).code();
+  };
+  EXPECT_EQ(refused(ready, {}), errors::wrong_exchange);
+  EXPECT_EQ(error_of([&] {
+              world.to_hub(Incoming{ready, encode(world.ready_of(0))});
+            }).code(),
+            errors::wrong_exchange);
+  ready.manifest = {};
+  EXPECT_EQ(refused(ready, {}), errors::wrong_exchange) << "zero names no run";
+  EXPECT_NO_THROW(check_run(world.terms(), world.ready_header(0), {}));
+  for (MessageType type : {MessageType::ready, MessageType::manifest}) {
+    World other(3, 1, false);
+    other.intercept = [&](border::Header& header, Bytes&) {
+      if (header.type == type) header.manifest = digest_of("another agreement");
+      return true;
+    };
+    EXPECT_EQ(refusal_of(other).code(), errors::wrong_exchange);
+  }
+  border::Header cosign = world.ready_header(0);
+  cosign.type = MessageType::cosign;
+  cosign.manifest = digest_of("manifest of another run");
+  EXPECT_EQ(refused(cosign, digest_of("manifest")), errors::wrong_exchange);
+  EXPECT_NO_THROW(check_run(world.terms(), cosign, {})) << "nothing is locked yet";
+  EXPECT_NO_THROW(check_run(world.terms(), cosign, cosign.manifest));
 }
 
 TEST(Lies, AForgedSignatureOfASite) {
@@ -328,7 +458,7 @@ TEST(Lies, MessagesOfOtherExchangesFederationsAndSenders) {
   World world(3, 1, false);
   border::Header header{world.terms().federation,
                         world.terms().exchange,
-                        {},
+                        world.terms().agreement,
                         SiteId{2},
                         SiteId{0},
                         MessageType::manifest,

@@ -137,6 +137,16 @@ class World {
     return ready;
   }
 
+  border::Header ready_header(std::uint32_t site) const {
+    return {terms_.federation,
+            terms_.exchange,
+            terms_.agreement,
+            SiteId(site),
+            coordinator_id,
+            border::MessageType::ready,
+            0};
+  }
+
   /// Delivers until nothing is left to do.
   void run() {
     for (std::uint32_t i = 0; i < terms_.num_sites(); ++i) {

@@ -15,6 +15,7 @@ using ledger::CrossingKind;
 
 constexpr ExchangeId round_3{Round{3}, {}, {}};
 const Digest manifest{{1, 2, 3}};
+const Digest agreement{{4, 5, 6}};
 const std::vector<SiteId> three{SiteId{0}, SiteId{1}, SiteId{2}};
 
 PolicyContext context_of(SiteId self, Stage stage) {
@@ -26,6 +27,7 @@ PolicyContext context_of(SiteId self, Stage stage) {
                    .max_aggregate_bytes = 60'000},
           .exchange = {.id = round_3,
                        .stage = stage,
+                       .agreement = agreement,
                        .manifest = stage == Stage::idle ? Digest{} : manifest,
                        .participants = stage == Stage::idle ? std::vector<SiteId>{} : three}};
 }
@@ -34,7 +36,7 @@ Request request_of(CrossingKind kind, SiteId recipient) {
   const bool none = kind == CrossingKind::ready || kind == CrossingKind::manifest;
   return {.kind = kind,
           .exchange = round_3,
-          .manifest = none ? Digest{} : manifest,
+          .manifest = none ? agreement : manifest,
           .recipient = recipient,
           .bytes = 900};
 }
@@ -127,6 +129,20 @@ TEST(Decide, zero_manifest_is_never_a_locked_one) {
   Request request = request_of(CrossingKind::header, coordinator_id);
   request.manifest = {};
   EXPECT_EQ(rule(request, context), "wrong_manifest");
+}
+
+TEST(Decide, ready_of_another_run_is_not_entailed) {
+  const auto context = context_of(SiteId{0}, Stage::idle);
+  Request request = request_of(CrossingKind::ready, coordinator_id);
+  EXPECT_EQ(rule(request, context), "entailed");
+  for (const Digest& other : {Digest{}, manifest}) {
+    request.manifest = other;
+    EXPECT_EQ(rule(request, context), "wrong_manifest");
+  }
+  auto unknown = context;
+  unknown.exchange.agreement = {};
+  request.manifest = {};
+  EXPECT_EQ(rule(request, unknown), "wrong_manifest") << "a run without an agreement";
 }
 
 TEST(Decide, only_participants_of_the_manifest_take_part) {
