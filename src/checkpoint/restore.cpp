@@ -37,6 +37,9 @@ Reason reason_of(Work&& work) {
   }
 }
 
+constexpr const char* damaged_remedy =
+    "an older generation is used if there is one; restore this one from a copy";
+
 struct Candidate {
   Path folder;
   std::string text;  ///< of manifest.json
@@ -56,12 +59,18 @@ Reason open_candidate(comm::Communicator& comm, FileSystem& fs, Candidate& candi
         throw Error(concordat::errors::malformed,
                     {.what = "a file has the wrong length",
                      .where = state.string(),
-                     .found = std::to_string(found),
-                     .expected = std::to_string(manifest.file_bytes)});
+                     .found = std::to_string(found) + " bytes",
+                     .expected = std::to_string(manifest.file_bytes) + " bytes",
+                     .remedy = damaged_remedy});
       }
-      if (structure_digest(*fs.open(state, OpenMode::read), manifest) != manifest.structure) {
+      const Digest structure = structure_digest(*fs.open(state, OpenMode::read), manifest);
+      if (structure != manifest.structure) {
         throw Error(concordat::errors::malformed,
-                    {.what = "bytes between the datasets were altered", .where = state.string()});
+                    {.what = "bytes between the datasets were altered",
+                     .where = state.string(),
+                     .found = "digest " + structure.hex(),
+                     .expected = "digest " + manifest.structure.hex() + " of the manifest",
+                     .remedy = damaged_remedy});
       }
     });
   }

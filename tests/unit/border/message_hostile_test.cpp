@@ -75,6 +75,31 @@ TEST(HostileMessage, ASignatureByAnotherMemberIsRefused) {
   EXPECT_EQ(code_of([&] { world.open(wire); }), "border.not_authentic");
 }
 
+TEST(HostileMessage, ARefusalNamesSenderExchangeAndType) {
+  World world;
+  Bytes wire = copy(world.seal(world.header(MessageType::cosign), as_bytes("x")).wire());
+  wire.back() ^= 1U;
+  try {
+    world.open(wire);
+    FAIL() << "a forged signature";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.fields().where, "cosign of exchange 3.0.0 from site 0");
+  }
+  Upload upload;
+  Announcement up = upload.announce(world, world.header(MessageType::header));
+  FrameOpener opener(world.open(up.message.wire()), world.peers);
+  Bytes frame = upload.frame(up.frames, 1);
+  frame.back() ^= 1U;
+  try {
+    opener.open(frame);
+    FAIL() << "a damaged frame";
+  } catch (const Error& error) {
+    const std::string key = world.parties.at(alba).signing.verify_key().hex().substr(0, 8);
+    EXPECT_EQ(error.fields().where,
+              upload.table.place(1).text() + " of exchange 3.0.0, after header, from key " + key);
+  }
+}
+
 TEST(HostileMessage, AMessageOfAnotherFederationIsRefused) {
   World world;
   PeerDirectory other(World::digest_of(8));
