@@ -103,6 +103,24 @@ TEST(BorderLoop, OneBorderPerSite) {
       concordat::errors::in_use, "border.lock");
 }
 
+// Only the code, compared whole, makes a refusal one that time mends; no text does.
+TEST(BorderLoop, WhatARefusalSaysDoesNotSteerTheLoop) {
+  for (const std::string said : {"border.equivocation", "border.equivocation: core.disk_full",
+                                 "core.disk_full_of_lies", "core.disk_ful"}) {
+    BorderWorld world(1);
+    world.roads[0]->refuse_with = said;
+    EXPECT_ERROR_SAYS(for (int i = 0; i < 100; ++i) world.turn(), border::errors::peer_refused,
+                      said);
+  }
+  for (const std::string code : {"core.disk_full", "coordinator.not_open"}) {
+    BorderWorld world(1);
+    world.roads[0]->refuse_with = code;
+    world.run_to_end();
+    EXPECT_TRUE(world.roads[0]->refuse_with.empty()) << "the refusal was heard";
+    EXPECT_EQ(world.audit(), "");
+  }
+}
+
 TEST(BorderLoop, AFolderThatOthersMayWriteInIsRefused) {
   BorderWorld world(1);
   world.stop_border(0);

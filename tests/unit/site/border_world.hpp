@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 
+#include "concordat/border/errors.hpp"
 #include "concordat/border/loopback.hpp"
 #include "concordat/coordinator/coordinator.hpp"
 #include "concordat/crypto/hash.hpp"
@@ -86,9 +87,19 @@ class DamagedRoad final : public border::SiteRoad {
   explicit DamagedRoad(border::SiteRoad& road) : road_(road) {}
   bool damage_message = false;
   bool damage_frame = false;
+  std::string refuse_with;  ///< the next delivery is refused, once, with this in the code's place
   int acknowledged = 0;
 
-  void deliver(const border::Envelope& message) override { road_.deliver(message); }
+  void deliver(const border::Envelope& message) override {
+    if (!refuse_with.empty()) {
+      throw Error(border::errors::peer_refused, {.what = "refused, saying \"core.disk_full\"",
+                                                 .where = "a road",
+                                                 .found = std::exchange(refuse_with, ""),
+                                                 .expected = "an acknowledgement",
+                                                 .remedy = "core.io_failed"});
+    }
+    road_.deliver(message);
+  }
   std::optional<Bytes> fetch(std::chrono::milliseconds wait) override {
     auto wire = road_.fetch(wait);
     if (wire && damage_message) wire->back() ^= 1U;
