@@ -120,6 +120,12 @@ void execute(const Schedule& schedule, Stage here, PipelineWork& work) {
   for (const Call& call : schedule.calls(here)) execution.run(call);
 }
 
+std::unique_ptr<PipelineWork> model_work(model::Stage& stage,
+                                         const std::vector<model::MicroBatchTensors>& batches,
+                                         parallel::ProcessMesh& mesh, device::Exec& exec) {
+  return std::make_unique<ModelWork>(stage, batches, mesh, exec);
+}
+
 void execute(const Schedule& schedule, model::Stage& stage,
              const std::vector<model::MicroBatchTensors>& batches, parallel::ProcessMesh& mesh,
              device::Exec& exec) {

@@ -9,6 +9,7 @@
 // What the calls do is a PipelineWork: the model's stage, or in tests a clock that only counts.
 #pragma once
 
+#include <memory>
 #include <vector>
 
 #include "concordat/model/stage.hpp"
@@ -40,7 +41,13 @@ class PipelineWork {
 /// @pre the schedule has passed check() (schedule_check.hpp).
 void execute(const Schedule& schedule, Stage here, PipelineWork& work);
 
-/// The same on a stage of the model. @pre one batch for each of the schedule's micro-batches, and
+/// The calls on a stage of the model, messages over the mesh's pp axis. Everything given must
+/// outlive it. For those who wrap a clock around it; others call the next function.
+std::unique_ptr<PipelineWork> model_work(model::Stage& stage,
+                                         const std::vector<model::MicroBatchTensors>& batches,
+                                         parallel::ProcessMesh& mesh, device::Exec& exec);
+
+/// execute() on a stage of the model. @pre one batch for each of the schedule's micro-batches, and
 /// the stage is split as the schedule is.
 void execute(const Schedule& schedule, model::Stage& stage,
              const std::vector<model::MicroBatchTensors>& batches, parallel::ProcessMesh& mesh,

@@ -7,12 +7,15 @@
 //
 // With the times of a stage F, B and W for one micro-batch, p stages, m micro-batches and v chunks
 // the time beyond m (F + B + W) is, where messages take none:
-//   gpipe, 1f1b   (p - 1)(F + B)              with W = 0 the textbook's (p - 1) / m of the busy
-//   time interleaved   (p - 1)(F + B) / v          with W = 0 (p - 1) / (m v) of it zb-h1 (p - 1)(F
-//   + max(0, B - W))  from m = p on
+//
+//   gpipe, 1f1b   (p - 1)(F + B)                with W = 0 the textbook's (p - 1) / m
+//   interleaved   (p - 1)(F + B) / v            with W = 0 its (p - 1) / (m v)
+//                 while (p - 2) W <= (p - 1) F + B
+//   zb-h1         (p - 1) max(F, B, F + B - W)  from m = p on
+//
 // The first two hold for B sent before W, as all our schedules do; the textbook's B includes W. The
-// third is the (p - 1)(F + B - W) of Qi et al., table 2, where W <= B; beyond, the last stage
-// cannot begin before p - 1 forwards. tests/unit/train/schedule_check_test.cpp derives and tests
+// third is (p - 1)(F + B - W), table 2 of Qi et al., unless W is the longest: no stage can be
+// spared the wait before its first B. tests/unit/train/schedule_check_test.cpp derives and tests
 // them.
 #pragma once
 

@@ -1,4 +1,4 @@
-#include "concordat/train/schedule_check.hpp"
+#include "concordat/train/schedule.hpp"
 
 #include <gtest/gtest.h>
 
@@ -7,6 +7,7 @@
 #include "concordat/core/error.hpp"
 #include "concordat/train/errors.hpp"
 #include "concordat/train/learning_rate.hpp"
+#include "concordat/train/schedule_drawing.hpp"
 
 namespace concordat::train {
 namespace {
@@ -17,9 +18,20 @@ std::string text(const Schedule& schedule, int stage) {
   return all;
 }
 
+/// F, B and W alone.
+std::string work(const Schedule& schedule, int stage) {
+  std::string all;
+  for (const Call& call : schedule.calls(Stage(stage))) {
+    if (call.kind <= CallKind::backward_weight) all += to_string(call) + " ";
+  }
+  return all;
+}
+
 TEST(Schedule, OneStageHasNoMessages) {
   EXPECT_EQ(text(one_f_one_b(1, 2), 0), "F0 B0 W0 F1 B1 W1 ");
   EXPECT_EQ(text(gpipe(1, 2), 0), "F0 F1 B0 W0 B1 W1 ");
+  EXPECT_EQ(text(zb_h1(1, 2), 0), "F0 B0 W0 F1 B1 W1 ");
+  EXPECT_EQ(text(interleaved_one_f_one_b(1, 1, 2), 0), "F0 F0.1 B0.1 W0.1 B0 W0 ");
 }
 
 TEST(Schedule, OneForwardOneBackwardOfTwoStages) {
@@ -28,55 +40,72 @@ TEST(Schedule, OneForwardOneBackwardOfTwoStages) {
   EXPECT_EQ(text(schedule, 1), "rf0 F0 B0 sb0 W0 rf1 F1 B1 sb1 W1 ");
 }
 
-TEST(Schedule, EveryGeneratedScheduleRunsOnPaper) {
-  for (int stages = 1; stages <= 5; ++stages) {
-    for (int micro_batches = 1; micro_batches <= 9; ++micro_batches) {
-      EXPECT_NO_THROW(check(gpipe(stages, micro_batches)));
-      const ScheduleReport report = check(one_f_one_b(stages, micro_batches));
-      for (int stage = 0; stage < stages; ++stage) {
-        EXPECT_LE(report.peak_in_flight[static_cast<std::size_t>(stage)], stages - stage);
-      }
-    }
-  }
+TEST(Schedule, ZeroBubbleH1PutsWOffByTheStage) {
+  const Schedule schedule = zb_h1(3, 4);
+  EXPECT_EQ(work(schedule, 0), "F0 F1 F2 B0 W0 F3 B1 W1 B2 W2 B3 W3 ");
+  EXPECT_EQ(work(schedule, 1), "F0 F1 B0 F2 B1 W0 F3 B2 W1 B3 W2 W3 ");
+  EXPECT_EQ(work(schedule, 2), "F0 B0 F1 B1 F2 B2 W0 F3 B3 W1 W2 W3 ");
 }
 
-TEST(Schedule, TheBubbleOfGPipeIsThatOfTheFormula) {
-  // (p - 1)(F + B + W) over m (F + B + W); messages take no time. Our stages send a gradient before
-  // W, so the last W overlaps with the neighbour's B: at F = B = W the bubble is smaller by that.
-  const ScheduleReport coupled =
-      check(gpipe(4, 8), {.forward = 1, .backward_input = 2, .backward_weight = 0});
-  EXPECT_NEAR(coupled.bubble, 3.0 / 8.0, 1e-12);
-  const ScheduleReport split = check(gpipe(4, 8));
-  EXPECT_NEAR(split.duration, 24.0 + 3.0 + 3.0, 1e-12);
-  const ScheduleReport one_by_one =
-      check(one_f_one_b(4, 8), {.forward = 1, .backward_input = 2, .backward_weight = 0});
-  EXPECT_NEAR(one_by_one.bubble, 3.0 / 8.0, 1e-12);
+TEST(Schedule, InterleavedStagesTakeTheirChunksInTurns) {
+  const Schedule schedule = interleaved_one_f_one_b(2, 4, 2);
+  EXPECT_EQ(work(schedule, 0),
+            "F0 F1 F0.1 F1.1 F2 B0.1 W0.1 F3 B1.1 W1.1 F2.1 B0 W0 F3.1 B1 W1 "
+            "B2.1 W2.1 B3.1 W3.1 B2 W2 B3 W3 ");
+  EXPECT_EQ(text(schedule, 1).substr(0, 54),
+            "rf0 F0 sf0 rf1 F1 sf1 rf0.1 F0.1 B0.1 sb0.1 W0.1 rf1.1");
+  EXPECT_EQ(text(interleaved_one_f_one_b(3, 3, 1), 1), text(one_f_one_b(3, 3), 1));
 }
 
-TEST(Schedule, BrokenSchedulesAreFound) {
-  const auto f = [](CallKind kind, int m) { return Call{kind, MicroBatch(m)}; };
-  const auto complaint = [](int micro_batches, std::vector<std::vector<Call>> calls) {
+TEST(Schedule, NamesMakeTheSchedulesAndRefusalsSayWhatFits) {
+  EXPECT_EQ(text(schedule_named("1f1b", 2, 3), 1), text(one_f_one_b(2, 3), 1));
+  EXPECT_EQ(text(schedule_named("gpipe", 2, 3), 1), text(gpipe(2, 3), 1));
+  EXPECT_EQ(text(schedule_named("zb-h1", 2, 3), 1), text(zb_h1(2, 3), 1));
+  EXPECT_EQ(text(schedule_named("interleaved", 2, 4, 2), 1),
+            text(interleaved_one_f_one_b(2, 4, 2), 1));
+  const auto refusal = [](const char* name, int stages, int micro_batches, int chunks) {
     try {
-      check(Schedule(micro_batches, std::move(calls)));
-    } catch (const Bug& bug) {
-      return std::string(bug.what());
+      schedule_named(name, stages, micro_batches, chunks);
+    } catch (const Error& error) {
+      const auto& f = error.fields();
+      EXPECT_FALSE(f.where.empty() || f.found.empty() || f.remedy.empty()) << error.what();
+      return std::string(error.code().name) + ": " + f.expected;
     }
     return std::string("none");
   };
-  const Call F = f(CallKind::forward, 0), B = f(CallKind::backward_input, 0),
-             W = f(CallKind::backward_weight, 0);
-  EXPECT_EQ(complaint(1, {{F, B, W}}), "none");
-  EXPECT_NE(complaint(1, {{F, F, B, W}}).find("F0 comes twice"), std::string::npos);
-  EXPECT_NE(complaint(1, {{F, W, B}}).find("W0 comes before its B"), std::string::npos);
-  EXPECT_NE(complaint(1, {{B, F, W}}).find("B0 comes before its forward"), std::string::npos);
-  EXPECT_NE(complaint(2, {{F, B, W}}).find("F1 is missing"), std::string::npos);
-  // Each of two stages waits for the other first.
-  const Call sf = f(CallKind::send_forward, 0), rf = f(CallKind::recv_forward, 0),
-             sb = f(CallKind::send_backward, 0), rb = f(CallKind::recv_backward, 0);
-  EXPECT_NE(complaint(1, {{rb, F, sf, B, W}, {rf, F, B, sb, W}}).find("waits for ever"),
-            std::string::npos);
-  EXPECT_NE(complaint(1, {{F, sf, B, W}, {rf, F, B, sb, W}}).find("has no gradient"),
-            std::string::npos);
+  EXPECT_EQ(refusal("zigzag", 2, 2, 1), "train.bad_settings: gpipe, 1f1b, interleaved or zb-h1");
+  EXPECT_EQ(refusal("zb-h1", 2, 4, 2), "train.bad_settings: chunks = 1");
+  EXPECT_EQ(refusal("interleaved", 4, 8, 1),
+            "train.bad_settings: 2 chunks or more; with one it would be 1f1b");
+  EXPECT_EQ(refusal("interleaved", 4, 10, 2),
+            "train.bad_settings: a multiple of 4, such as 8 or 12");
+  EXPECT_EQ(refusal("interleaved", 4, 3, 2), "train.bad_settings: a multiple of 4, such as 4");
+  EXPECT_EQ(refusal("1f1b", 2, 0, 1), "train.bad_settings: at least one of each");
+}
+
+TEST(ScheduleDrawing, TimeGoesAlongTheLineAndWaitsAreDots) {
+  EXPECT_EQ(draw(check(one_f_one_b(2, 3)), 100),
+            "time 0\n"
+            "stage 0 |F0 F1 .. B0 W0 F2 B1 W1 .. B2 W2 \n"
+            "stage 1 |.. F0 B0 W0 F1 B1 W1 F2 B2 W2 ...\n");
+  EXPECT_EQ(
+      draw(check(one_f_one_b(2, 1), {.forward = 1, .backward_input = 2, .backward_weight = 0}),
+           100),
+      "time 0\n"
+      "stage 0 |F0 ........ B0    \n"
+      "stage 1 |.. F0 B0    ......\n");
+}
+
+TEST(ScheduleDrawing, LongOnesAreCutIntoPanelsBetweenCalls) {
+  const std::string drawn = draw(check(gpipe(2, 4)), 30);
+  EXPECT_EQ(drawn,
+            "time 0\n"
+            "stage 0 |F0 F1 F2 F3 ..... B0 \n"
+            "stage 1 |.. F0 F1 F2 F3 B0 W0 \n"
+            "\n"
+            "time 7\n"
+            "stage 0 |W0 B1 W1 B2 W2 B3 W3 \n"
+            "stage 1 |B1 W1 B2 W2 B3 W3 ...\n");
 }
 
 TEST(RateSchedule, WarmsUpThenFallsToTheFloor) {

@@ -1,0 +1,115 @@
+// Pipelines of every schedule train as one rank does: losses, gradients, weights.
+// Rank counts: 1, 2, 3, 4, 6.
+#include "support.hpp"
+
+namespace concordat::train::test {
+namespace {
+
+TrainSettings settings_of(int layers, std::int64_t batch, std::int64_t micro_batch) {
+  TrainSettings settings = tiny_settings();
+  settings.model.layers = layers;
+  settings.batch = batch;
+  settings.micro_batch = micro_batch;
+  return settings;
+}
+
+class PipelineTest : public testing::TestWithParam<std::string> {
+ protected:
+  /// After one step: loss, gradient norm, and every gradient, which the first moment is a multiple
+  /// of. The same sums in another order and grouping differ by a few ulp of the largest element.
+  /// Then two more steps, by their losses: the weights were updated alike.
+  void expect_one_rank(const TrainSettings& settings, const parallel::MeshShape& shape,
+                       const std::string& schedule, int chunks = 1) {
+    SCOPED_TRACE(shape.text() + " " + schedule + " chunks=" + std::to_string(chunks));
+    TrainSettings piped = settings;
+    piped.schedule = schedule;
+    piped.chunks = chunks;
+    const Outcome one = train(GetParam(), {}, settings, 1);
+    const Outcome found = train(GetParam(), shape, piped, 1);
+    EXPECT_NEAR(found.reports[0].loss, one.reports[0].loss, 1e-6);
+    EXPECT_NEAR(found.reports[0].gradient_norm, one.reports[0].gradient_norm,
+                2e-6 * one.reports[0].gradient_norm);
+    ASSERT_EQ(found.state.size(), one.state.size());
+    for (const auto& [name, values] : one.state) {
+      if (!name.starts_with("adamw_m/")) continue;
+      const auto& others = found.state.at(name);
+      ASSERT_EQ(others.size(), values.size()) << name;
+      const float most = largest(values);
+      EXPECT_GT(most, 0.0F) << name;
+      for (std::size_t i = 0; i < values.size(); ++i) {
+        ASSERT_NEAR(others[i], values[i], 1e-5F * most) << name << " [" << i << "]";
+      }
+    }
+    const Outcome one_later = train(GetParam(), {}, settings, 3);
+    const Outcome later = train(GetParam(), shape, piped, 3);
+    for (std::size_t step = 0; step < 3; ++step) {
+      EXPECT_NEAR(later.reports[step].loss, one_later.reports[step].loss, 2e-5) << step;
+    }
+    EXPECT_NEAR(later.validation.nats_per_token, one_later.validation.nats_per_token, 2e-5);
+    EXPECT_EQ(later.validation.bytes, one_later.validation.bytes);
+  }
+};
+
+TEST_P(PipelineTest, TwoStagesEqualOneUnderEverySchedule) {
+  const TrainSettings settings = settings_of(4, 8, 2);
+  for (const char* schedule : {"gpipe", "1f1b", "zb-h1"}) {
+    expect_one_rank(settings, {.pp = 2}, schedule);
+  }
+  expect_one_rank(settings, {.pp = 2}, "interleaved", 2);
+}
+
+TEST_P(PipelineTest, FourStagesEqualOneUnderEverySchedule) {
+  const TrainSettings settings = settings_of(9, 8, 1);
+  for (const char* schedule : {"gpipe", "1f1b", "zb-h1"}) {
+    expect_one_rank(settings, {.pp = 4}, schedule);
+  }
+  expect_one_rank(settings, {.pp = 4}, "interleaved", 2);
+}
+
+TEST_P(PipelineTest, ThreeStagesAndFiveMicroBatchesEqualOne) {
+  const TrainSettings settings = settings_of(4, 5, 1);
+  for (const char* schedule : {"gpipe", "1f1b", "zb-h1"}) {
+    expect_one_rank(settings, {.pp = 3}, schedule);
+  }
+}
+
+TEST_P(PipelineTest, AnInterleavedMeshWithReplicasAndTensorRanksEqualsOne) {
+  // Seven sequences over three replicas: three in two micro-batches, two and two in one.
+  expect_one_rank(settings_of(4, 7, 2), {.dp = 3, .pp = 2}, "zb-h1");
+  expect_one_rank(settings_of(5, 8, 2), {.dp = 2, .pp = 2}, "interleaved", 2);
+  expect_one_rank(settings_of(4, 8, 2), {.pp = 2, .tp = 2}, "interleaved", 2);
+}
+
+TEST_P(PipelineTest, ChunksOnOneStageNeedNoMessages) {
+  expect_one_rank(settings_of(3, 4, 1), {}, "interleaved", 3);
+}
+
+INSTANTIATE_TEST_SUITE_P(BackEnds, PipelineTest, testing::ValuesIn(backends()),
+                         [](const auto& back_end) { return back_end.param; });
+
+TEST(Pipeline, StateOfOneSplitGoesOnInAnother) {
+  // Saved by interleaved stages in logical tensors, restored on one rank: a step there is the step
+  // that the pipeline makes.
+  TrainSettings settings = settings_of(4, 8, 2);
+  TrainSettings piped = settings;
+  piped.schedule = "interleaved";
+  piped.chunks = 2;
+  const Outcome two = train("reference", {.pp = 2}, piped, 2);
+  const Outcome three = train("reference", {.pp = 2}, piped, 3);
+  device::Session session("reference");
+  auto comm = comm::self_communicator();
+  parallel::ProcessMesh mesh(*comm, {});
+  MadeUpData data(settings.model.vocab);
+  Trainer trainer(settings, session.exec(), mesh, data, system_clock());
+  HostState state = trainer.make_state();
+  for (const StateTensor& part : state.tensors()) {
+    const auto& values = two.state.at(part.name);
+    ASSERT_EQ(part.local.size(), static_cast<std::int64_t>(values.size())) << part.name;
+    std::copy(values.begin(), values.end(), part.local.span<float>().begin());
+  }
+  trainer.write_state(state, 2);
+  EXPECT_NEAR(trainer.step().loss, three.reports[2].loss, 1e-6);
+}
+
+}  // namespace
+}  // namespace concordat::train::test
