@@ -1,7 +1,5 @@
 #include "cli/check.hpp"
 
-#include <charconv>
-
 #include "cli/schema.hpp"
 #include "concordat/core/error.hpp"
 #include "concordat/observe/progress.hpp"
@@ -10,18 +8,7 @@
 namespace concordat::cli {
 namespace {
 
-int parse_ranks(const std::string& text) {
-  int ranks = 0;
-  auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), ranks);
-  if (status != std::errc() || end != text.data() + text.size() || ranks < 1) {
-    throw Error(errors::usage, {.what = "bad value for --ranks",
-                                .where = "concordat train --check",
-                                .found = text,
-                                .expected = "a positive whole number",
-                                .remedy = "concordat train --help"});
-  }
-  return ranks;
-}
+constexpr std::uint64_t most_ranks = 1'000'000;
 
 std::string size(std::int64_t bytes) {
   return observe::short_bytes(static_cast<std::uint64_t>(bytes));
@@ -42,7 +29,9 @@ std::string check_text(const Args& args, const std::string& ranks) {
   Config config = Config::load(site_schema(SiteNeeded::no), args[0], flags);
   site::SiteSettings settings = site_settings(config);
   federation::RunAgreement terms = agreement_from(config);
-  site::RunCheck c = site::check_run(settings, terms, parse_ranks(ranks));
+  const auto num_ranks =
+      static_cast<int>(whole_number("train --check", "ranks", ranks, 1, most_ranks));
+  site::RunCheck c = site::check_run(settings, terms, num_ranks);
   std::string text;
   auto row = [&](std::string label, const std::string& value) {
     label.resize(16, ' ');

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 
 #include "concordat/core/error.hpp"
 
@@ -15,6 +16,26 @@ namespace {
                               .found = std::move(found),
                               .expected = std::move(expected),
                               .remedy = "concordat " + command + " --help"});
+}
+
+[[noreturn]] void bad_number(std::string_view command, std::string_view flag, std::string_view text,
+                             std::string expected) {
+  usage(std::string(command), "bad value for --" + std::string(flag), std::string(text),
+        std::move(expected));
+}
+
+// As short as a person would write it.
+std::string bound_text(double value) {
+  char text[32];
+  auto [end, status] = std::to_chars(text, text + sizeof text, value);
+  return {text, end};
+}
+
+// All of `text` and nothing else: no space, no sign, no other base.
+template <typename T>
+bool parse_all(std::string_view text, T& value) {
+  auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return status == std::errc() && end == text.data() + text.size();
 }
 
 }  // namespace
@@ -79,6 +100,22 @@ void Flags::expect_positional(std::vector<std::string> names) const {
   for (const std::string& name : names) wanted += (wanted.empty() ? "" : " ") + name;
   usage(command_, "wrong number of arguments", std::to_string(positional_.size()),
         wanted.empty() ? "none" : wanted);
+}
+
+std::uint64_t whole_number(std::string_view command, std::string_view flag, std::string_view text,
+                           std::uint64_t low, std::uint64_t high) {
+  std::uint64_t value = 0;
+  if (parse_all(text, value) && value >= low && value <= high) return value;
+  bad_number(command, flag, text,
+             "a whole number from " + std::to_string(low) + " to " + std::to_string(high));
+}
+
+double real_number(std::string_view command, std::string_view flag, std::string_view text,
+                   double low, double high) {
+  double value = 0.0;
+  // Written so that NaN fails.
+  if (parse_all(text, value) && value >= low && value <= high) return value;
+  bad_number(command, flag, text, "a number from " + bound_text(low) + " to " + bound_text(high));
 }
 
 }  // namespace concordat::cli

@@ -1,6 +1,7 @@
 // A subcommand of `concordat`: a name, a line for the overview, a manual, and what it does.
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
@@ -42,6 +43,14 @@ class Flags {
   std::vector<std::string> positional_;
   std::vector<std::pair<std::string, std::string>> flags_;
 };
+
+/// The whole number that a flag without a schema was given.
+/// @throws Error(usage) for anything but digits, and outside `low` to `high`.
+std::uint64_t whole_number(std::string_view command, std::string_view flag, std::string_view text,
+                           std::uint64_t low, std::uint64_t high);
+/// The same for a finite real number.
+double real_number(std::string_view command, std::string_view flag, std::string_view text,
+                   double low, double high);
 
 // The commands, each in its own file.
 extern const Command keys_command;

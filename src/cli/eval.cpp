@@ -19,14 +19,21 @@ std::string help() {
          "Evaluates on the validation split of each of the site's data.datasets, where they lie;\n"
          "nothing leaves the site. RUN_FOLDER is the run whose newest checkpoint is taken: this\n"
          "site's by default, or any run with a model of the same shape. N bounds the windows of\n"
-         "each dataset (default: all). --plain prints 'DATASET BITS' alone.\n";
+         "each dataset (default: all); anything but a whole number above 0 is refused (64).\n"
+         "--plain prints 'DATASET BITS' alone.\n\n"
+         "keys (in SITE.toml as [section] key = value, or as flags):\n" +
+         site_schema().help();
 }
 
 int run(const Args& given) {
   crypto::disable_core_dumps();
   Args args = given;
   auto model = take_flag(args, "model");
-  std::uint64_t windows = std::stoull(take_flag(args, "windows").value_or("1000000000"));
+  constexpr std::uint64_t all_windows = 1'000'000'000;
+  std::uint64_t windows = all_windows;
+  if (auto text = take_flag(args, "windows")) {
+    windows = whole_number("eval", "windows", *text, 1, all_windows);
+  }
   bool plain = take_flag(args, "plain").has_value();
   SiteInput input = read_site("eval", args);
   const site::SiteSettings& s = input.settings;

@@ -1,5 +1,6 @@
 // `concordat generate`: text from a trained model.
 #include <iostream>
+#include <limits>
 
 #include "cli/command.hpp"
 #include "cli/site_command.hpp"
@@ -10,6 +11,9 @@
 namespace concordat::cli {
 namespace {
 
+constexpr std::uint64_t most_bytes = 1'000'000'000;
+constexpr double most_temperature = 1000.0;
+
 std::string help() {
   return "concordat generate: text from a trained model, byte by byte.\n\n"
          "usage:\n"
@@ -17,24 +21,16 @@ std::string help() {
          "        [--temperature=T] [--seed=S] [--key=value]\n\n"
          "RUN_FOLDER as in 'concordat eval'. N new bytes (default 200); T = 0 takes the likeliest\n"
          "byte each time (default 0.8). The same seed, prompt and weights give the same text.\n"
-         "A model can repeat what it was trained on: treat its text as the data's own class.\n";
+         "A model can repeat what it was trained on: treat its text as the data's own class.\n"
+         "N and S are whole numbers, T is at most 1000; anything else is refused (64).\n\n"
+         "keys (in SITE.toml as [section] key = value, or as flags):\n" +
+         site_schema().help();
 }
 
-template <typename T>
-T number(Args& args, std::string_view name, T fallback) {
+std::uint64_t whole_flag(Args& args, std::string_view name, std::uint64_t fallback,
+                         std::uint64_t low, std::uint64_t high) {
   auto text = take_flag(args, name);
-  if (!text) return fallback;
-  try {
-    std::size_t used = 0;
-    double value = std::stod(*text, &used);
-    if (used == text->size() && value >= 0) return static_cast<T>(value);
-  } catch (const std::exception&) {
-  }
-  throw Error(errors::usage, {.what = "bad value for --" + std::string(name),
-                              .where = "concordat generate",
-                              .found = *text,
-                              .expected = "a number that is not negative",
-                              .remedy = "concordat generate --help"});
+  return text ? whole_number("generate", name, *text, low, high) : fallback;
 }
 
 int run(const Args& given) {
@@ -42,9 +38,14 @@ int run(const Args& given) {
   Args args = given;
   std::string prompt = take_flag(args, "prompt").value_or("");
   auto model = take_flag(args, "model");
-  train::GenerateOptions options{.new_tokens = number<std::int64_t>(args, "bytes", 200),
-                                 .temperature = number<double>(args, "temperature", 0.8),
-                                 .seed = number<std::uint64_t>(args, "seed", 1)};
+  constexpr std::uint64_t any = std::numeric_limits<std::uint64_t>::max();
+  train::GenerateOptions options;
+  options.new_tokens = static_cast<std::int64_t>(whole_flag(args, "bytes", 200, 0, most_bytes));
+  auto temperature = take_flag(args, "temperature");
+  options.temperature =
+      temperature ? real_number("generate", "temperature", *temperature, 0.0, most_temperature)
+                  : 0.8;
+  options.seed = whole_flag(args, "seed", 1, 0, any);
   SiteInput input = read_site("generate", args);
   data::require_utf8(as_bytes(prompt), "--prompt");
   std::vector<std::int32_t> tokens{data::separator_token};

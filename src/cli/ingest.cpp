@@ -38,22 +38,14 @@ int run(const Args& args) {
   flags.expect_positional({});
   if (!crypto::disable_core_dumps()) log::warn("core dumps could not be switched off");
   std::filesystem::path site = flags.required("site");
-  std::string permille = flags.value("validation-permille", "50");
-  if (permille.empty() || permille.size() > 3 ||
-      permille.find_first_not_of("0123456789") != std::string::npos || std::stoul(permille) > 500) {
-    throw Error(errors::usage, {.what = "bad value for --validation-permille",
-                                .where = "concordat ingest",
-                                .found = permille,
-                                .expected = "0 to 500",
-                                .remedy = "concordat ingest --help"});
-  }
-  governance::IngestRequest request{
-      .options = {.name = flags.required("name"),
-                  .source = flags.required("source"),
-                  .folder = site / "data" / flags.required("name"),
-                  .validation_permille = static_cast<std::uint32_t>(std::stoul(permille))},
-      .language = flags.required("language"),
-      .purpose = flags.required("purpose")};
+  auto permille = static_cast<std::uint32_t>(whole_number(
+      "ingest", "validation-permille", flags.value("validation-permille", "50"), 0, 500));
+  governance::IngestRequest request{.options = {.name = flags.required("name"),
+                                                .source = flags.required("source"),
+                                                .folder = site / "data" / flags.required("name"),
+                                                .validation_permille = permille},
+                                    .language = flags.required("language"),
+                                    .purpose = flags.required("purpose")};
   RoleLock lock(site / "border.lock", "ingest");
   auto keys = crypto::load_site_keys(posix_files(), site / "keys");
   posix_files().make_directories(site / "data");

@@ -34,12 +34,15 @@ void print(const crypto::PublicKeys& keys) {
 
 int run(const Args& args) {
   Flags flags("keys", args, {"name", "folder"});
-  if (flags.positional().empty() ||
-      (flags.positional()[0] != "create" && flags.positional()[0] != "show")) {
-    std::cout << help();
-    return static_cast<int>(ExitCode::usage);
+  std::string action = flags.positional().empty() ? "nothing" : flags.positional()[0];
+  if (action != "create" && action != "show") {
+    throw Error(errors::usage, {.what = "there is no such action",
+                                .where = "concordat keys",
+                                .found = action,
+                                .expected = "create or show",
+                                .remedy = "concordat keys --help"});
   }
-  if (flags.positional()[0] == "show") {
+  if (action == "show") {
     flags.expect_positional({"show", "FILE.pub"});
     print(crypto::load_public_keys(posix_files(), flags.positional()[1]));
     return 0;

@@ -20,6 +20,7 @@ std::string help() {
          "usage:\n"
          "  concordat roster create --name FEDERATION --address HOST:PORT --coordinator HUB.pub\n"
          "        --site A.pub=DE --site B.pub=FR --site C.pub=ES --out roster.json\n"
+         "        [--jurisdiction CODE]   of the coordinator (default: -)\n"
          "        a site's id is its place in this list; the text after '=' is its jurisdiction.\n"
          "  concordat roster agreement --roster roster.json --config federation.toml\n"
          "        --initial-digest HEX --out agreement.json [--key=value ...]\n"
@@ -148,13 +149,16 @@ int run(const Args& args) {
   Flags flags("roster", own,
               {"name", "address", "coordinator", "jurisdiction", "site", "out", "roster", "config",
                "initial-digest", "keys"});
-  std::string action = flags.positional().empty() ? "" : flags.positional()[0];
+  std::string action = flags.positional().empty() ? "nothing" : flags.positional()[0];
   if (action == "create") return create(flags);
   if (action == "agreement") return agreement(flags, overrides);
   if (action == "sign") return sign(flags);
   if (action == "verify") return verify(flags);
-  std::cout << help();
-  return static_cast<int>(ExitCode::usage);
+  throw Error(errors::usage, {.what = "there is no such action",
+                              .where = "concordat roster",
+                              .found = action,
+                              .expected = "create, agreement, sign or verify",
+                              .remedy = "concordat roster --help"});
 }
 
 }  // namespace

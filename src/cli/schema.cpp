@@ -44,21 +44,21 @@ void add_exchange_keys(ConfigSchema& schema) {
       .real("outer.beta2", 0.99, {0.0, 0.9999999}, "second moment of fedadam and fedyogi")
       .real("outer.epsilon", 1e-3, {1e-30, 10.0}, "added to the root in fedadam and fedyogi");
   schema.section("exchange", "what crosses a border, and how it is masked")
-      .integer("exchange.block_log2", 20, {10, 24}, "a block has 2^k elements")
+      .integer("exchange.block_log2", 20, {10, 20}, "a block has 2^k elements")
       .integer("exchange.first_bits", 8, {2, 16}, "bits of a code point in round 0")
       .integer("exchange.first_lane", 16, {8, 32}, "lane bits in round 0: 8, 16 or 32")
       .integer("exchange.bits", 8, {2, 16}, "bits of a code point in later rounds")
       .integer("exchange.lane", 16, {8, 32}, "lane bits in later rounds: 8, 16 or 32")
       .real("exchange.first_multiple", 1.0, {1e-6, 1e6},
             "round 0: half the code range is this times the summed learning rates")
-      .real("exchange.spread", 6.0, {1.0, 100.0},
+      .real("exchange.spread", 6.0, {1.0, 64.0},
             "later: standard deviations that fit half the code range")
       .real("exchange.scale_floor", 1e-12, {1e-30, 1.0}, "least scale")
       .real("exchange.scale_cap", 1e3, {1e-12, 1e9}, "greatest scale")
       .integer("exchange.weight_cap", 1 << 24, {1, 0xffff'ffffLL},
                "most tokens that one site may train in a round")
       .integer("exchange.minimum", 3, {3, 1024}, "fewest participants of an exchange")
-      .integer("exchange.colluding", 1, {0, 1024}, "colluding sites that are guarded against");
+      .integer("exchange.colluding", 1, {1, 1022}, "colluding sites that are guarded against");
 }
 
 }  // namespace
@@ -67,8 +67,8 @@ void add_run_keys(ConfigSchema& schema) {
   schema.section("run", "the run; the agreement fixes it for a federation")
       .text("run.name", "run", {}, "name of the run folder below the site's runs/")
       .integer("run.seed", 1, {0, many}, "initial weights and data order")
-      .integer("run.rounds", 1, {1, 1 << 20}, "rounds: inner steps, exchange, outer step")
-      .integer("run.inner_steps", 10, {1, 1 << 30}, "H: inner steps of a round");
+      .integer("run.rounds", 1, {1, 1'000'000}, "rounds: inner steps, exchange, outer step")
+      .integer("run.inner_steps", 10, {1, 1'000'000}, "H: inner steps of a round");
   add_model_keys(schema);
   add_inner_keys(schema);
   add_exchange_keys(schema);

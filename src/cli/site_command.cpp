@@ -1,8 +1,41 @@
 #include "cli/site_command.hpp"
 
 #include "concordat/core/error.hpp"
+#include "concordat/crypto/key_files.hpp"
+#include "concordat/federation/errors.hpp"
 
 namespace concordat::cli {
+namespace {
+
+/// A site whose keys are not in the roster could train, but its border would be refused and its
+/// ranks would wait for ever. Ranks hold no signing key: what tells is NAME.pub beside the keys.
+void require_own_membership(const federation::SignedRoster& roster, const std::string& name,
+                            const std::filesystem::path& keys) {
+  auto& fs = posix_files();
+  if (roster.roster.id_of(name) == coordinator_id) {
+    throw Error(federation::errors::not_in_roster,
+                {.what = "this is the coordinator's name, not a site's",
+                 .where = "site.name",
+                 .found = name,
+                 .expected = "a site of roster " + roster.roster.name,
+                 .remedy = "correct site.name; the coordinator runs 'concordat coordinate'"});
+  }
+  std::string own = name + ".pub";
+  if (fs.exists(keys / own)) {
+    federation::require_member(roster, crypto::load_public_keys(fs, keys / own));
+    return;
+  }
+  for (const std::string& file : fs.list(keys)) {
+    if (!file.ends_with(".pub")) continue;
+    throw Error(federation::errors::not_in_roster, {.what = "the keys are another site's",
+                                                    .where = keys.string(),
+                                                    .found = file,
+                                                    .expected = own,
+                                                    .remedy = "correct site.name or site.folder"});
+  }
+}
+
+}  // namespace
 
 SiteInput read_site(std::string_view command, const Args& args) {
   if (args.empty() || args[0].substr(0, 2) == "--") {
@@ -26,6 +59,10 @@ SiteInput read_site(std::string_view command, const Args& args) {
     input.terms = {std::move(signed_roster), std::move(signed_agreement)};
   }
   input.settings = site_settings(input.config);
+  if (input.terms) {
+    require_own_membership(input.terms->roster, input.settings.name,
+                           input.settings.folder / "keys");
+  }
   return input;
 }
 

@@ -17,7 +17,8 @@ struct SiteInput {
 };
 
 /// `args`: the file, then --key=value flags of the site's schema. In a federation the signed
-/// documents are verified and their values hold.
+/// documents are verified, their values hold, and the site must be in the roster: its name, and
+/// its public keys where keys/NAME.pub can be read.
 /// @throws Error of configuration, documents and keys.
 SiteInput read_site(std::string_view command, const Args& args);
 

@@ -232,9 +232,9 @@ void check_agreement(const RunAgreement& agreement, const SignedRoster& roster,
   auto sites32 = static_cast<std::uint32_t>(num_sites);
   exact::check_weight_cap(sites32, agreement.weight_cap);
   range("weight_cap", agreement.weight_cap, 1, max_u32);
-  for (const exact::Quantiser* q : {&agreement.first_round, &agreement.later_rounds}) {
-    exact::check_lane(sites32, q->bits, q->lane);
-  }
+  exact::check_lane(sites32, agreement.first_round.bits, agreement.first_round.lane,
+                    "exchange.first_bits, exchange.first_lane");
+  exact::check_lane(sites32, agreement.later_rounds.bits, agreement.later_rounds.lane);
 }
 
 SignedAgreement open_agreement(Bytes document, const Signatures& signatures,

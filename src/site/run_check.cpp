@@ -7,12 +7,28 @@
 #include "site/engine.hpp"
 
 namespace concordat::site {
+namespace {
+
+/// What an agreement with the fewest sites would be refused for. More sites need wider lanes yet:
+/// `concordat roster agreement` knows their number and checks again.
+void check_exchange(const federation::RunAgreement& terms) {
+  exact::check_lane(terms.minimum, terms.first_round.bits, terms.first_round.lane,
+                    "exchange.first_bits, exchange.first_lane");
+  exact::check_lane(terms.minimum, terms.later_rounds.bits, terms.later_rounds.lane);
+  exact::check_weight_cap(terms.minimum, terms.weight_cap);
+  exact::check_settings(terms.outer);
+  exact::check_rule(terms.scales);
+}
+
+}  // namespace
+
 RunCheck check_run(const SiteSettings& settings, const federation::RunAgreement& terms,
                    int num_ranks) {
   RunCheck check;
   check.mesh = {.dp = num_ranks};
   train::TrainSettings t = train_settings(settings);
   t.validate(check.mesh);
+  check_exchange(terms);
   check.memory = train::estimate_memory(t, check.mesh);
 
   auto comm = comm::self_communicator();
