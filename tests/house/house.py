@@ -6,6 +6,7 @@ house.py heavy    heavy headers are included only in the files of heavy_headers.
 house.py headers  each public header compiles alone
 house.py sizes    file sizes: median, nine in ten, largest; caps are refused
 house.py words    no to-do marks, no machine paths, no printing from libraries
+house.py keys     messages name configuration keys that exist
 """
 import concurrent.futures
 import pathlib
@@ -130,8 +131,29 @@ def words():
     return wrong
 
 
+def keys():
+    """A key that a message names is one of the schema's."""
+    schema = (TOP / "src/cli/schema.cpp").read_text()
+    known = set(re.findall(r'\.(?:text|integer|real|boolean|list)\(\s*"([a-z]+\.[a-z0-9_]+)"', schema))
+    # Error codes and kill points of coordinator and federation look the same: those are left out.
+    sections = "train|inner|run|model|exchange|outer|data|site|layout"
+    mention = re.compile(rf"(?<![\w/.-])(?:{sections})\.[a-z0-9_]+(?![\w/.-]*\()")
+    # What has the form of a key and is none: files, and the kill points of training jobs.
+    other = re.compile(r"\.(toml|lock|hpp|json|safetensors)$|^train\.(step|saved|closed|end_of_round)$|^model\.norm$")
+    wrong = [] if len(known) > 50 else [f"schema.cpp: only {len(known)} keys recognised"]
+    for path in sources("src"):
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            if line.lstrip().startswith(("#include", "//")):
+                continue
+            for text in re.findall(r'"((?:[^"\\]|\\.)*)"', line):
+                wrong += [f"{path.relative_to(TOP)}:{number}: {key} is no configuration key"
+                          for key in mention.findall(text) if key not in known and not other.search(key)]
+    return wrong
+
+
 def main():
-    rules = {"floors": floors, "heavy": heavy, "headers": headers, "sizes": sizes, "words": words}
+    rules = {"floors": floors, "heavy": heavy, "headers": headers, "sizes": sizes, "words": words,
+             "keys": keys}
     wrong = rules[sys.argv[1]]()
     for line in wrong:
         print(line, file=sys.stderr)

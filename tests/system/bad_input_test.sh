@@ -6,17 +6,28 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/concordat-bad-XXXXXX")
 trap 'status=$?; kill $(jobs -p) 2>/dev/null || true; [ $status -eq 0 ] && rm -rf "$work" || echo "left in $work" >&2' EXIT
 passed=0
 
-# expect EXIT_CODE ERROR_CODE WHAT COMMAND...: and the message names the remedy or the expectation.
+# expect EXIT_CODE ERROR_CODE WHAT COMMAND...: and the message says where, found, expected and remedy.
 expect() {
-  local code=$1 name=$2 what=$3 found=0 text
+  local code=$1 name=$2 what=$3 found=0 text field
   shift 3
   text=$("$@" 2>&1) || found=$?
   [ "$found" -eq "$code" ] || fail "$what: exit code $found, expected $code: $text"
-  grep -q "$name" <<<"$text" || fail "$what: expected $name in: $text"
-  grep -Eq 'expected:|remedy:' <<<"$text" || fail "$what: the message has no expectation and no remedy: $text"
+  grep -qF "$name" <<<"$text" || fail "$what: expected $name in: $text"
+  for field in where found expected remedy; do
+    grep -q "$field:" <<<"$text" || fail "$what: the message has no $field: $text"
+  done
+  said=$text
   passed=$((passed + 1))
 }
+# says TEXT: the last message has it.
+says() { grep -qF -- "$1" <<<"$said" || fail "expected '$1' in: $said"; }
 run() { "$concordat" "$@"; }
+# flip FILE OFFSET: one bit of it.
+flip() {
+  local byte
+  byte=$(od -An -tu1 -j "$2" -N 1 "$1")
+  printf "\\x$(printf %02x $((byte ^ 1)))" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
 
 template=$work/template
 make_template "$template"
@@ -33,30 +44,59 @@ expect 64 core.config_bad_value "a key that the agreement fixes" run border "$al
 sed -i 's/^batch = .*/batch = "many"/' "$alba/site.toml"
 expect 64 core.config_bad_value "a text where a number belongs" run border "$alba/site.toml"
 copy
-expect 64 lane_could_wrap "a lane that could wrap" run roster agreement --roster "$work/run/roster.json" \
+expect 64 core.config_bad_value "blocks larger than an agreement allows" run train --check "$work/run/federation.toml" --exchange.block_log2=21
+expect 64 core.config_bad_value "nobody colludes" run train --check "$work/run/federation.toml" --exchange.colluding=0
+expect 64 core.config_bad_value "more rounds than an agreement allows" run train --check "$work/run/federation.toml" --run.rounds=1000001
+expect 64 core.config_bad_value "more steps than an agreement allows" run train --check "$work/run/federation.toml" --run.inner_steps=1000001
+expect 64 exact.lane_could_wrap "a later lane that could wrap, checked" run train --check "$work/run/federation.toml" --exchange.lane=8
+says "where: exchange.bits, exchange.lane"
+expect 64 exact.lane_could_wrap "a first lane that could wrap, checked" run train --check "$work/run/federation.toml" --exchange.first_lane=8
+says exchange.first_lane
+expect 64 exact.lane_could_wrap "a lane that could wrap" run roster agreement --roster "$work/run/roster.json" \
   --config "$work/run/federation.toml" --initial-digest "$(printf '0%.0s' {1..63})1" --out "$work/wrap.json" \
   --exchange.bits=8 --exchange.lane=8
+
+# ---- flags without a schema
+for wrong in abc -1 0 1.5 99999999999999999999 ''; do
+  expect 64 core.usage "eval --windows=$wrong" run eval "$alba/site.toml" "--windows=$wrong"
+done
+for wrong in inf nan 1e300 -1 warm; do
+  expect 64 core.usage "generate --temperature=$wrong" run generate "$alba/site.toml" "--temperature=$wrong"
+  expect 64 core.usage "generate --bytes=$wrong" run generate "$alba/site.toml" "--bytes=$wrong"
+  expect 64 core.usage "generate --seed=$wrong" run generate "$alba/site.toml" "--seed=$wrong"
+done
+expect 64 core.usage "train --check --ranks=0" run train --check "$work/run/federation.toml" --ranks=0
 
 # ---- keys
 copy
 chmod 644 "$alba/keys/signing.key"
-expect 64 'crypto.open_permissions\|open' "a key file that others may read" run border "$alba/site.toml"
+expect 64 crypto.open_permissions "a key file that others may read" run border "$alba/site.toml"
 copy
 rm -rf "$alba/keys" && cp -a "$work/run/brio/keys" "$alba/keys"
-expect 64 core.usage "the keys of another site" run border "$alba/site.toml"
+expect 65 federation.not_in_roster "a border with the keys of another site" run border "$alba/site.toml"
+expect 65 federation.not_in_roster "training with the keys of another site" launch 1 train "$alba/site.toml"
 rm -rf "$alba/keys" && run keys create --name alba --folder "$alba/keys" >/dev/null
-expect 65 federation.not_in_roster "a site that is not in the roster" run border "$alba/site.toml"
+expect 65 federation.not_in_roster "a border with keys that are not in the roster" run border "$alba/site.toml"
+expect 65 federation.not_in_roster "training with keys that are not in the roster" launch 1 train "$alba/site.toml"
+copy
+for other in dora hub; do
+  sed -i "s/^name = .*/name = \"$other\"/" "$alba/site.toml"
+  expect 65 federation.not_in_roster "a border of $other" run border "$alba/site.toml"
+  expect 65 federation.not_in_roster "training of $other" launch 1 train "$alba/site.toml"
+done
 
 # ---- documents
 copy
 sed -i 's/"three-seas"/"four-seas"/' "$work/run/roster.json"
-expect 65 'bad_signature\|bad_roster' "a roster edited after signing" run border "$alba/site.toml"
+expect 65 federation.bad_signature "a roster edited after signing" run border "$alba/site.toml"
+says roster.json
 copy
 sed -i 's/"inner_steps": *2/"inner_steps":3/' "$work/run/agreement.json"
-expect 65 'bad_signature\|bad_agreement\|malformed' "an agreement edited after signing" run coordinate "$work/run/hub/coordinator.toml"
+expect 65 federation.bad_signature "an agreement edited after signing" run coordinate "$work/run/hub/coordinator.toml"
+says agreement.json
 copy
 truncate -s 100 "$work/run/agreement.json.sigs"
-expect 65 malformed "a cut signature file" run border "$alba/site.toml"
+expect 65 core.malformed "a cut signature file" run border "$alba/site.toml"
 
 # ---- data
 mkdir -p "$work/empty" "$work/latin"
@@ -66,8 +106,8 @@ copy
 expect 65 data.empty_corpus "an empty corpus" "${ingest[@]}" --name empty --source "$work/empty"
 expect 65 data.not_utf8 "a corpus that is not UTF-8" "${ingest[@]}" --name latin --source "$work/latin"
 shard=$(ls "$alba"/data/manuals/train-*.tok)
-printf '\x5a' | dd of="$shard" bs=1 seek=$(($(stat -c %s "$shard") / 2)) conv=notrunc status=none
-expect 65 data.shard_damaged "a shard with one flipped byte" launch 1 train "$alba/site.toml" --train.batch=4 --train.micro_batch=2
+flip "$shard" $(($(stat -c %s "$shard") / 2))
+expect 65 data.shard_damaged "a shard with one flipped bit" launch 1 train "$alba/site.toml" --train.batch=4 --train.micro_batch=2
 
 # ---- a run folder in use, a full disk
 copy

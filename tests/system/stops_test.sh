@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # stops_test.sh: a missing site is waited for; USR1, TERM and STOP save and exit 75; the run goes on
-# from there and ends with the state of an undisturbed run.
+# from there and ends with the state of an undisturbed run. A single process without mpirun: SAVE
+# saves and goes on, TERM saves and exits 75.
 . "$(dirname "$0")/small_federation.sh"
 work=$(mktemp -d "${TMPDIR:-/tmp}/concordat-stops-XXXXXX")
 trap 'status=$?; kill $(jobs -p) 2>/dev/null || true; [ $status -eq 0 ] && rm -rf "$work" || echo "left in $work" >&2' EXIT
@@ -41,6 +42,15 @@ kill -0 "$hub" "$border_alba" "$train_alba" || fail "somebody gave up while cala
 grep -q cala <("$concordat" status "$run/hub") || fail "the coordinator does not say that it waits for cala"
 [ ! -e "$run/alba/runs/quickstart/outbox/round-0.0.0/COMMIT" ] || fail "alba committed without cala"
 
+# No process that holds keys or plaintext leaves a core; every rank says where it runs.
+for role in "coordinate $run/hub/" "border $run/alba/" "train $run/brio/"; do
+  pids=$(pgrep -f "^[^ ]*concordat $role") || fail "no process of: $role"
+  for pid in $pids; do
+    grep -Eq '^Max core file size +0 +0 ' "/proc/$pid/limits" || fail "$role may dump its core: $(grep core "/proc/$pid/limits")"
+  done
+done
+grep -Eq 'rank 1 on [^ ]+: 1 thread on processors [0-9]' "$run/brio/train.log" || fail "brio's rank 1 does not say where it runs"
+
 # USR1 to mpirun: saved, 75, and REQUEUE for the batch script. STOP: 75 without it. TERM to border and coordinator: 75.
 pkill -USR1 -f "mpirun.* train $run/alba/site.toml"
 expect_code 75 "$train_alba" "training after USR1"
@@ -64,4 +74,26 @@ for pid in "${pids[@]}"; do wait "$pid" || fail "a process failed after the stop
 found=$(final_state "$run")
 [ "$found" = "$expected" ] || fail "the final state is $found, undisturbed $expected"
 audit_all "$run"
-echo "stops: 5 passed"
+
+# One process without mpirun, on its own.
+{ sed 's/@SITE@/alba/; /^\[run\]/,$d' configs/solo.toml; shared_keys "$run"; } >"$run/alba/solo.toml"
+alone=$run/alba/runs/alone
+step_above() { [ "$(newest_step "$alone" | cut -d' ' -f1)" -gt "$1" ]; }
+has_generation() { compgen -G "$alone/checkpoints/step-*" >/dev/null; }
+flags=()
+for flag in "${tiny[@]}"; do case $flag in --run.*) ;; *) flags+=("$flag") ;; esac; done
+OMP_NUM_THREADS=1 "$concordat" train "$run/alba/solo.toml" "${flags[@]}" --run.name=alone --run.rounds=1 --run.inner_steps=1000000 \
+  --train.batch=4 --train.micro_batch=2 --train.log_every=1 >"$run/alba/alone.log" 2>&1 & solo=$!
+wait_for 60 "training alone" step_above 2
+! has_generation || fail "a generation before SAVE: $(ls "$alone/checkpoints")"
+touch "$alone/SAVE"
+wait_for 30 "a generation after SAVE" has_generation
+saved=$(newest_step "$alone" | cut -d' ' -f1)
+wait_for 30 "training goes on after SAVE" step_above "$((saved + 2))"
+[ ! -e "$alone/SAVE" ] || fail "SAVE was not used up"
+generations=$(ls "$alone/checkpoints" | grep -c '^step-')
+kill -TERM "$solo"
+expect_code 75 "$solo" "training alone after TERM"
+[ "$(ls "$alone/checkpoints" | grep -c '^step-')" -gt "$generations" ] || fail "TERM saved nothing"
+[ ! -e "$alone/REQUEUE" ] || fail "TERM left REQUEUE"
+echo "stops: 7 passed"

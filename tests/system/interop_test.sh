@@ -1,0 +1,98 @@
+#!/usr/bin/env bash
+# A site trains, exports a Hugging Face folder, and another run starts from it: with the exact bits
+# in f32, from shards as from one file, over two ranks as over one; what does not fit is refused.
+#   interop_test.sh PATH_TO_CONCORDAT
+set -euo pipefail
+concordat=$1
+run=$(mktemp -d /tmp/concordat-interop-XXXXXX)
+trap 'rm -rf "$run"' EXIT
+fail() { echo "FAILED: $*" >&2; exit 1; }
+refused() { # refused CODE TEXT COMMAND...
+  local code=0 wanted=$1 text=$2
+  shift 2
+  "$@" >"$run/out.txt" 2>&1 || code=$?
+  [ "$code" = "$wanted" ] || { cat "$run/out.txt" >&2; fail "exit $code instead of $wanted: $*"; }
+  grep -qF -- "$text" "$run/out.txt" || { cat "$run/out.txt" >&2; fail "no '$text' from: $*"; }
+}
+train() { # train RANKS ARGUMENT...
+  local session code=0
+  session=$(mktemp -d /tmp/cc-XXXXXX)
+  OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMP_NUM_THREADS=1 \
+    mpirun --mca orte_tmpdir_base "$session" --bind-to none --oversubscribe -n "$1" \
+    "$concordat" train "${@:2}" >"$run/train.log" 2>&1 || code=$?
+  rm -rf "$session"
+  [ "$code" = 0 ] || { cat "$run/train.log" >&2; fail "training ended with $code"; }
+}
+initial() { "$concordat" train --check "$@" | sed -n 's/^initial state *//p'; }
+
+mkdir -p "$run/text"
+for i in $(seq 60); do
+  seq -f "Satz %.0f von Dokument $i." 40 >"$run/text/$i.txt"
+done
+"$concordat" keys create --name alba --folder "$run/alba/keys" >/dev/null
+"$concordat" ingest --site "$run/alba" --name texts --source "$run/text" --language de \
+  --purpose test --validation-permille 100 >/dev/null
+cat >"$run/site.toml" <<TOML
+[site]
+name = "alba"
+folder = "alba"
+[data]
+datasets = ["texts"]
+[run]
+name = "first"
+inner_steps = 3
+[model]
+vocab = 257
+width = 32
+layers = 2
+heads = 4
+kv_heads = 2
+ffn = 48
+rope_base = 500000.0
+[inner]
+length = 32
+[train]
+batch = 4
+micro_batch = 2
+TOML
+train 1 "$run/site.toml"
+
+"$concordat" export "$run/site.toml" --out="$run/whole" --dtype=f32 --max-length=64
+"$concordat" export "$run/site.toml" --out="$run/shards" --dtype=f32 --max-length=64 --shard-size=20000
+"$concordat" export "$run/site.toml" --out="$run/half" | grep -q "1 file" || fail "bf16 export"
+[ -f "$run/shards/model.safetensors.index.json" ] || fail "no index"
+refused 65 "there already" "$concordat" export "$run/site.toml" --out="$run/whole"
+[ ! -e "$run/whole.new" ] || fail "remains of an export"
+
+"$concordat" import "$run/whole" --out "$run/model.toml" | tee "$run/import.txt"
+"$concordat" import "$run/shards" | grep -qF "$(sed -n 's/^weights *//p' "$run/import.txt")" ||
+  fail "shards are other weights than the file"
+grep -q "rope_base = 500000.0" "$run/model.toml" || fail "the [model] section"
+
+from="--train.initial_weights=$run/whole"
+one=$(initial "$run/site.toml" "$from")
+[ -n "$one" ] || fail "no digest"
+[ "$one" = "$(initial "$run/site.toml" "--train.initial_weights=$run/shards")" ] || fail "digest of shards"
+[ "$one" != "$(initial "$run/site.toml")" ] || fail "the digest does not follow the weights"
+[ "$one" != "$(initial "$run/site.toml" "--train.initial_weights=$run/half")" ] || fail "digest of bf16"
+
+# A run of no learning keeps what it started from: its export is the folder, bit for bit.
+for ranks in 1 2; do
+  train "$ranks" "$run/site.toml" "$from" --run.name="again-$ranks" --layout.tp="$ranks" \
+    --inner.rate=0 --inner.weight_decay=0
+  "$concordat" export "$run/site.toml" --out="$run/again-$ranks" --model="$run/alba/runs/again-$ranks" \
+    --dtype=f32 --max-length=64 >/dev/null
+  cmp "$run/whole/model.safetensors" "$run/again-$ranks/model.safetensors" || fail "round trip, $ranks ranks"
+  cmp "$run/whole/config.json" "$run/again-$ranks/config.json" || fail "config.json, $ranks ranks"
+done
+
+refused 65 "intermediate_size" "$concordat" train --check "$run/site.toml" "$from" --model.ffn=64
+refused 65 "max_position_embeddings" "$concordat" train --check "$run/site.toml" "$from" --inner.length=128
+refused 65 "no Hugging Face folder" "$concordat" import "$run/text"
+sed -i 's/"mlp_bias": false/"mlp_bias": true/' "$run/whole/config.json"
+refused 65 "mlp_bias" "$concordat" import "$run/whole"
+rm "$run"/shards/model-00002-of-*.safetensors
+refused 65 "a shard is missing" "$concordat" import "$run/shards"
+truncate -s -4 "$run/half/model.safetensors"
+refused 65 "outside the file" "$concordat" import "$run/half"
+echo "passed"
