@@ -12,11 +12,13 @@
 // are medians with quartiles of predicted / measured: 1 is all of the predicted speed.
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <map>
 #include <string>
+#include <type_traits>
 
 #include "concordat/comm/runtime.hpp"
 #include "concordat/exact/philox.hpp"
@@ -67,7 +69,7 @@ class TimedWork final : public train::PipelineWork {
 
  private:
   template <typename Do>
-  auto timed(const Call& call, Do&& run) {
+  std::invoke_result_t<Do> timed(const Call& call, Do&& run) {
     const double begin = now();
     auto made = run();
     times_[call] = now() - begin;
