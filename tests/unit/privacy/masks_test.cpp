@@ -11,6 +11,7 @@
 #include "concordat/crypto/keys.hpp"
 #include "concordat/exact/philox.hpp"
 #include "concordat/privacy/errors.hpp"
+#include "support/expect_error.hpp"
 
 namespace concordat::privacy {
 namespace {
@@ -144,17 +145,18 @@ TEST(Masks, HaveTheBytesOfTheFormatPage) {
 
 TEST(Masks, AreRefusedWithoutSeedsOrWithTheSitesOwn) {
   Bytes lanes(16, 0);
-  EXPECT_THROW(
-      mask_block(context_of(0), PairSeeds{}, update_vector, BlockIndex{0}, Lane::u8, lanes), Error);
+  EXPECT_ERROR(
+      mask_block(context_of(0), PairSeeds{}, update_vector, BlockIndex{0}, Lane::u8, lanes),
+      errors::seeds);
   EXPECT_EQ(lanes, Bytes(16, 0));
   PairSeeds own;
   own.add(SiteId{0}, crypto::SecretBytes(32));
-  EXPECT_THROW(mask_block(context_of(0), own, update_vector, BlockIndex{0}, Lane::u8, lanes),
-               Error);
+  EXPECT_ERROR(mask_block(context_of(0), own, update_vector, BlockIndex{0}, Lane::u8, lanes),
+               errors::seeds);
   PairSeeds seeds;
-  EXPECT_THROW(seeds.add(SiteId{1}, crypto::SecretBytes(31)), Error);
+  EXPECT_ERROR(seeds.add(SiteId{1}, crypto::SecretBytes(31)), errors::seeds);
   seeds.add(SiteId{1}, crypto::SecretBytes(32));
-  EXPECT_THROW(seeds.add(SiteId{1}, crypto::SecretBytes(32)), Error);
+  EXPECT_ERROR(seeds.add(SiteId{1}, crypto::SecretBytes(32)), errors::seeds);
 }
 
 TEST(Masks, TakeOnePassOfTheCipherPerPeer) {

@@ -4,8 +4,10 @@
 #include <sys/stat.h>
 
 #include "concordat/core/error.hpp"
+#include "concordat/crypto/errors.hpp"
 #include "concordat/crypto/hash.hpp"
 #include "concordat/site/errors.hpp"
+#include "support/expect_error.hpp"
 #include "support/faulty_files.hpp"
 
 namespace concordat::site {
@@ -117,10 +119,11 @@ TEST_F(RunFolderTest, SecretsOpenOnlyForTheKeyExchangeAndNonceTheyWereSealedTo) 
   EXPECT_EQ(opened.seeds.size(), 2U);
   EXPECT_EQ(to_hex(opened.rounding_key.view()), digest_of("r").hex());
   const ExchangeId next{Round{4}, {}, {}};
-  EXPECT_THROW(open_secrets(next, nonce, key, sealed), Error);
-  EXPECT_THROW(open_secrets(exchange, make_nonce(crypto::system_random()), key, sealed), Error);
+  EXPECT_ERROR(open_secrets(next, nonce, key, sealed), crypto::errors::open_failed);
+  EXPECT_ERROR(open_secrets(exchange, make_nonce(crypto::system_random()), key, sealed),
+               crypto::errors::open_failed);
   const auto other = crypto::OpeningKey::generate(crypto::system_random());
-  EXPECT_THROW(open_secrets(exchange, nonce, other, sealed), Error);
+  EXPECT_ERROR(open_secrets(exchange, nonce, other, sealed), crypto::errors::open_failed);
   folder.erase_secrets(exchange);
   EXPECT_FALSE(folder.has_secrets(exchange, nonce));
 }
@@ -128,11 +131,11 @@ TEST_F(RunFolderTest, SecretsOpenOnlyForTheKeyExchangeAndNonceTheyWereSealedTo) 
 TEST_F(RunFolderTest, RefusesSecretsThatAreCutOrLonger) {
   const crypto::SecretBytes plain = encode_secrets(secrets());
   for (std::size_t size = 0; size < plain.size(); ++size) {
-    EXPECT_THROW(decode_secrets(plain.view().first(size)), Error) << size;
+    EXPECT_ERROR(decode_secrets(plain.view().first(size)), concordat::errors::malformed);
   }
   Bytes longer(plain.view().begin(), plain.view().end());
   longer.push_back(0);
-  EXPECT_THROW(decode_secrets(longer), Error);
+  EXPECT_ERROR(decode_secrets(longer), concordat::errors::malformed);
 }
 
 TEST_F(RunFolderTest, NamesTheLineOfAnEditedCommit) {
@@ -158,7 +161,7 @@ TEST_F(RunFolderTest, NamesTheLineOfAnEditedCommit) {
   for (std::size_t size = 0; size < original.size(); size += 7) {
     write_atomically(fs, folder.outbox(exchange) / "COMMIT",
                      as_bytes(std::string_view(original).substr(0, size)));
-    EXPECT_THROW((void)folder.read_commit(exchange), Error) << size;
+    EXPECT_ERROR((void)folder.read_commit(exchange), errors::bad_run_file);
   }
 }
 
