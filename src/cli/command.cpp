@@ -41,9 +41,10 @@ bool parse_all(std::string_view text, T& value) {
 }  // namespace
 
 std::span<const Command> commands() {
-  static const std::array<Command, 10> all{
+  static const std::array<Command, 11> all{
       keys_command,       roster_command, ingest_command, train_command, border_command,
-      coordinate_command, status_command, audit_command,  eval_command,  generate_command};
+      coordinate_command, status_command, audit_command,  eval_command,  generate_command,
+      schedule_command};
   return all;
 }
 

@@ -92,6 +92,10 @@ ConfigSchema site_schema(SiteNeeded needed) {
   schema.section("train", "what this site chooses for itself")
       .integer("train.batch", 16, {1, 1 << 24}, "sequences per inner step, over all ranks")
       .integer("train.micro_batch", 16, {1, 1 << 24}, "sequences that one rank runs at once")
+      .text("train.schedule", "1f1b", {"gpipe", "1f1b", "interleaved", "zb-h1"},
+            "order of a pipeline's calls; 'concordat schedule' draws them")
+      .integer("train.chunks", 1, {1, 64},
+               "parts of the model on each pipeline rank; more than 1 for interleaved")
       .text("train.device", "auto", {"auto", "cpu", "reference"}, "back end")
       .integer("train.threads", 1, {1, 4096}, "compute threads of each rank")
       .integer("train.log_every", 10, {1, many}, "inner steps between progress lines")
@@ -165,6 +169,8 @@ site::SiteSettings site_settings(const Config& config) {
              .length = config.integer("inner.length")};
   s.local = {.batch = config.integer("train.batch"),
              .micro_batch = config.integer("train.micro_batch"),
+             .schedule = config.text("train.schedule"),
+             .chunks = static_cast<int>(config.integer("train.chunks")),
              .device = config.text("train.device"),
              .threads = static_cast<int>(config.integer("train.threads")),
              .log_every = config.integer("train.log_every"),

@@ -44,6 +44,8 @@ train::TrainSettings train_settings(const SiteSettings& s) {
   t.length = train::GlobalLength(s.inner.length);
   t.batch = s.local.batch;
   t.micro_batch = s.local.micro_batch;
+  t.schedule = s.local.schedule;
+  t.chunks = s.local.chunks;
   t.rate = {.peak = s.inner.rate,
             .floor = s.inner.rate * s.inner.floor_ratio,
             .warmup_steps = s.inner.warmup_steps,

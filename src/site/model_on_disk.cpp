@@ -21,6 +21,8 @@ train::TrainSettings one_rank(const SiteSettings& settings) {
   train::TrainSettings t = train_settings(settings);
   t.micro_batch = settings.local.micro_batch;
   t.batch = t.micro_batch;
+  t.schedule = "1f1b";  // one rank has nothing to interleave
+  t.chunks = 1;
   return t;
 }
 

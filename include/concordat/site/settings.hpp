@@ -34,6 +34,8 @@ struct InnerSettings {
 struct LocalSettings {
   std::int64_t batch = 16;        ///< sequences per inner step, over all ranks
   std::int64_t micro_batch = 16;  ///< sequences at once on one rank
+  std::string schedule = "1f1b";  ///< of the pipeline: train/schedule.hpp
+  int chunks = 1;                 ///< parts of the model on each pipeline rank
   std::string device = "auto";
   int threads = 1;  ///< compute threads of a rank
   std::int64_t log_every = 10;
