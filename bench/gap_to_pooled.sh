@@ -2,8 +2,9 @@
 # gap_to_pooled.sh [SEED ...]: how far the federation stays behind a run on the pooled data, in bits
 # per byte, next to the same recipe in PyTorch, with the spread over the seeds (default 1 2 3).
 #
-# About 20 minutes on two cores. Needs the quickstart's packages and Debian's python3-torch (or
-# PYTHON=INTERPRETER with torch). CONCORDAT_BUILD=FOLDER takes a build that is there. Results lie in
+# About 20 minutes on two cores. Needs the quickstart's packages and PYTHON=INTERPRETER, a Python with
+# PyTorch 2: python3 -m venv torch && torch/bin/pip install torch numpy (Debian's 1.13 takes twelve
+# times as long here). CONCORDAT_BUILD=FOLDER takes a build that is there. Results lie in
 # bench-gap/results.txt; the table is printed at the end. Fails if Concordat's gap is worse than
 # PyTorch's by more than one standard deviation over the seeds.
 set -euo pipefail
@@ -13,10 +14,10 @@ cd "$(dirname "$0")/.."
 
 seeds=("${@:-1}")
 [ $# -gt 0 ] || seeds=(1 2 3)
-python=${PYTHON:-/usr/bin/python3}
+python=${PYTHON:-python3}
 run=$(realpath -m bench-gap)
-"$python" -c 'import torch' || {
-  echo "gap_to_pooled: $python has no torch; install python3-torch, or set PYTHON" >&2
+"$python" -c 'import torch' 2>/dev/null || {
+  echo "gap_to_pooled: $python has no torch: set PYTHON to one that has (see the head of this file)" >&2
   exit 64
 }
 concordat_setup quickstart
@@ -25,7 +26,7 @@ rm -rf "$run"
 mkdir -p "$run/corpora"
 for code in de fr es; do scripts/corpus.sh "$code" "$run/corpora/$code"; done
 
-say "PyTorch in the background, one thread"
+say "PyTorch $("$python" -c 'import torch; print(torch.__version__)') in the background, one thread"
 OMP_NUM_THREADS=1 "$python" bench/gap_to_pooled_torch.py "$run/corpora" "${seeds[@]}" >"$run/torch.txt" 2>"$run/torch.log" &
 torch=$!
 trap 'kill "$torch" 2>/dev/null || true' EXIT

@@ -1,7 +1,7 @@
-#!/usr/bin/python3
+#!/usr/bin/env python3
 """The quickstart's recipe in PyTorch: bits per byte of FedAvg and of a run on the pooled data.
 
-    /usr/bin/python3 bench/gap_to_pooled_torch.py CORPORA SEED [SEED ...]     (Debian: python3-torch)
+    python3 bench/gap_to_pooled_torch.py CORPORA SEED [SEED ...]     (PyTorch 2; 1.13 works, slowly)
 
 CORPORA holds de/, fr/ and es/ as scripts/corpus.sh writes them. Model, split of the documents, order
 of the steps, learning rates, clipping and the held-out windows are those of configs/federation.toml

@@ -16,7 +16,7 @@ std::string size(std::int64_t bytes) {
 
 }  // namespace
 
-std::string check_text(const Args& args, const std::string& ranks) {
+std::string check_text(const Args& args, const std::optional<std::string>& ranks) {
   if (args.empty()) {
     throw Error(errors::usage, {.what = "a configuration file is missing",
                                 .where = "concordat train --check",
@@ -29,8 +29,9 @@ std::string check_text(const Args& args, const std::string& ranks) {
   Config config = Config::load(site_schema(SiteNeeded::no), args[0], flags);
   site::SiteSettings settings = site_settings(config);
   federation::RunAgreement terms = agreement_from(config);
-  const auto num_ranks =
-      static_cast<int>(whole_number("train --check", "ranks", ranks, 1, most_ranks));
+  const int num_ranks =
+      ranks ? static_cast<int>(whole_number("train --check", "ranks", *ranks, 1, most_ranks))
+            : settings.layout.model_ranks();
   site::RunCheck c = site::check_run(settings, terms, num_ranks);
   std::string text;
   auto row = [&](std::string label, const std::string& value) {

@@ -103,6 +103,10 @@ ConfigSchema site_schema(SiteNeeded needed) {
                "inner steps between checkpoints; 0: only at the ends of rounds")
       .integer("train.eval_windows", 0, {0, many},
                "validation windows at the end of each round; 0: none");
+  schema.section("layout", "how the ranks share the model; the rest of them are replicas (dp)")
+      .integer("layout.tp", 1, {1, 1024}, "ranks that share each matrix; divides the heads")
+      .integer("layout.pp", 1, {1, 1024}, "ranks that share the layers, one stage each")
+      .integer("layout.cp", 1, {1, 1024}, "ranks that share each sequence");
   add_run_keys(schema);
   return schema;
 }
@@ -176,6 +180,9 @@ site::SiteSettings site_settings(const Config& config) {
              .log_every = config.integer("train.log_every"),
              .save_every = config.integer("train.save_every"),
              .eval_windows = config.integer("train.eval_windows")};
+  s.layout = {.tp = static_cast<int>(config.integer("layout.tp")),
+              .pp = static_cast<int>(config.integer("layout.pp")),
+              .cp = static_cast<int>(config.integer("layout.cp"))};
   const std::string& roster = config.text("federation.roster");
   const std::string& agreement = config.text("federation.agreement");
   if (roster.empty() != agreement.empty()) {

@@ -17,7 +17,8 @@ std::string help() {
          "  mpirun --bind-to none -n RANKS concordat train SITE.toml [--key=value ...]\n"
          "  concordat train --check FILE.toml [--ranks=N]\n"
          "        prints layout, memory, blocks, bytes per round and the initial state digest,\n"
-         "        and stops. FILE is a site's or a federation's common file.\n\n"
+         "        and stops. FILE is a site's or a federation's common file; N is one replica's\n"
+         "        ranks (tp x pp x cp) unless given.\n\n"
          "Without [federation] the site trains alone. With it, 'concordat border SITE.toml' must\n"
          "run beside this job, now or later: the ranks open no socket; they leave masked blocks\n"
          "in the run folder and wait there for the aggregate.\n\n"
@@ -59,7 +60,7 @@ int train(const Args& args) {
 int run(const Args& given) {
   Args args = given;
   if (take_flag(args, "check")) {
-    std::string ranks = take_flag(args, "ranks").value_or("1");
+    auto ranks = take_flag(args, "ranks");
     std::cout << check_text(args, ranks);
     return 0;
   }

@@ -65,7 +65,7 @@ Engine::Engine(const SiteSettings& settings, comm::Communicator& comm, FileSyste
       fs_(fs),
       clock_(clock),
       session_((set_threads(settings.local.threads), settings.local.device)),
-      mesh_(comm, {.dp = comm.size()}),
+      mesh_(comm, mesh_of(settings.layout, comm.size())),
       data_(
           open_training(fs, settings.folder / "data", settings.datasets, data_key, settings.seed)),
       held_out_(open_held_out(settings, fs, data_key)),

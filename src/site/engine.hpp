@@ -1,5 +1,5 @@
 // Engine: what a rank of a training job works with, assembled from the settings: back end, mesh,
-// data, trainer, host state. Data parallel over all ranks of the site.
+// data, trainer, host state.
 #pragma once
 
 #include <optional>

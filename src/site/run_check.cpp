@@ -25,7 +25,7 @@ void check_exchange(const federation::RunAgreement& terms) {
 RunCheck check_run(const SiteSettings& settings, const federation::RunAgreement& terms,
                    int num_ranks) {
   RunCheck check;
-  check.mesh = {.dp = num_ranks};
+  check.mesh = mesh_of(settings.layout, num_ranks);
   train::TrainSettings t = train_settings(settings);
   t.validate(check.mesh);
   check_exchange(terms);

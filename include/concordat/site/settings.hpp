@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "concordat/model/config.hpp"
+#include "concordat/parallel/mesh.hpp"
 
 namespace concordat::site {
 
@@ -43,6 +44,18 @@ struct LocalSettings {
   std::int64_t eval_windows = 0;  ///< validation windows at the end of a round; 0: none
 };
 
+/// How the ranks of the site share one model; dp is what they leave.
+struct LayoutSettings {
+  int tp = 1;  ///< ranks that share each matrix
+  int pp = 1;  ///< ranks that share the layers
+  int cp = 1;  ///< ranks that share each sequence
+  int model_ranks() const { return tp * pp * cp; }
+};
+
+/// The mesh of `num_ranks` ranks.
+/// @throws Error(parallel.bad_layout) unless the layout divides them.
+parallel::MeshShape mesh_of(const LayoutSettings& layout, int num_ranks);
+
 struct FederationSettings {
   std::filesystem::path roster;
   std::filesystem::path agreement;
@@ -60,6 +73,7 @@ struct SiteSettings {
   model::LlamaConfig model;
   InnerSettings inner;
   LocalSettings local;
+  LayoutSettings layout;
   std::optional<FederationSettings> federation;
   std::string effective_toml;  ///< written into the run folder
 
