@@ -102,7 +102,9 @@ ConfigSchema site_schema(SiteNeeded needed) {
       .integer("train.save_every", 0, {0, many},
                "inner steps between checkpoints; 0: only at the ends of rounds")
       .integer("train.eval_windows", 0, {0, many},
-               "validation windows at the end of each round; 0: none");
+               "validation windows at the end of each round; 0: none")
+      .text("train.initial_weights", "", {},
+            "Hugging Face folder that the run starts from; empty: drawn from run.seed");
   schema.section("layout", "how the ranks share the model; the rest of them are replicas (dp)")
       .integer("layout.tp", 1, {1, 1024}, "ranks that share each matrix; divides the heads")
       .integer("layout.pp", 1, {1, 1024}, "ranks that share the layers, one stage each")
@@ -179,7 +181,8 @@ site::SiteSettings site_settings(const Config& config) {
              .threads = static_cast<int>(config.integer("train.threads")),
              .log_every = config.integer("train.log_every"),
              .save_every = config.integer("train.save_every"),
-             .eval_windows = config.integer("train.eval_windows")};
+             .eval_windows = config.integer("train.eval_windows"),
+             .initial_weights = resolve(config, config.text("train.initial_weights"))};
   s.layout = {.tp = static_cast<int>(config.integer("layout.tp")),
               .pp = static_cast<int>(config.integer("layout.pp")),
               .cp = static_cast<int>(config.integer("layout.cp"))};

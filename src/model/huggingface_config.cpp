@@ -180,7 +180,9 @@ void refuse_what_is_not_built(const Keys& keys, const LlamaConfig& config) {
 /// The shortest text that reads back as this float, as a JSON real.
 std::string real_text(float value) {
   std::array<char, 40> text{};
-  const auto done = std::to_chars(text.data(), text.data() + text.size(), value);
+  const bool plain = value >= 1e-3F && value < 1e9F;
+  const auto done = std::to_chars(text.data(), text.data() + text.size(), value,
+                                  plain ? std::chars_format::fixed : std::chars_format::general);
   std::string out(text.data(), done.ptr);
   return out.find_first_of(".e") == std::string::npos ? out + ".0" : out;
 }
@@ -252,6 +254,7 @@ std::string model_section(const LlamaConfig& c) {
   const auto key = [&](std::string_view name, const std::string& value) {
     out.append(name).append(" = ").append(value).append("\n");
   };
+  key("family", "\"llama\"");
   key("vocab", std::to_string(c.vocab));
   key("width", std::to_string(c.width));
   key("layers", std::to_string(c.layers));

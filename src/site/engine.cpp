@@ -9,6 +9,7 @@
 #include "concordat/observe/metrics.hpp"
 #include "concordat/observe/progress.hpp"
 #include "concordat/observe/prometheus.hpp"
+#include "site/initial_weights.hpp"
 
 namespace concordat::site {
 namespace {
@@ -106,7 +107,10 @@ std::optional<checkpoint::Restored> Engine::restore(
     const std::vector<checkpoint::NamedTensor>& extra) {
   auto restored = checkpoint::restore_newest(comm_, fs_, settings_.run_folder() / "checkpoints",
                                              tensors(extra));
-  if (!restored) return restored;
+  if (!restored) {
+    if (!settings_.local.initial_weights.empty()) import_weights();
+    return restored;
+  }
   trainer_.write_state(state_, static_cast<std::int64_t>(restored->position.step));
   if (comm_.rank() != 0) return restored;
   for (const auto& skipped : restored->skipped) {
@@ -124,6 +128,14 @@ std::optional<checkpoint::Restored> Engine::restore(
   log::info("restored " + restored->name + ": step " + std::to_string(restored->position.step) +
             ", round " + std::to_string(restored->position.round));
   return restored;
+}
+
+void Engine::import_weights() {
+  Tensor weights = host_tensor(Dtype::f32, {trainer_.layout().num_local});
+  read_initial_weights(settings_, fs_, comm_, trainer_.stage().specs(), mesh_.shape(),
+                       mesh_.coords(), weights.span<float>());
+  trainer_.write_weights(weights);
+  if (comm_.rank() == 0) log::info("weights of " + settings_.local.initial_weights.string());
 }
 
 void Engine::report_steps(std::int64_t total_steps) {

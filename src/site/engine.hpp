@@ -32,7 +32,8 @@ class Engine {
   /// Saves weights, moments and `extra` at the trainer's step. Collective.
   checkpoint::Saved save(std::uint64_t round, const std::vector<checkpoint::NamedTensor>& extra,
                          checkpoint::Metadata metadata);
-  /// Fills weights, moments and `extra` from the newest generation that verifies. Collective.
+  /// Fills weights, moments and `extra` from the newest generation that verifies; without any,
+  /// nullopt, and the weights are the initial ones: train.initial_weights, or drawn. Collective.
   std::optional<checkpoint::Restored> restore(const std::vector<checkpoint::NamedTensor>& extra);
   /// One line of every step goes to metrics.jsonl, one of every log_every to the log (rank 0).
   void report_steps(std::int64_t total_steps);
@@ -40,6 +41,7 @@ class Engine {
   std::optional<double> validate();
 
  private:
+  void import_weights();
   std::vector<checkpoint::NamedTensor> tensors(
       const std::vector<checkpoint::NamedTensor>& extra) const;
 

@@ -5,6 +5,7 @@
 #include "concordat/model/llama.hpp"
 #include "concordat/site/ranks_exchange.hpp"
 #include "site/engine.hpp"
+#include "site/initial_weights.hpp"
 
 namespace concordat::site {
 namespace {
@@ -51,7 +52,12 @@ RunCheck check_run(const SiteSettings& settings, const federation::RunAgreement&
 
   model::ParameterSet parameters(session.exec(), specs, mesh);
   Tensor weights = host_tensor(Dtype::f32, {layout.num_local});
-  model::initialise(parameters, mesh, t.seed, weights.span<float>());
+  if (settings.local.initial_weights.empty()) {
+    model::initialise(parameters, mesh, t.seed, weights.span<float>());
+  } else {
+    read_initial_weights(settings, posix_files(), *comm, specs, mesh.shape(), mesh.coords(),
+                         weights.span<float>());
+  }
   check.initial_state = initial_state_digest(*comm, terms_of(terms), space, layout, weights);
   return check;
 }

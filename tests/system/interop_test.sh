@@ -76,10 +76,10 @@ one=$(initial "$run/site.toml" "$from")
 [ "$one" != "$(initial "$run/site.toml")" ] || fail "the digest does not follow the weights"
 [ "$one" != "$(initial "$run/site.toml" "--train.initial_weights=$run/half")" ] || fail "digest of bf16"
 
-# A run of no learning keeps what it started from: its export is the folder, bit for bit.
+# A run whose steps are below rounding keeps what it started from: its export is the folder, bit for bit.
 for ranks in 1 2; do
   train "$ranks" "$run/site.toml" "$from" --run.name="again-$ranks" --layout.tp="$ranks" \
-    --inner.rate=0 --inner.weight_decay=0
+    --inner.rate=1e-30 --inner.weight_decay=0
   "$concordat" export "$run/site.toml" --out="$run/again-$ranks" --model="$run/alba/runs/again-$ranks" \
     --dtype=f32 --max-length=64 >/dev/null
   cmp "$run/whole/model.safetensors" "$run/again-$ranks/model.safetensors" || fail "round trip, $ranks ranks"

@@ -42,6 +42,7 @@ struct LocalSettings {
   std::int64_t log_every = 10;
   std::int64_t save_every = 0;    ///< inner steps; 0: only at the ends of rounds
   std::int64_t eval_windows = 0;  ///< validation windows at the end of a round; 0: none
+  std::filesystem::path initial_weights;  ///< Hugging Face folder; empty: drawn from the seed
 };
 
 /// How the ranks of the site share one model; dp is what they leave.
