@@ -87,6 +87,52 @@ TEST_P(PipelineTest, ChunksOnOneStageNeedNoMessages) {
 INSTANTIATE_TEST_SUITE_P(BackEnds, PipelineTest, testing::ValuesIn(backends()),
                          [](const auto& back_end) { return back_end.param; });
 
+TEST(Pipeline, AStepAfterTheFirstAllocatesNothing) {
+  TrainSettings settings = settings_of(4, 8, 1);
+  for (const char* schedule : {"gpipe", "1f1b", "zb-h1", "interleaved"}) {
+    settings.schedule = schedule;
+    settings.chunks = settings.schedule == "interleaved" ? 2 : 1;
+    comm::run_threads(2, [&](comm::Communicator& comm) {
+      device::Session session("cpu");
+      parallel::ProcessMesh mesh(comm, {.pp = 2});
+      MadeUpData data(settings.model.vocab);
+      Trainer trainer(settings, session.exec(), mesh, data, system_clock());
+      trainer.step();
+      const std::size_t before = trainer.stage().pool().num_allocations();
+      session.exec().arena.freeze();
+      trainer.step();
+      EXPECT_EQ(trainer.stage().pool().num_allocations(), before) << schedule;
+    });
+  }
+}
+
+TEST(Pipeline, MemoryIsEstimatedForEverySchedule) {
+  TrainSettings settings = settings_of(4, 8, 1);
+  const auto activations = [&](const char* schedule, int chunks) {
+    settings.schedule = schedule;
+    settings.chunks = chunks;
+    const std::int64_t estimate = estimate_memory(settings, {.pp = 2}).activations;
+    std::size_t used = 0;
+    std::mutex mutex;
+    comm::run_threads(2, [&](comm::Communicator& comm) {
+      device::Session session("cpu");
+      parallel::ProcessMesh mesh(comm, {.pp = 2});
+      MadeUpData data(settings.model.vocab);
+      Trainer trainer(settings, session.exec(), mesh, data, system_clock());
+      trainer.step();
+      const std::lock_guard lock(mutex);
+      used = std::max(used, trainer.stage().pool().allocated_bytes());
+    });
+    EXPECT_NEAR(static_cast<double>(estimate) / static_cast<double>(used), 1.0, 0.5) << schedule;
+    return used;
+  };
+  // What a schedule holds is what the run on paper says: eight micro-batches, two, or the like.
+  const std::size_t all = activations("gpipe", 1);
+  EXPECT_LT(activations("1f1b", 1), all / 2);
+  EXPECT_LT(activations("zb-h1", 1), all / 2);
+  EXPECT_LT(activations("interleaved", 2), all / 2);
+}
+
 TEST(Pipeline, StateOfOneSplitGoesOnInAnother) {
   // Saved by interleaved stages in logical tensors, restored on one rank: a step there is the step
   // that the pipeline makes.
