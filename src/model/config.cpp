@@ -49,7 +49,7 @@ double flops_per_token(const LlamaConfig& config, GlobalLength length) {
 LocalLength local_length(GlobalLength length, int cp) {
   if (cp <= 0 || length.value() % cp != 0) {
     throw Error(errors::bad_layout, {.what = "context parallel ranks do not divide the sequence",
-                                     .where = "parallel.cp",
+                                     .where = "layout.cp",
                                      .found = std::to_string(cp),
                                      .expected = "a divisor of " + std::to_string(length.value()),
                                      .remedy = "choose another cp or sequence length"});

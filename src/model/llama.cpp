@@ -67,7 +67,7 @@ void declare_layer(std::vector<ParameterSpec>& specs, const LlamaConfig& config,
                                    .where = std::move(where),
                                    .found = std::move(found),
                                    .expected = std::move(expected),
-                                   .remedy = "choose another layout in the [parallel] section"});
+                                   .remedy = "choose another layout in the [layout] section"});
 }
 
 /// Values of `spec`, the `ordinal`-th declared tensor, from its element `first` on.
@@ -93,7 +93,7 @@ LayerRange layers_of_part(int layers, const PipelineSplit& split, int part) {
   const int parts = split.num_parts();
   if (parts > layers) {
     refuse("there are more parts of the pipeline than layers",
-           split.chunks == 1 ? "parallel.pp" : "parallel.pp and train.chunks",
+           split.chunks == 1 ? "layout.pp" : "layout.pp and train.chunks",
            std::to_string(split.stages) + " stages of " + std::to_string(split.chunks) +
                (split.chunks == 1 ? " chunk" : " chunks"),
            "at most " + std::to_string(layers) + " parts, one for each layer");
@@ -128,14 +128,14 @@ std::vector<ParameterSpec> declare_parameters(const LlamaConfig& config,
 void check_layout(const LlamaConfig& config, const parallel::MeshShape& mesh, int chunks) {
   const auto divides = [&](std::int64_t count, const char* key) {
     if (count % mesh.tp == 0) return;
-    refuse("tensor parallel ranks do not divide the model", "parallel.tp", std::to_string(mesh.tp),
+    refuse("tensor parallel ranks do not divide the model", "layout.tp", std::to_string(mesh.tp),
            "a divisor of " + std::string(key) + " = " + std::to_string(count));
   };
   divides(config.heads, "model.heads");
   divides(config.kv_heads, "model.kv_heads");
   divides(config.ffn, "model.ffn");
   if (mesh.cp != 1)
-    refuse("context parallelism is not built yet", "parallel.cp", std::to_string(mesh.cp), "1");
+    refuse("context parallelism is not built yet", "layout.cp", std::to_string(mesh.cp), "1");
   layers_of_part(config.layers, {.stages = mesh.pp, .chunks = chunks}, 0);
 }
 
