@@ -1,4 +1,5 @@
 // `concordat eval`: bits per byte of a trained model on held-out documents.
+#include <cmath>
 #include <cstdio>
 #include <iostream>
 
@@ -20,6 +21,8 @@ std::string help() {
          "nothing leaves the site. RUN_FOLDER is the run whose newest checkpoint is taken: this\n"
          "site's by default, or any run with a model of the same shape. N bounds the windows of\n"
          "each dataset (default: all); anything but a whole number above 0 is refused (64).\n"
+         "Perplexity is per token of the dataset; for token files bits per byte are not known and\n"
+         "printed as nan. "
          "--plain prints 'DATASET BITS' alone.\n\n"
          "keys (in SITE.toml as [section] key = value, or as flags):\n" +
          site_schema().help();
@@ -44,14 +47,17 @@ int run(const Args& given) {
   for (const std::string& name : s.datasets) {
     auto dataset = data::Dataset::open(posix_files(), s.folder / "data" / name, key.view(),
                                        data::Split::validation, s.seed);
+    data::require_vocabulary(dataset.manifest(), dataset.manifest().vocabulary, s.model.vocab);
     auto report = loaded.evaluate(dataset, windows);
-    char line[160];
+    // Ids that were given stand for a text that nobody knows the length of.
+    const double bits = report.bytes > 0 ? report.bits_per_byte : std::nan("");
+    char line[200];
     if (plain) {
-      std::snprintf(line, sizeof line, "%s %.4f\n", name.c_str(), report.bits_per_byte);
+      std::snprintf(line, sizeof line, "%s %.4f\n", name.c_str(), bits);
     } else {
       std::snprintf(line, sizeof line,
-                    "%-8s %.4f bits per byte (%.4f nats per token, %lld bytes)\n", name.c_str(),
-                    report.bits_per_byte, report.nats_per_token,
+                    "%-8s %.4f bits per byte (%.4f nats per token, perplexity %.3f, %lld bytes)\n",
+                    name.c_str(), bits, report.nats_per_token, std::exp(report.nats_per_token),
                     static_cast<long long>(report.bytes));
     }
     std::cout << line;

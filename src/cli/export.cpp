@@ -3,6 +3,7 @@
 
 #include "cli/command.hpp"
 #include "cli/site_command.hpp"
+#include "cli/site_tokenizer.hpp"
 #include "concordat/core/clock.hpp"
 #include "concordat/core/log.hpp"
 #include "concordat/crypto/process.hpp"
@@ -65,6 +66,7 @@ int run(const Args& given) {
         static_cast<std::int64_t>(whole_number("export", "max-length", *text, 1, 1U << 30U));
   }
   SiteInput input = read_site("export", args);
+  options.separator = site_separator(input.settings);
   std::optional<observe::Progress> progress;
   std::uint64_t next_line = std::uint64_t{1} << 30U;
   options.progress = [&](std::uint64_t done, std::uint64_t total) {

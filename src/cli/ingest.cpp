@@ -18,12 +18,18 @@ std::string help() {
   return "concordat ingest: turns a folder of text files into an encrypted dataset.\n\n"
          "usage:\n"
          "  concordat ingest --site FOLDER --name DATASET --source TEXTS --language CODE\n"
-         "        --purpose TEXT [--validation-permille N]\n\n"
+         "        --purpose TEXT [--validation-permille N] [--tokenizer FILE]\n"
+         "        [--format text|llmc|nanogpt|megatron] [--vocabulary N] [--separator ID]\n\n"
          "FOLDER is the site's folder (with keys/). TEXTS holds UTF-8 files named *.txt, one\n"
          "document each; subfolders too. Exact duplicates are dropped; N of a thousand documents\n"
-         "(default 50) are held out for validation, chosen by their content. The tokens are "
-         "bytes,\n"
+         "(default 50) are held out for validation, chosen by their content. The tokens are\n"
          "written to FOLDER/data/DATASET in encrypted shards; no plaintext is written anywhere.\n"
+         "They are bytes, or those of FILE: a byte-level BPE tokenizer.json with the pattern of\n"
+         "GPT-2 or Llama 3, or a sentencepiece tokenizer.model; a copy is kept with the dataset.\n"
+         "Token files of other trainers are read with --format: llmc (*.bin with its header),\n"
+         "nanogpt (*.bin, 16-bit ids alone), megatron (NAME.bin and NAME.idx). Documents are what\n"
+         "stands between separators, or what the index says. N and ID default to GPT-2's or\n"
+         "Llama 3's where the format says which; megatron needs both.\n"
          "What was done goes into the site's ledger. While the site's border runs it is the\n"
          "ledger's only writer, and ingest refuses.\n";
 }
@@ -32,9 +38,22 @@ std::string count(std::uint64_t value, const std::string& what) {
   return std::to_string(value) + " " + what;
 }
 
+data::SourceFormat format_of(const std::string& name) {
+  if (name == "text") return data::SourceFormat::text;
+  if (name == "llmc") return data::SourceFormat::llmc;
+  if (name == "nanogpt") return data::SourceFormat::nanogpt;
+  if (name == "megatron") return data::SourceFormat::megatron;
+  throw Error(errors::usage, {.what = "bad value for --format",
+                              .where = "concordat ingest",
+                              .found = name,
+                              .expected = "text, llmc, nanogpt or megatron",
+                              .remedy = "concordat ingest --help"});
+}
+
 int run(const Args& args) {
   Flags flags("ingest", args,
-              {"site", "name", "source", "language", "purpose", "validation-permille"});
+              {"site", "name", "source", "language", "purpose", "validation-permille", "tokenizer",
+               "format", "vocabulary", "separator"});
   flags.expect_positional({});
   if (!crypto::disable_core_dumps()) log::warn("core dumps could not be switched off");
   std::filesystem::path site = flags.required("site");
@@ -46,6 +65,16 @@ int run(const Args& args) {
                                                 .validation_permille = permille},
                                     .language = flags.required("language"),
                                     .purpose = flags.required("purpose")};
+  request.options.format = format_of(flags.value("format", "text"));
+  request.options.tokenizer = flags.value("tokenizer", "");
+  if (flags.given("vocabulary")) {
+    request.options.vocabulary = static_cast<std::uint32_t>(whole_number(
+        "ingest", "vocabulary", flags.required("vocabulary"), 2, data::max_vocabulary));
+  }
+  if (flags.given("separator")) {
+    request.options.separator = static_cast<std::uint32_t>(whole_number(
+        "ingest", "separator", flags.required("separator"), 0, data::max_vocabulary - 1));
+  }
   RoleLock lock(site / "border.lock", "ingest");
   auto keys = crypto::load_site_keys(posix_files(), site / "keys");
   posix_files().make_directories(site / "data");

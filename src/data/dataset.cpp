@@ -16,7 +16,7 @@ Dataset Dataset::open(FileSystem& fs, const FileSystem::Path& folder, ByteView d
   set.seed_ = seed;
   for (const ShardInfo& shard : set.manifest_.shards) {
     if (shard.id.split != split) continue;
-    set.shards_.emplace_back(fs, folder, shard.id, data_key);
+    set.shards_.emplace_back(fs, folder, shard.id, data_key, set.manifest_.vocabulary);
     const ShardReader& reader = set.shards_.back();
     if (reader.num_tokens() != shard.num_tokens || reader.num_documents() != shard.num_documents) {
       fail_shard(folder / shard.id.file_name(), "a shard is not the one of the manifest",

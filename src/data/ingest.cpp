@@ -5,59 +5,34 @@
 
 #include "concordat/crypto/hash.hpp"
 #include "concordat/crypto/key_files.hpp"
+#include "data/document_source.hpp"
 #include "data/shard_layout.hpp"
 
 namespace concordat::data {
 namespace {
 
 using Path = FileSystem::Path;
-constexpr std::uint64_t max_document_bytes = 256U << 20U;
-constexpr int max_depth = 32;  // a loop of links ends here
-
-void collect(FileSystem& fs, const Path& folder, int depth, std::vector<Path>& out) {
-  for (const std::string& name : fs.list(folder)) {
-    Path path = folder / name;
-    if (fs.is_directory(path)) {
-      if (depth == max_depth) {
-        throw Error(errors::unknown_source, {.what = "a source folder is nested too deeply",
-                                             .where = path.string(),
-                                             .found = "more than 32 levels",
-                                             .expected = "folders without loops of links",
-                                             .remedy = "remove the loop"});
-      }
-      collect(fs, path, depth + 1, out);
-    } else if (path.extension() == ".txt") {
-      out.push_back(path);
-    } else {
-      // Passing over it in silence would lose documents that somebody meant to train on.
-      throw Error(errors::unknown_source, {.what = "a source folder holds a file of another kind",
-                                           .where = path.string(),
-                                           .found = "\"" + path.extension().string() + "\"",
-                                           .expected = "\".txt\", UTF-8, one document each",
-                                           .remedy = "convert it to .txt or move it away"});
-    }
-  }
-}
 
 /// The shards of one split; a new one begins when the last is full.
 class SplitWriter {
  public:
   SplitWriter(FileSystem& fs, const IngestOptions& options, const Path& folder, Split split,
-              ByteView data_key, crypto::SecureRandom& random)
+              ByteView data_key, crypto::SecureRandom& random, const Vocabulary& vocabulary)
       : fs_(fs),
         options_(options),
         folder_(folder),
         split_(split),
         data_key_(data_key),
-        random_(random) {}
+        random_(random),
+        vocabulary_(vocabulary) {}
 
-  void add(ByteView text, const Digest& content) {
+  void add(std::span<const Token> tokens, const Digest& content) {
     if (shard_ && shard_->num_tokens() >= options_.shard_tokens) close();
     if (!shard_) {
       ShardId id{options_.name, split_, static_cast<std::uint32_t>(done_.size())};
-      shard_.emplace(fs_, folder_, std::move(id), data_key_, random_);
+      shard_.emplace(fs_, folder_, std::move(id), data_key_, random_, vocabulary_);
     }
-    shard_->add(text, content);
+    shard_->add(tokens, content);
   }
   void close() {
     if (!shard_) return;
@@ -73,6 +48,7 @@ class SplitWriter {
   Split split_;
   ByteView data_key_;
   crypto::SecureRandom& random_;
+  const Vocabulary& vocabulary_;
   std::optional<ShardWriter> shard_;
   std::vector<ShardInfo> done_;
 };
@@ -90,40 +66,38 @@ void require_not_empty(const IngestOptions& options, std::uint64_t tokens, Split
 
 DatasetManifest write_shards(FileSystem& fs, const IngestOptions& options, const Path& staging,
                              ByteView data_key, crypto::SecureRandom& random) {
-  std::vector<Path> documents;
-  collect(fs, options.source, 0, documents);
-  if (documents.empty()) {
-    throw Error(errors::empty_corpus,
-                {.what = "the source has no documents",
-                 .where = options.source.string(),
-                 .found = fs.exists(options.source) ? "a folder without .txt files" : "no folder",
-                 .expected = "at least one .txt file",
-                 .remedy = "name the folder that holds the text"});
-  }
+  auto source = open_source(fs, options);
   DatasetManifest manifest;
   manifest.name = options.name;
   manifest.validation_permille = options.validation_permille;
-  SplitWriter train(fs, options, staging, Split::train, data_key, random);
-  SplitWriter validation(fs, options, staging, Split::validation, data_key, random);
+  manifest.vocabulary = source->vocabulary();
+  SplitWriter train(fs, options, staging, Split::train, data_key, random, manifest.vocabulary);
+  SplitWriter validation(fs, options, staging, Split::validation, data_key, random,
+                         manifest.vocabulary);
   std::set<Digest> seen;
   std::uint64_t documents_read = 0;
-  std::uint64_t bytes_read = 0;
-  for (const Path& path : documents) {
-    Bytes text = read_file(fs, path, max_document_bytes);
-    require_utf8(text, path.string());
-    Digest content = crypto::sha256(text);
-    bytes_read += text.size();
-    if (options.progress) options.progress(++documents_read, bytes_read);
-    if (text.empty()) {
+  Document document;
+  while (source->next(document)) {
+    if (options.progress) options.progress(++documents_read, source->bytes_read());
+    if (document.empty()) {
       ++manifest.num_empty;
-    } else if (!seen.insert(content).second) {
+    } else if (!seen.insert(document.content).second) {
       ++manifest.num_duplicates;
     } else {
+      const std::vector<Token> tokens = source->tokens(document);
+      if (tokens.empty()) {  // text that a tokenizer makes nothing of
+        ++manifest.num_empty;
+        continue;
+      }
       ++manifest.num_documents;
-      manifest.num_bytes += text.size();
-      bool held_out = split_of(content, options.validation_permille) == Split::validation;
-      (held_out ? validation : train).add(text, content);
+      manifest.num_bytes += document.text.size();
+      bool held_out = split_of(document.content, options.validation_permille) == Split::validation;
+      (held_out ? validation : train).add(tokens, document.content);
     }
+  }
+  if (!options.tokenizer.empty()) {
+    create_atomically(fs, staging / tokenizer_file(manifest.vocabulary.kind),
+                      read_file(fs, options.tokenizer));
   }
   train.close();
   validation.close();
@@ -152,6 +126,18 @@ DatasetManifest ingest_documents(FileSystem& fs, const IngestOptions& options, B
   CONCORDAT_REQUIRE(options.validation_permille <= 500,
                     std::to_string(options.validation_permille));
   CONCORDAT_REQUIRE(options.shard_tokens > 0, "0");
+  const bool text = options.format == SourceFormat::text;
+  if ((text && options.vocabulary) || (!text && !options.tokenizer.empty()) ||
+      (text && options.separator && options.tokenizer.empty())) {
+    throw Error(concordat::errors::usage,
+                {.what = "options that do not go together",
+                 .where = "dataset " + options.name,
+                 .found = text ? "a vocabulary or separator for text without a tokenizer"
+                               : "a tokenizer for files that hold ids already",
+                 .expected = "a tokenizer (and its separator) for text, a vocabulary and a "
+                             "separator for token files",
+                 .remedy = "leave out what does not belong to the source's format"});
+  }
   if (fs.exists(options.folder)) {
     throw Error(concordat::errors::already_exists,
                 {.what = "the dataset is there already",

@@ -12,6 +12,8 @@ namespace {
 
 constexpr std::string_view file_name = "dataset";
 constexpr std::string_view title = "concordat dataset v1\n";
+// Says its vocabulary; v1 is for bytes, and its text stays what it was.
+constexpr std::string_view wide_title = "concordat dataset v2\n";
 
 std::string mac_line(std::string_view text, ByteView data_key) {
   crypto::SecretBytes key =
@@ -72,6 +74,19 @@ ShardInfo parse_shard(Lines& lines, const std::string& dataset, std::string_view
   return info;
 }
 
+Vocabulary parse_vocabulary(Lines& lines, std::string_view where) {
+  std::string_view rest = lines.value("vocabulary");
+  Vocabulary vocabulary;
+  vocabulary.kind = std::string(take_word(rest));
+  const std::uint64_t size = lines.parse(take_word(rest));
+  const std::uint64_t separator = lines.parse(take_word(rest));
+  if (size < 2 || size > max_vocabulary || separator >= size) lines.fail("a vocabulary");
+  vocabulary.size = static_cast<std::uint32_t>(size);
+  vocabulary.separator = static_cast<std::uint32_t>(separator);
+  vocabulary.digest = digest_from_hex(rest, where);
+  return vocabulary;
+}
+
 }  // namespace
 
 std::uint64_t DatasetManifest::num_tokens(Split split) const {
@@ -81,7 +96,8 @@ std::uint64_t DatasetManifest::num_tokens(Split split) const {
 }
 
 std::string DatasetManifest::text() const {
-  std::string out(title);
+  const bool wide = vocabulary.kind != Vocabulary::bytes;
+  std::string out(wide ? wide_title : title);
   auto line = [&](std::string_view key, std::uint64_t value) {
     out.append(key).append(": ").append(std::to_string(value)).append("\n");
   };
@@ -91,6 +107,12 @@ std::string DatasetManifest::text() const {
   line("empty", num_empty);
   line("bytes", num_bytes);
   line("validation-permille", validation_permille);
+  if (wide) {
+    out.append("vocabulary: ").append(vocabulary.kind).append(" ");
+    out.append(std::to_string(vocabulary.size)).append(" ");
+    out.append(std::to_string(vocabulary.separator)).append(" ");
+    out.append(vocabulary.digest.hex()).append("\n");
+  }
   for (const ShardInfo& shard : shards) {
     out.append("shard: ").append(name_of(shard.id.split)).append(" ");
     out.append(std::to_string(shard.id.number)).append(" ");
@@ -115,7 +137,8 @@ DatasetManifest load_manifest(FileSystem& fs, const FileSystem::Path& folder, By
   // Nothing is believed before the MAC: it closes the file and covers all lines before it.
   std::size_t mac_at = text.rfind("mac: ");
   std::string_view body = std::string_view(text).substr(0, mac_at);
-  if (mac_at == std::string::npos || !body.starts_with(title) ||
+  const bool wide = body.starts_with(wide_title);
+  if (mac_at == std::string::npos || !(wide || body.starts_with(title)) ||
       !crypto::constant_time_equal(as_bytes(std::string_view(text).substr(mac_at)),
                                    as_bytes(mac_line(body, data_key)))) {
     fail_shard(where, "a dataset's manifest does not verify",
@@ -130,8 +153,54 @@ DatasetManifest load_manifest(FileSystem& fs, const FileSystem::Path& folder, By
   manifest.num_empty = lines.number("empty");
   manifest.num_bytes = lines.number("bytes");
   manifest.validation_permille = static_cast<std::uint32_t>(lines.number("validation-permille"));
+  if (wide) manifest.vocabulary = parse_vocabulary(lines, where);
   while (!lines.done()) manifest.shards.push_back(parse_shard(lines, manifest.name, where));
   return manifest;
+}
+
+std::unique_ptr<Tokenizer> tokenizer_of(FileSystem& fs, const FileSystem::Path& folder,
+                                        const DatasetManifest& manifest) {
+  const Vocabulary& wanted = manifest.vocabulary;
+  if (wanted.kind == Vocabulary::bytes) return byte_tokenizer();
+  const FileSystem::Path path = folder / tokenizer_file(wanted.kind);
+  const bool known = wanted.kind != Vocabulary::given;
+  if (known) {
+    auto tokenizer = load_tokenizer(fs, path, wanted.separator);
+    if (tokenizer->vocabulary() == wanted) return tokenizer;
+  }
+  throw Error(errors::vocabulary_differs,
+              {.what = known ? "the tokenizer is not the one that the dataset was made with"
+                             : "the dataset was made of ids whose tokenizer is not known",
+               .where = path.string(),
+               .found = known ? "another file" : "a dataset of token files",
+               .expected = known ? "SHA-256 " + wanted.digest.hex() : "a dataset made of text",
+               .remedy = known ? "restore the dataset folder from a backup"
+                               : "give the tokenizer's file where the command takes one"});
+}
+
+void require_vocabulary(const DatasetManifest& dataset, const Vocabulary& first,
+                        std::int64_t model_vocabulary) {
+  const Vocabulary& found = dataset.vocabulary;
+  const auto described = [](const Vocabulary& v) {
+    return v.kind + " of " + std::to_string(v.size) + " ids, separator " +
+           std::to_string(v.separator) + ", digest " + v.digest.hex().substr(0, 16);
+  };
+  if (!(found == first)) {
+    throw Error(errors::vocabulary_differs,
+                {.what = "two datasets of a run have different tokenizers",
+                 .where = "data.datasets: " + dataset.name,
+                 .found = described(found),
+                 .expected = described(first),
+                 .remedy = "ingest them with one tokenizer"});
+  }
+  if (static_cast<std::int64_t>(found.size) > model_vocabulary) {
+    throw Error(errors::vocabulary_differs,
+                {.what = "a dataset's ids do not fit the model's vocabulary",
+                 .where = "data.datasets: " + dataset.name,
+                 .found = described(found),
+                 .expected = "at most model.vocab = " + std::to_string(model_vocabulary) + " ids",
+                 .remedy = "raise model.vocab, or ingest with the model's own tokenizer"});
+  }
 }
 
 void verify_shard_files(FileSystem& fs, const FileSystem::Path& folder,

@@ -2,7 +2,9 @@
 
 #include <string>
 
+#include "concordat/core/json_value.hpp"
 #include "concordat/data/errors.hpp"
+#include "data/tokenizers.hpp"
 
 namespace concordat::data {
 namespace {
@@ -29,7 +31,19 @@ std::size_t sequence_at(ByteView text, std::size_t at) {
   return length;
 }
 
+class ByteTokenizer final : public Tokenizer {
+ public:
+  const Vocabulary& vocabulary() const override { return vocabulary_; }
+  std::vector<Token> encode(ByteView text) override { return data::encode(text); }
+  Bytes decode(std::span<const Token> tokens) override { return data::decode(tokens); }
+
+ private:
+  Vocabulary vocabulary_;
+};
+
 }  // namespace
+
+std::unique_ptr<Tokenizer> byte_tokenizer() { return std::make_unique<ByteTokenizer>(); }
 
 std::size_t utf8_valid_prefix(ByteView text) {
   std::size_t at = 0;
@@ -52,13 +66,27 @@ void require_utf8(ByteView text, std::string_view where) {
                .remedy = "convert it first (iconv -t UTF-8) or leave it out"});
 }
 
+std::unique_ptr<Tokenizer> load_tokenizer(FileSystem& fs, const FileSystem::Path& path,
+                                          std::optional<std::uint32_t> separator) {
+  constexpr std::uint64_t max_bytes = 100'000'000;
+  const Bytes file = read_file(fs, path, max_bytes);
+  if (path.extension() == ".json") return load_bpe(file, path.string(), separator);
+  if (path.extension() == ".model") return load_sentencepiece(file, path.string(), separator);
+  throw Error(errors::unsupported_tokenizer,
+              {.what = "a tokenizer's kind is told by its file's name",
+               .where = path.string(),
+               .found = json_quoted(path.extension().string()),
+               .expected = "tokenizer.json (byte-level BPE) or tokenizer.model (sentencepiece)",
+               .remedy = "name the file that the model's folder holds"});
+}
+
 std::vector<Token> encode(ByteView text) { return {text.begin(), text.end()}; }
 
 Bytes decode(std::span<const Token> tokens) {
   Bytes text;
   text.reserve(tokens.size());
   for (Token token : tokens) {
-    if (token > separator_token) {
+    if (token < 0 || token > separator_token) {
       throw Error(concordat::errors::malformed,
                   {.what = "an id is no token",
                    .where = "byte-level tokenizer",

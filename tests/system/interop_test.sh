@@ -23,6 +23,7 @@ train() { # train RANKS ARGUMENT...
   rm -rf "$session"
   [ "$code" = 0 ] || { cat "$run/train.log" >&2; fail "training ended with $code"; }
 }
+train_refused() { OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 "$concordat" train "$@"; }
 initial() { "$concordat" train --check "$@" | sed -n 's/^initial state *//p'; }
 
 mkdir -p "$run/text"
@@ -85,6 +86,36 @@ for ranks in 1 2; do
   cmp "$run/whole/model.safetensors" "$run/again-$ranks/model.safetensors" || fail "round trip, $ranks ranks"
   cmp "$run/whole/config.json" "$run/again-$ranks/config.json" || fail "config.json, $ranks ranks"
 done
+
+# Token files and tokenizers of others: ingested, trained on, evaluated; what does not fit is refused.
+golden=$(dirname "$0")/../golden/tokenizers
+"$concordat" ingest --site "$run/alba" --name words --source "$run/text" --language de \
+  --purpose test --validation-permille 100 --tokenizer "$golden/gpt2.json" >/dev/null
+words=("$run/site.toml" --run.name=words --data.datasets=words --inner.length=16)
+refused 65 "do not fit the model" train_refused "${words[@]}"
+train 1 "${words[@]}" --model.vocab=432 --train.eval_windows=4
+"$concordat" eval "${words[@]}" --model.vocab=432 | grep -q "perplexity" || fail "eval of words"
+"$concordat" generate "${words[@]}" --model.vocab=432 --prompt="Satz 1 " --bytes=5 | grep -q "^Satz 1 " || fail "generate"
+python3 - "$run/ids.bin" <<'PY'
+import struct, sys
+ids = []
+for document in range(80):
+    ids += [256] + [(document * 7 + i * i) % 256 for i in range(30 + document % 11)]
+with open(sys.argv[1], "wb") as out:
+    out.write(struct.pack("<256i", 20240520, 1, len(ids), *[0] * 253))
+    out.write(struct.pack(f"<{len(ids)}H", *ids))
+PY
+"$concordat" ingest --site "$run/alba" --name ids --source "$run/ids.bin" --language none --purpose test \
+  --validation-permille 100 --format llmc --vocabulary 257 --separator 256 >/dev/null
+train 1 "$run/site.toml" --run.name=ids --data.datasets=ids
+"$concordat" eval "$run/site.toml" --run.name=ids --data.datasets=ids | grep -q "nan bits per byte" || fail "eval of ids"
+refused 65 "tokenizer is not known" "$concordat" generate "$run/site.toml" --run.name=ids --data.datasets=ids --prompt=x
+refused 65 "different tokenizers" train_refused "$run/site.toml" --run.name=mixed --data.datasets=texts --data.datasets=ids
+refused 64 "do not go together" "$concordat" ingest --site "$run/alba" --name x --source "$run/ids.bin" \
+  --language none --purpose test --format llmc --tokenizer "$golden/gpt2.json"
+truncate -s -1 "$run/ids.bin"
+refused 65 "does not fit" "$concordat" ingest --site "$run/alba" --name x --source "$run/ids.bin" \
+  --language none --purpose test --format llmc
 
 refused 65 "intermediate_size" "$concordat" train --check "$run/site.toml" "$from" --model.ffn=64
 refused 65 "max_position_embeddings" "$concordat" train --check "$run/site.toml" "$from" --inner.length=128

@@ -15,5 +15,13 @@ inline constexpr ErrorCode unknown_source{"data.unknown_source", Severity::proce
 inline constexpr ErrorCode shard_damaged{"data.shard_damaged", Severity::process, ExitCode::data};
 /// Fewer tokens than one window needs.
 inline constexpr ErrorCode too_short{"data.too_short", Severity::process, ExitCode::data};
+/// A file of tokens, or a tokenizer, that is damaged, cut or made up.
+inline constexpr ErrorCode bad_tokens{"data.bad_tokens", Severity::process, ExitCode::data};
+/// A tokenizer that does something which this program does not do.
+inline constexpr ErrorCode unsupported_tokenizer{"data.unsupported_tokenizer", Severity::process,
+                                                 ExitCode::data};
+/// Two vocabularies that must be one: dataset and tokenizer, datasets of a run, dataset and model.
+inline constexpr ErrorCode vocabulary_differs{"data.vocabulary_differs", Severity::process,
+                                              ExitCode::data};
 
 }  // namespace concordat::data::errors

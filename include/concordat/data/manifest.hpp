@@ -18,8 +18,9 @@ struct DatasetManifest {
   std::uint64_t num_documents = 0;   ///< kept, both splits
   std::uint64_t num_duplicates = 0;  ///< dropped: same bytes as an earlier document
   std::uint64_t num_empty = 0;       ///< dropped: no bytes at all
-  std::uint64_t num_bytes = 0;       ///< of the kept documents
+  std::uint64_t num_bytes = 0;       ///< of the kept documents' text; 0 where tokens were given
   std::uint32_t validation_permille = 0;
+  Vocabulary vocabulary{};
   std::vector<ShardInfo> shards;  ///< train first, then validation, by number
 
   std::uint64_t num_tokens(Split split) const;
@@ -33,6 +34,17 @@ void save_manifest(FileSystem& fs, const FileSystem::Path& folder, const Dataset
                    ByteView data_key);
 /// @throws Error(shard_damaged) for an edited, cut or foreign manifest; not_found.
 DatasetManifest load_manifest(FileSystem& fs, const FileSystem::Path& folder, ByteView data_key);
+
+/// The tokenizer of a dataset: the file that ingest kept beside the shards.
+/// @throws Error(vocabulary_differs) if that file is another one by now, or if the dataset was made
+/// of given ids and nobody knows their tokenizer.
+std::unique_ptr<Tokenizer> tokenizer_of(FileSystem& fs, const FileSystem::Path& folder,
+                                        const DatasetManifest& manifest);
+
+/// The dataset's ids mean what those of the run's first dataset mean, and fit the model.
+/// @throws Error(vocabulary_differs).
+void require_vocabulary(const DatasetManifest& dataset, const Vocabulary& first,
+                        std::int64_t model_vocabulary);
 
 /// Recomputes SHA-256 of every shard's file; needs no key. @throws Error(shard_damaged).
 void verify_shard_files(FileSystem& fs, const FileSystem::Path& folder,

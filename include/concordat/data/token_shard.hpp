@@ -1,8 +1,9 @@
-// Token shards: encrypted files of documents as 16-bit tokens with an index of the documents.
+// Token shards: encrypted files of documents as tokens with an index of the documents. A token has
+// 16 bits, or 32 where the vocabulary is larger than 65,536.
 // Format: docs/formats/token-shard.md. The bytes on disk are a sealed file (crypto).
 //
 //   ShardWriter out(fs, "data/german", {"german", Split::train, 0}, data_key.view(), random);
-//   out.add(text, sha256(text));                   // one document; a separator follows it
+//   out.add(encode(text), sha256(text));           // one document; a separator follows it
 //   ShardInfo info = out.finish();                 // durable
 //   ShardReader in(fs, "data/german", {"german", Split::train, 0}, data_key.view());
 //   in.read(1000, tokens);                         // tokens 1000, 1001, ...
@@ -43,18 +44,18 @@ struct ShardInfo {
 struct DocumentEntry {
   std::uint64_t begin = 0;  ///< first token, counted in the shard
   std::uint64_t size = 0;   ///< tokens without the separator
-  Digest content;           ///< SHA-256 of the text
+  Digest content;           ///< SHA-256 of the text, or of given tokens as u32
 };
 
 class ShardWriter {
  public:
   ShardWriter(FileSystem& fs, const FileSystem::Path& folder, ShardId id, ByteView data_key,
-              crypto::SecureRandom& random);
+              crypto::SecureRandom& random, const Vocabulary& vocabulary = {});
   ShardWriter(ShardWriter&&) noexcept;
   ShardWriter& operator=(ShardWriter&&) noexcept;
   ~ShardWriter();
-  /// @pre text is UTF-8 and not empty.
-  void add(ByteView text, const Digest& content);
+  /// @pre not empty. @throws Error(bad_tokens) for an id beyond the vocabulary, or the separator.
+  void add(std::span<const Token> tokens, const Digest& content);
   std::uint64_t num_tokens() const;
   ShardInfo finish();
 
@@ -65,7 +66,9 @@ class ShardWriter {
 
 class ShardReader {
  public:
-  ShardReader(FileSystem& fs, const FileSystem::Path& folder, const ShardId& id, ByteView data_key);
+  /// @throws Error(shard_damaged) also when the shard was written for another vocabulary.
+  ShardReader(FileSystem& fs, const FileSystem::Path& folder, const ShardId& id, ByteView data_key,
+              const Vocabulary& vocabulary = {});
   ShardReader(ShardReader&&) noexcept;
   ShardReader& operator=(ShardReader&&) noexcept;
   ~ShardReader();

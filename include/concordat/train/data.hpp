@@ -55,6 +55,8 @@ class DatasetValidation final : public ValidationData {
                     std::uint64_t max_windows = UINT64_MAX);
   std::uint64_t num_windows() const override { return count_; }
   void window(std::uint64_t index, std::span<std::int32_t> tokens) override;
+  /// Of other tokens than bytes: the dataset's mean bytes a token; 0 where ids were given.
+  std::int64_t num_bytes(std::span<const std::int32_t> targets) const override;
 
  private:
   data::Dataset& dataset_;
