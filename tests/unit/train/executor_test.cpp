@@ -5,17 +5,19 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <set>
 
 #include "concordat/comm/threads.hpp"
 #include "concordat/core/error.hpp"
+#include "concordat/train/errors.hpp"
 #include "concordat/train/schedule_check.hpp"
 
 namespace concordat::train {
 namespace {
 
 /// Tensors are [time, part, micro-batch]: when it was sent, the part that made it and for what.
-class ClockWork final : public PipelineWork {
+class ClockWork : public PipelineWork {
  public:
   ClockWork(const PipelineSplit& split, comm::Communicator& comm, CallClock time)
       : split_(split), comm_(comm), time_(std::move(time)) {}
@@ -122,6 +124,51 @@ TEST(ExecutorInVirtualTime, EverySchedulesBubbleIsTheSimulators) {
         expect_the_simulators_bubble("interleaved", p, m, 2, times);
         expect_the_simulators_bubble("interleaved", p, m, 3, times);
       }
+    }
+  }
+}
+
+/// Fails in the backward of micro-batch 1.
+class FailingWork final : public ClockWork {
+ public:
+  using ClockWork::ClockWork;
+  Tensor backward_input(MicroBatch m, Chunk chunk, const Tensor& grad_y) override {
+    if (m.value() == 1) {
+      throw Error(errors::bad_settings, {.what = "out of luck",
+                                         .where = "stage 1",
+                                         .found = "micro-batch 1",
+                                         .expected = "another",
+                                         .remedy = "none"});
+    }
+    return ClockWork::backward_input(m, chunk, grad_y);
+  }
+};
+
+TEST(ExecutorInVirtualTime, AStageThatThrowsReachesTheOthersUnderEverySchedule) {
+  for (const auto& [name, chunks] :
+       {std::pair{"gpipe", 1}, {"1f1b", 1}, {"zb-h1", 1}, {"interleaved", 2}}) {
+    const Schedule schedule = schedule_named(name, 3, 6, chunks);
+    std::array<std::string, 3> ended;
+    const auto rank_main = [&](comm::Communicator& comm) {
+      const auto clock = uniform_clock({}, schedule.split().chunks);
+      ClockWork good(schedule.split(), comm, clock);
+      FailingWork bad(schedule.split(), comm, clock);
+      try {
+        execute(schedule, Stage(comm.rank()), comm.rank() == 1 ? bad : good);
+      } catch (const Error& error) {
+        ended[static_cast<std::size_t>(comm.rank())] =
+            std::string(error.code().name) + " " + error.what();
+        throw;
+      }
+    };
+    EXPECT_THROW(comm::run_threads(3, rank_main), Error) << name;
+    EXPECT_TRUE(ended[1].starts_with("train.bad_settings")) << name << ": " << ended[1];
+    for (const int other : {0, 2}) {
+      const std::string& text = ended[static_cast<std::size_t>(other)];
+      // Stage 2 waits for forwards alone and may be done with them.
+      if (other == 2 && text.empty()) continue;
+      EXPECT_TRUE(text.starts_with("comm.peer_failed")) << name << ": " << text;
+      EXPECT_NE(text.find("rank 1"), std::string::npos) << name << ": " << text;
     }
   }
 }
