@@ -63,9 +63,9 @@ extern const Command status_command;
 extern const Command audit_command;
 extern const Command eval_command;
 extern const Command generate_command;
+extern const Command schedule_command;
 extern const Command import_command;
 extern const Command export_command;
-extern const Command schedule_command;
 
 /// `concordat --version`: build, libraries, back ends, instructions in use.
 std::string version_text();

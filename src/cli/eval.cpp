@@ -47,7 +47,7 @@ int run(const Args& given) {
   for (const std::string& name : s.datasets) {
     auto dataset = data::Dataset::open(posix_files(), s.folder / "data" / name, key.view(),
                                        data::Split::validation, s.seed);
-    data::require_vocabulary(dataset.manifest(), dataset.manifest().vocabulary, s.model.vocab);
+    data::require_vocabulary(dataset.manifest(), s.tokenizer, s.model.vocab);
     auto report = loaded.evaluate(dataset, windows);
     // Ids that were given stand for a text that nobody knows the length of.
     const double bits = report.bytes > 0 ? report.bits_per_byte : std::nan("");

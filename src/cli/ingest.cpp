@@ -92,6 +92,10 @@ int run(const Args& args) {
             << count(m.num_tokens(data::Split::validation), "validation tokens") << " in "
             << count(m.shards.size(), "encrypted shards") << "; ledger entry " << done.ledger_index
             << '\n';
+  if (m.vocabulary.kind != data::Vocabulary::bytes) {
+    std::cout << "for the run's configuration, [model] tokenizer = \"" << m.vocabulary.id()
+              << "\", vocab at least " << m.vocabulary.size << '\n';
+  }
   return 0;
 }
 

@@ -11,6 +11,8 @@ void add_model_keys(ConfigSchema& schema) {
   schema.section("model", "the shared model; the agreement fixes it for a federation")
       .text("model.family", "llama", {"llama"}, "model family")
       .integer("model.vocab", 257, {2, 1 << 24}, "vocabulary; 257 for byte-level tokens")
+      .text("model.tokenizer", "bytes", {},
+            "what all datasets were made with: bytes, or as ingest printed it")
       .integer("model.width", 128, {8, 1 << 16}, "width of the residual stream")
       .integer("model.layers", 4, {1, 4096}, "transformer blocks")
       .integer("model.heads", 4, {1, 4096}, "attention heads; must divide the width")
@@ -164,6 +166,7 @@ site::SiteSettings site_settings(const Config& config) {
   s.rounds = config.integer("run.rounds");
   s.datasets = config.list("data.datasets");
   s.model = model_config(config);
+  s.tokenizer = config.text("model.tokenizer");
   s.inner = {.rate = config.real("inner.rate"),
              .floor_ratio = config.real("inner.floor_ratio"),
              .warmup_steps = config.integer("inner.warmup_steps"),

@@ -28,6 +28,16 @@ std::unique_ptr<data::Tokenizer> site_tokenizer(const site::SiteSettings& settin
         data::tokenizer_of(posix_files(), settings.folder / "data" / settings.datasets.front(),
                            first_manifest(settings));
   }
+  // Without datasets of the run's tokenizer somebody must name it; given ids allow any.
+  const std::string found = tokenizer->vocabulary().id();
+  if (found != settings.tokenizer && settings.tokenizer.rfind("given-", 0) != 0) {
+    throw Error(data::errors::vocabulary_differs,
+                {.what = "the tokenizer is not the one that the model was trained with",
+                 .where = given ? "--tokenizer " + *given : "data.datasets",
+                 .found = found,
+                 .expected = "model.tokenizer = \"" + settings.tokenizer + "\"",
+                 .remedy = "give its file with --tokenizer"});
+  }
   const std::uint32_t size = tokenizer->vocabulary().size;
   if (static_cast<std::int64_t>(size) > settings.model.vocab) {
     throw Error(data::errors::vocabulary_differs,

@@ -11,7 +11,8 @@
 namespace concordat::cli {
 
 /// `given` is a tokenizer's file or "bytes"; without it the first dataset's, and bytes for a site
-/// without datasets. @throws Error(data.vocabulary_differs) if its ids do not fit the model.
+/// without datasets. @throws Error(data.vocabulary_differs) if it is not the run's
+/// tokenizer (model.tokenizer) or its ids do not fit the model.
 std::unique_ptr<data::Tokenizer> site_tokenizer(const site::SiteSettings& settings,
                                                 const std::optional<std::string>& given);
 

@@ -15,6 +15,7 @@ namespace concordat::data {
 namespace {
 
 constexpr std::size_t max_cached_words = 1U << 16U;
+constexpr std::size_t max_cached_bytes = 256;  // of a word
 /// Names of the token that ends a text, in the order of preference.
 constexpr std::string_view end_names[] = {"<|endoftext|>", "<|end_of_text|>", "</s>", "<eos>"};
 
@@ -124,6 +125,11 @@ class BpeTokenizer final : public Tokenizer {
     std::vector<Token> out;
     split_words(text, pattern_, [&](ByteView word) {
       const std::string key = to_string(word);
+      if (key.size() > max_cached_bytes) {
+        const std::vector<Token> ids = encode_word(key);
+        out.insert(out.end(), ids.begin(), ids.end());
+        return;
+      }
       auto known = cache_.find(key);
       if (known == cache_.end()) {
         if (cache_.size() >= max_cached_words) cache_.clear();

@@ -178,26 +178,23 @@ std::unique_ptr<Tokenizer> tokenizer_of(FileSystem& fs, const FileSystem::Path& 
                                : "give the tokenizer's file where the command takes one"});
 }
 
-void require_vocabulary(const DatasetManifest& dataset, const Vocabulary& first,
+void require_vocabulary(const DatasetManifest& dataset, const std::string& tokenizer,
                         std::int64_t model_vocabulary) {
   const Vocabulary& found = dataset.vocabulary;
-  const auto described = [](const Vocabulary& v) {
-    return v.kind + " of " + std::to_string(v.size) + " ids, separator " +
-           std::to_string(v.separator) + ", digest " + v.digest.hex().substr(0, 16);
-  };
-  if (!(found == first)) {
+  if (found.id() != tokenizer) {
     throw Error(errors::vocabulary_differs,
-                {.what = "two datasets of a run have different tokenizers",
+                {.what = "a dataset has another tokenizer than the run",
                  .where = "data.datasets: " + dataset.name,
-                 .found = described(found),
-                 .expected = described(first),
-                 .remedy = "ingest them with one tokenizer"});
+                 .found = found.id(),
+                 .expected = "model.tokenizer = \"" + tokenizer + "\"",
+                 .remedy = "ingest with the run's tokenizer, or set model.tokenizer to what "
+                           "ingest printed, the same at all sites"});
   }
   if (static_cast<std::int64_t>(found.size) > model_vocabulary) {
     throw Error(errors::vocabulary_differs,
                 {.what = "a dataset's ids do not fit the model's vocabulary",
                  .where = "data.datasets: " + dataset.name,
-                 .found = described(found),
+                 .found = found.id(),
                  .expected = "at most model.vocab = " + std::to_string(model_vocabulary) + " ids",
                  .remedy = "raise model.vocab, or ingest with the model's own tokenizer"});
   }

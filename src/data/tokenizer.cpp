@@ -43,6 +43,11 @@ class ByteTokenizer final : public Tokenizer {
 
 }  // namespace
 
+std::string Vocabulary::id() const {
+  if (kind == bytes) return kind;
+  return kind + "-" + std::to_string(size) + "-" + std::to_string(separator) + "-" + digest.hex();
+}
+
 std::unique_ptr<Tokenizer> byte_tokenizer() { return std::make_unique<ByteTokenizer>(); }
 
 std::size_t utf8_valid_prefix(ByteView text) {

@@ -1,5 +1,6 @@
 #include "data/word_split.hpp"
 
+#include <algorithm>
 #include <vector>
 
 #include "data/unicode_classes.hpp"
@@ -102,16 +103,31 @@ class Splitter {
   const std::vector<Point>& points_;
 };
 
+/// Where a long text may be cut: no word of either pattern spans a line end and what is no space.
+std::size_t safe_cut(ByteView text) {
+  constexpr std::size_t piece_bytes = std::size_t{1} << 20U;
+  for (std::size_t at = piece_bytes; at < text.size(); ++at) {
+    if (text[at - 1] == '\n' && text[at] > ' ' && text[at] < 0x7f) return at;
+  }
+  return text.size();
+}
+
 }  // namespace
 
 void split_words(ByteView text, WordPattern pattern, const std::function<void(ByteView)>& each) {
-  const std::vector<Point> points = decode_points(text);
-  const Splitter splitter(points);
-  for (std::size_t i = 0; i < points.size();) {
-    const std::size_t end = pattern == WordPattern::gpt2 ? splitter.gpt2(i) : splitter.llama3(i);
-    const std::size_t end_byte = end < points.size() ? points[end].begin : text.size();
-    each(text.subspan(points[i].begin, end_byte - points[i].begin));
-    i = end;
+  while (!text.empty()) {
+    const std::size_t cut = safe_cut(text);
+    // The one byte behind the cut is seen: whether a run of spaces ends the text matters.
+    const std::size_t seen = std::min(cut + 1, text.size());
+    const std::vector<Point> points = decode_points(text.first(seen));
+    const Splitter splitter(points);
+    for (std::size_t i = 0; i < points.size() && points[i].begin < cut;) {
+      const std::size_t end = pattern == WordPattern::gpt2 ? splitter.gpt2(i) : splitter.llama3(i);
+      const std::size_t end_byte = end < points.size() ? points[end].begin : seen;
+      each(text.subspan(points[i].begin, end_byte - points[i].begin));
+      i = end;
+    }
+    text = text.subspan(cut);
   }
 }
 

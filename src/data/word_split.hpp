@@ -18,7 +18,8 @@ inline constexpr std::string_view llama3_pattern =
     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|)"
     R"(\s*[\r\n]+|\s+(?!\S)|\s+)";
 
-/// Calls `each` with every word; together they are the text. @pre text is UTF-8. Cost: linear.
+/// Calls `each` with every word; together they are the text. @pre text is UTF-8. Cost: linear;
+/// memory for about 1 MiB of text, or for its longest stretch without a line end.
 void split_words(ByteView text, WordPattern pattern, const std::function<void(ByteView)>& each);
 
 }  // namespace concordat::data

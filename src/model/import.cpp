@@ -38,20 +38,17 @@ bool is_derived(const std::string& name) { return name.ends_with(".rotary_emb.in
 
 }  // namespace
 
-ForeignModel::ForeignModel(FileSystem& fs, const FileSystem::Path& folder)
-    : model_(read_config(fs, folder)), weights_(fs, folder) {}
+ForeignTensor as_llama(const parallel::ParameterSpec& spec) { return {.name = spec.name}; }
+
+ForeignModel::ForeignModel(FileSystem& fs, const FileSystem::Path& folder, ForeignNames stored)
+    : stored_(std::move(stored)), model_(read_config(fs, folder)), weights_(fs, folder) {}
 
 std::string ForeignModel::config_path() const { return (weights_.folder() / config_name).string(); }
-
-// The llama family has Hugging Face's own names and orientation.
-ForeignTensor ForeignModel::stored(const parallel::ParameterSpec& spec) const {
-  return {.name = spec.name};
-}
 
 void ForeignModel::check_tensors(std::span<const parallel::ParameterSpec> specs) {
   std::set<std::string> wanted;
   for (const auto& spec : specs) {
-    const ForeignTensor theirs = stored(spec);
+    const ForeignTensor theirs = stored_(spec);
     wanted.insert(theirs.name);
     const std::string where = weights_.folder().string() + ": " + theirs.name;
     const SafetensorsEntry* entry = weights_.find(theirs.name);
@@ -93,7 +90,7 @@ void ForeignModel::check_tied_head(const parallel::ParameterSpec& table) {
     a.resize(static_cast<std::size_t>(std::min<std::int64_t>(total - at, 1 << 20)));
     b.resize(a.size());
     weights_.read(head, at, a);
-    weights_.read(stored(table).name, at, b);
+    weights_.read(stored_(table).name, at, b);
     if (a != b) {
       refuse("config.json says that the head is the table, and the weights differ", where,
              "other values than " + table.name, "equal tensors, or tie_word_embeddings false");
@@ -103,7 +100,7 @@ void ForeignModel::check_tied_head(const parallel::ParameterSpec& table) {
 
 void ForeignModel::read(const parallel::ParameterSpec& spec, std::int64_t first,
                         std::span<float> out) {
-  const ForeignTensor theirs = stored(spec);
+  const ForeignTensor theirs = stored_(spec);
   if (!theirs.transposed) {
     weights_.read(theirs.name, first, out);
     return;

@@ -68,7 +68,7 @@ Engine::Engine(const SiteSettings& settings, comm::Communicator& comm, FileSyste
       session_((set_threads(settings.local.threads), settings.local.device)),
       mesh_(comm, mesh_of(settings.layout, comm.size())),
       data_(open_training(fs, settings.folder / "data", settings.datasets, data_key, settings.seed,
-                          settings.model.vocab)),
+                          settings.tokenizer, settings.model.vocab)),
       held_out_(open_held_out(settings, fs, data_key)),
       trainer_(train_settings(settings), session_.exec(), mesh_, data_, clock),
       state_(trainer_.make_state()) {}

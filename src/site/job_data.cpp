@@ -18,7 +18,8 @@ void MixedTraining::sample(std::uint64_t global_index, std::span<std::int32_t> t
 
 MixedTraining open_training(FileSystem& fs, const FileSystem::Path& data_folder,
                             const std::vector<std::string>& names, ByteView data_key,
-                            std::uint64_t seed, std::int64_t model_vocabulary) {
+                            std::uint64_t seed, const std::string& tokenizer,
+                            std::int64_t model_vocabulary) {
   if (names.empty()) {
     throw Error(concordat::errors::config_missing_key,
                 {.what = "there is nothing to train on",
@@ -31,8 +32,7 @@ MixedTraining open_training(FileSystem& fs, const FileSystem::Path& data_folder,
   for (const std::string& name : names) {
     datasets.push_back(
         data::Dataset::open(fs, data_folder / name, data_key, data::Split::train, seed));
-    data::require_vocabulary(datasets.back().manifest(), datasets.front().manifest().vocabulary,
-                             model_vocabulary);
+    data::require_vocabulary(datasets.back().manifest(), tokenizer, model_vocabulary);
   }
   return MixedTraining(std::move(datasets));
 }

@@ -22,10 +22,10 @@ class MixedTraining final : public train::TrainingData {
 
 /// The training splits of `names` below `data_folder`, in the order of the names.
 /// @throws Error(config_missing_key) if there are no names, those of data::Dataset::open, and
-/// Error(data.vocabulary_differs) for a dataset that is not of the first one's vocabulary, or whose
-/// ids do not fit the model.
+/// Error(data.vocabulary_differs) for a dataset of another tokenizer, or whose ids do not fit.
 MixedTraining open_training(FileSystem& fs, const FileSystem::Path& data_folder,
                             const std::vector<std::string>& names, ByteView data_key,
-                            std::uint64_t seed, std::int64_t model_vocabulary);
+                            std::uint64_t seed, const std::string& tokenizer,
+                            std::int64_t model_vocabulary);
 
 }  // namespace concordat::site

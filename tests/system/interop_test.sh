@@ -89,13 +89,20 @@ done
 
 # Token files and tokenizers of others: ingested, trained on, evaluated; what does not fit is refused.
 golden=$(dirname "$0")/../golden/tokenizers
-"$concordat" ingest --site "$run/alba" --name words --source "$run/text" --language de \
-  --purpose test --validation-permille 100 --tokenizer "$golden/gpt2.json" >/dev/null
+id() { sed -n 's/.*tokenizer = "\([^"]*\)".*/\1/p'; }
+bpe=$("$concordat" ingest --site "$run/alba" --name words --source "$run/text" --language de \
+  --purpose test --validation-permille 100 --tokenizer "$golden/gpt2.json" | id)
 words=("$run/site.toml" --run.name=words --data.datasets=words --inner.length=16)
+refused 65 "another tokenizer than the run" train_refused "${words[@]}"
+words+=("--model.tokenizer=$bpe")
 refused 65 "do not fit the model" train_refused "${words[@]}"
-train 1 "${words[@]}" --model.vocab=432 --train.eval_windows=4
-"$concordat" eval "${words[@]}" --model.vocab=432 | grep -q "perplexity" || fail "eval of words"
-"$concordat" generate "${words[@]}" --model.vocab=432 --prompt="Satz 1 " --bytes=5 | grep -q "^Satz 1 " || fail "generate"
+words+=(--model.vocab=432)
+train 1 "${words[@]}" --train.eval_windows=4
+"$concordat" eval "${words[@]}" >"$run/eval.txt"
+grep -q "perplexity" "$run/eval.txt" || fail "eval of words"
+grep -q "nan" "$run/eval.txt" && fail "bits per byte of words are known"
+"$concordat" generate "${words[@]}" --prompt="Satz 1 " --bytes=5 | grep -q "^Satz 1 " || fail "generate"
+refused 65 "not the one that the model was trained with" "$concordat" generate "${words[@]}" --tokenizer=bytes --prompt=x
 python3 - "$run/ids.bin" <<'PY'
 import struct, sys
 ids = []
@@ -105,12 +112,13 @@ with open(sys.argv[1], "wb") as out:
     out.write(struct.pack("<256i", 20240520, 1, len(ids), *[0] * 253))
     out.write(struct.pack(f"<{len(ids)}H", *ids))
 PY
-"$concordat" ingest --site "$run/alba" --name ids --source "$run/ids.bin" --language none --purpose test \
-  --validation-permille 100 --format llmc --vocabulary 257 --separator 256 >/dev/null
-train 1 "$run/site.toml" --run.name=ids --data.datasets=ids
-"$concordat" eval "$run/site.toml" --run.name=ids --data.datasets=ids | grep -q "nan bits per byte" || fail "eval of ids"
-refused 65 "tokenizer is not known" "$concordat" generate "$run/site.toml" --run.name=ids --data.datasets=ids --prompt=x
-refused 65 "different tokenizers" train_refused "$run/site.toml" --run.name=mixed --data.datasets=texts --data.datasets=ids
+given=$("$concordat" ingest --site "$run/alba" --name ids --source "$run/ids.bin" --language none --purpose test \
+  --validation-permille 100 --format llmc --vocabulary 257 --separator 256 | id)
+ids=("$run/site.toml" --run.name=ids "--model.tokenizer=$given")
+train 1 "${ids[@]}" --data.datasets=ids
+"$concordat" eval "${ids[@]}" --data.datasets=ids | grep -q "nan bits per byte" || fail "eval of ids"
+refused 65 "tokenizer is not known" "$concordat" generate "${ids[@]}" --data.datasets=ids --prompt=x
+refused 65 "another tokenizer" train_refused "${ids[@]}" --data.datasets=ids --data.datasets=texts
 refused 64 "do not go together" "$concordat" ingest --site "$run/alba" --name x --source "$run/ids.bin" \
   --language none --purpose test --format llmc --tokenizer "$golden/gpt2.json"
 truncate -s -1 "$run/ids.bin"

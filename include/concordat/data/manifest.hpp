@@ -41,9 +41,9 @@ DatasetManifest load_manifest(FileSystem& fs, const FileSystem::Path& folder, By
 std::unique_ptr<Tokenizer> tokenizer_of(FileSystem& fs, const FileSystem::Path& folder,
                                         const DatasetManifest& manifest);
 
-/// The dataset's ids mean what those of the run's first dataset mean, and fit the model.
-/// @throws Error(vocabulary_differs).
-void require_vocabulary(const DatasetManifest& dataset, const Vocabulary& first,
+/// The dataset's ids mean what the run's ids mean (`tokenizer` is a Vocabulary::id), and fit the
+/// model. @throws Error(vocabulary_differs).
+void require_vocabulary(const DatasetManifest& dataset, const std::string& tokenizer,
                         std::int64_t model_vocabulary);
 
 /// Recomputes SHA-256 of every shard's file; needs no key. @throws Error(shard_damaged).

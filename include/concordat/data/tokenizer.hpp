@@ -41,6 +41,8 @@ struct Vocabulary {
   std::uint32_t separator = separator_token;  ///< follows each document
   Digest digest{};                            ///< SHA-256 of the tokenizer's file; or zero
   std::uint32_t token_bytes() const { return size <= 65536 ? 2 : 4; }
+  /// "bytes", or kind, size, separator and digest with dashes: what a run agrees on.
+  std::string id() const;
   bool operator==(const Vocabulary&) const = default;
 };
 

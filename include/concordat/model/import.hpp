@@ -12,6 +12,8 @@
 // Failure: Error(model.bad_import | bad_weights | unsupported | not_found), naming file and tensor.
 #pragma once
 
+#include <functional>
+
 #include "concordat/model/huggingface.hpp"
 #include "concordat/model/weight_folder.hpp"
 #include "concordat/parallel/canonical_space.hpp"
@@ -24,9 +26,13 @@ struct ForeignTensor {
   bool transposed = false;  ///< theirs is [in, out]
 };
 
+/// Of a family; the llama family has Hugging Face's own names and orientation.
+using ForeignNames = std::function<ForeignTensor(const parallel::ParameterSpec&)>;
+ForeignTensor as_llama(const parallel::ParameterSpec& spec);
+
 class ForeignModel {
  public:
-  ForeignModel(FileSystem& fs, const FileSystem::Path& folder);
+  ForeignModel(FileSystem& fs, const FileSystem::Path& folder, ForeignNames stored = as_llama);
   const HuggingFaceModel& model() const { return model_; }
   const WeightFolder& weights() const { return weights_; }
   std::string config_path() const;
@@ -41,11 +47,11 @@ class ForeignModel {
                   const parallel::CanonicalSpace& space, std::int64_t begin, std::span<float> out);
 
  private:
-  ForeignTensor stored(const parallel::ParameterSpec& spec) const;
   /// Elements of our tensor, row-major.
   void read(const parallel::ParameterSpec& spec, std::int64_t first, std::span<float> out);
   void check_tied_head(const parallel::ParameterSpec& table);
 
+  ForeignNames stored_;
   HuggingFaceModel model_;
   WeightFolder weights_;
   std::string whole_name_;    // the transposed tensor that is in memory

@@ -137,6 +137,21 @@ TEST_F(TokenizerFiles, IngestKeepsTheTokenizerBesideTheShards) {
   EXPECT_ERROR(tokenizer_of(fs_, out_, loaded), errors::vocabulary_differs);
 }
 
+// Longer than the pieces in which texts are cut: the cuts change nothing.
+TEST_F(TokenizerFiles, LongTextsAreCutWhereWordsEnd) {
+  constexpr int count = 300'000;
+  std::string text;
+  for (int i = 0; i < count; ++i) text += "ab  cd, e\n\n";
+  const std::vector<std::string> words{"ab", " ", " cd", ",", " e", "\n", "\n"};
+  std::size_t at = 0;
+  split_words(as_bytes(text), WordPattern::gpt2, [&](ByteView word) {
+    const bool last = at == words.size() * count - 2;  // nothing follows: both line ends together
+    ASSERT_EQ(to_string(word), last ? "\n\n" : words[at % words.size()]) << at;
+    ++at;
+  });
+  EXPECT_EQ(at, words.size() * count - 1);
+}
+
 TEST_F(TokenizerFiles, LongWordsTakeNearlyLinearTime) {
   auto tokenizer = load_tokenizer(posix_files(), golden / "gpt2.json");
   const std::string word(200'000, 'a');  // quadratic merging would not end

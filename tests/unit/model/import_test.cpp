@@ -146,8 +146,9 @@ TEST_F(Import, ATiedHeadThatEqualsTheTableIsTaken) {
 
 // What ranks of any layout read, put together, is the file; padding stays zero.
 TEST_F(Import, ShardsOfEveryLayoutAreTheFilesElements) {
-  for (const parallel::MeshShape mesh : {parallel::MeshShape{.tp = 1}, {.tp = 2}, {.dp = 3}}) {
-    const auto specs = declare_parameters(test::tiny_config());
+  for (const parallel::MeshShape mesh :
+       {parallel::MeshShape{.tp = 1}, {.tp = 2}, {.dp = 3}, {.pp = 2, .tp = 2}}) {
+    const auto specs = declare_parameters(test::tiny_config(), {.stages = mesh.pp});
     for (int rank = 0; rank < mesh.size(); ++rank) {
       const auto coords = parallel::coords_of(mesh, rank);
       const parallel::CanonicalSpace space(specs);
@@ -174,6 +175,44 @@ TEST_F(Import, ShardsOfEveryLayoutAreTheFilesElements) {
         }
       }
     }
+  }
+}
+
+// Other families keep their matrices as [in, out] and under other names.
+TEST_F(Import, TransposedTensorsAreTurnedRound) {
+  const auto specs = declare_parameters(test::tiny_config());
+  const auto stored = [](const parallel::ParameterSpec& spec) {
+    return ForeignTensor{.name = "their." + spec.name, .transposed = spec.shape.size() == 2};
+  };
+  std::vector<SafetensorsWriter::Planned> planned;
+  for (const auto& spec : specs) {
+    planned.push_back({"their." + spec.name, {spec.shape.rbegin(), spec.shape.rend()}});
+  }
+  posix_files().remove(folder_.path() / single_weights_name);
+  SafetensorsWriter out(posix_files(), folder_.path() / single_weights_name, planned, Dtype::f32);
+  for (std::size_t i = 0; i < specs.size(); ++i) {
+    const auto& ours = values_.at(specs[i].name);
+    std::vector<float> theirs = ours;
+    if (specs[i].shape.size() == 2) {
+      const auto rows = static_cast<std::size_t>(specs[i].shape[0]);
+      const auto columns = static_cast<std::size_t>(specs[i].shape[1]);
+      for (std::size_t j = 0; j < ours.size(); ++j) {
+        theirs[j % columns * rows + j / columns] = ours[j];
+      }
+    }
+    out.write(i, 0, theirs);
+  }
+  out.finish();
+  ForeignModel model(posix_files(), folder_.path(), stored);
+  model.check_tensors(specs);
+  const parallel::CanonicalSpace space(specs);
+  std::vector<float> whole(static_cast<std::size_t>(space.num_elements()));
+  model.read_range(specs, space, 0, whole);
+  for (const auto& tensor : space.tensors()) {
+    EXPECT_EQ(std::memcmp(whole.data() + tensor.begin, values_.at(tensor.name).data(),
+                          static_cast<std::size_t>(tensor.count) * sizeof(float)),
+              0)
+        << tensor.name;
   }
 }
 
