@@ -273,8 +273,13 @@ class BpeTokenizer final : public Tokenizer {
         if (special == nullptr || !special->boolean(where)) {
           unsupported(where, json_quoted(content) + " with special false", "special tokens alone");
         }
+        const Bytes bytes(content.begin(), content.end());
+        const auto [known, fresh] = bytes_of_.emplace(static_cast<Token>(id), bytes);
+        if (!fresh && known->second != bytes) {
+          damaged(where, "two tokens have one id",
+                  json_quoted(content) + " at " + std::to_string(id), "each id once");
+        }
         added[content] = static_cast<Token>(id);
-        bytes_of_[static_cast<Token>(id)] = Bytes(content.begin(), content.end());
         whole_.erase(content);  // never from text
         last = std::max(last, static_cast<Token>(id));
       }

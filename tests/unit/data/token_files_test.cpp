@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <random>
+
 #include "concordat/data/dataset.hpp"
 #include "concordat/data/errors.hpp"
 #include "corpus.hpp"
@@ -245,6 +247,35 @@ TEST_F(TokenFiles, HostileIndexesAreRefused) {
   beyond[3] = 0x7f;
   expect(good.idx, beyond, "beyond the vocabulary");
   EXPECT_ERROR_SAYS(ingest_as(SourceFormat::megatron), errors::bad_tokens, "--vocabulary");
+}
+
+TEST_F(TokenFiles, MutatedFilesAreRefusedOrConsistent) {
+  const Pair good = megatron(some());
+  const Bytes llmc_file = llmc(some());
+  std::mt19937 random(20261122);
+  const auto mutate = [&](Bytes bytes, std::size_t within) {
+    bytes[random() % std::min(within, bytes.size())] ^=
+        static_cast<std::uint8_t>(1U << (random() % 8));
+    return bytes;
+  };
+  int refused = 0;
+  for (int round = 0; round < 300; ++round) {
+    const bool index = round % 2 == 0;
+    fs_.remove_all(source_);
+    write("d.bin", index ? good.bin : mutate(llmc_file, round % 3 == 0 ? 12 : llmc_file.size()));
+    if (index) write("d.idx", mutate(good.idx, good.idx.size()));
+    try {
+      const DatasetManifest done =
+          index ? ingest_as(SourceFormat::megatron, 50257, 7) : ingest_as(SourceFormat::llmc);
+      std::uint64_t tokens = 0;
+      for (const auto& document : read_back(done)) tokens += document.size() + 1;
+      ASSERT_EQ(tokens, done.num_tokens(Split::train) + done.num_tokens(Split::validation));
+    } catch (const Error& error) {
+      ASSERT_EQ(error.exit_code(), ExitCode::data) << error.what();
+      ++refused;
+    }
+  }
+  EXPECT_GT(refused, 100);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <random>
 #include <sstream>
 
 #include "concordat/data/dataset.hpp"
@@ -115,6 +116,49 @@ TEST_F(TokenizerFiles, DamagedFilesAreRefused) {
                     errors::bad_tokens, "two tokens have one id");
   EXPECT_ERROR_SAYS(load(changed("gpt2.json", "\"!\":1,", "\"!\":99999999,"), "tokenizer.json"),
                     errors::bad_tokens, "out of range");
+}
+
+// Whatever a stranger's file says, loading ends with a refusal or with a tokenizer that is one.
+TEST_F(TokenizerFiles, MutatedFilesAreRefusedOrGiveTheTextBack) {
+  const std::string text = "It's 3 Öl-Fässer, l'été\n\n  and 日本 more.";
+  for (const char* name : {"gpt2.json", "pieces.model"}) {
+    const std::string original = read_text(posix_files(), golden / name);
+    const bool json = std::string(name).ends_with(".json");
+    std::mt19937 random(20261122);
+    int refused = 0;
+    for (int round = 0; round < 400; ++round) {
+      std::string file = original;
+      for (int change = 0; change < 3; ++change) {
+        const std::size_t at = random() % file.size();
+        switch (random() % 3) {
+          case 0:
+            file[at] = static_cast<char>(random());
+            break;
+          case 1:
+            file.erase(at, 1 + random() % 20);
+            break;
+          default:
+            file.insert(at, 1 + random() % 3, static_cast<char>('0' + random() % 75));
+        }
+      }
+      try {
+        auto tokenizer = load(file, json ? "tokenizer.json" : "tokenizer.model");
+        const auto tokens = tokenizer->encode(as_bytes(text));
+        for (const Token token : tokens) {
+          ASSERT_LT(static_cast<std::uint32_t>(token), tokenizer->vocabulary().size);
+        }
+        const Bytes back = tokenizer->decode(tokens);
+        if (json) {
+          ASSERT_EQ(to_string(back), text) << round;
+        }
+      } catch (const Error& error) {
+        ASSERT_EQ(error.exit_code(), ExitCode::data) << error.what();
+        if (error.fields().what == "this build has no sentencepiece") GTEST_SKIP();
+        ++refused;
+      }
+    }
+    EXPECT_GT(refused, 50) << name;
+  }
 }
 
 TEST_F(TokenizerFiles, IngestKeepsTheTokenizerBesideTheShards) {
