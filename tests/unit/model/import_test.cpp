@@ -178,6 +178,28 @@ TEST_F(Import, ShardsOfEveryLayoutAreTheFilesElements) {
   }
 }
 
+// A weight that is no number is seen by the ranks that hold it and by no other: nobody reads more.
+TEST_F(Import, ARankReadsItsOwnSegmentsAlone) {
+  for (const char* name : {"self_attn.q_proj.weight", "self_attn.o_proj.weight"}) {
+    ByName values = values_;
+    values.at("model.layers.1." + std::string(name)).back() = NAN;  // last row, last column
+    write_folder(folder_.path(), test::tiny_config(), values);
+    const auto specs = declare_parameters(test::tiny_config(), {.stages = 2});
+    const parallel::MeshShape mesh{.pp = 2, .tp = 2};
+    for (int rank = 0; rank < 4; ++rank) {
+      const auto coords = parallel::coords_of(mesh, rank);
+      const auto layout = parallel::layout_of(specs, parallel::CanonicalSpace(specs), mesh, coords);
+      std::vector<float> master(static_cast<std::size_t>(layout.num_local));
+      if (coords.tp == 1 && coords.pp == 1) {
+        EXPECT_ERROR_SAYS(open().read_shards(specs, mesh, coords, master), errors::bad_weights,
+                          name);
+      } else {
+        open().read_shards(specs, mesh, coords, master);
+      }
+    }
+  }
+}
+
 // Other families keep their matrices as [in, out] and under other names.
 TEST_F(Import, TransposedTensorsAreTurnedRound) {
   const auto specs = declare_parameters(test::tiny_config());
