@@ -5,6 +5,11 @@ set(CONCORDAT_WARNINGS -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wco
 
 function(concordat_flags target)
   target_compile_options(${target} PRIVATE ${CONCORDAT_WARNINGS})
+  if(CONCORDAT_PRECOMPILE AND CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+    # GCC 12 warns of libstdc++'s own std::string (GCC bugs 105329, 105651); a precompiled header
+    # hides that the code is the system's.
+    target_compile_options(${target} PRIVATE -Wno-array-bounds -Wno-restrict)
+  endif()
   if(CONCORDAT_WERROR)
     target_compile_options(${target} PRIVATE -Werror)
   endif()

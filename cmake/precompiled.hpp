@@ -1,6 +1,5 @@
 // What nearly every file of the project includes, parsed once per build (CONCORDAT_PRECOMPILE).
-// Files still include what they use: tests/house compiles each public header alone, and the asan
-// preset builds without this one.
+// Files still include what they use: tests/house compiles each public header alone, without this.
 #pragma once
 
 #include <algorithm>
