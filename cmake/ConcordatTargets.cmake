@@ -8,7 +8,7 @@ function(concordat_flags target)
   if(CONCORDAT_PRECOMPILE AND CMAKE_CXX_COMPILER_ID STREQUAL GNU)
     # GCC 12 warns of libstdc++'s own std::string (GCC bugs 105329, 105651); a precompiled header
     # hides that the code is the system's.
-    target_compile_options(${target} PRIVATE -Wno-array-bounds -Wno-restrict)
+    target_compile_options(${target} PRIVATE -Wno-array-bounds -Wno-restrict -Wno-stringop-overflow)
   endif()
   if(CONCORDAT_WERROR)
     target_compile_options(${target} PRIVATE -Werror)
