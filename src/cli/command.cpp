@@ -20,8 +20,8 @@ namespace {
 
 [[noreturn]] void bad_number(std::string_view command, std::string_view flag, std::string_view text,
                              std::string expected) {
-  usage(std::string(command), "bad value for --" + std::string(flag), std::string(text),
-        std::move(expected));
+  usage(std::string(command), "bad value for --" + std::string(flag),
+        text.empty() ? "nothing" : std::string(text), std::move(expected));
 }
 
 // As short as a person would write it.
@@ -41,11 +41,10 @@ bool parse_all(std::string_view text, T& value) {
 }  // namespace
 
 std::span<const Command> commands() {
-  static const std::array<Command, 13> all{keys_command,       roster_command,   ingest_command,
-                                           import_command,     train_command,    border_command,
-                                           coordinate_command, status_command,   audit_command,
-                                           eval_command,       generate_command, export_command,
-                                           schedule_command};
+  static const std::array<Command, 13> all{
+      keys_command,     roster_command,     ingest_command,  import_command, train_command,
+      border_command,   coordinate_command, status_command,  audit_command,  eval_command,
+      generate_command, export_command,     schedule_command};
   return all;
 }
 

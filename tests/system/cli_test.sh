@@ -40,7 +40,8 @@ for command in train eval generate; do
   for key in "${keys[@]}"; do grep -qF -- "--$key = " "$work/help" || fail "$key is not in $command --help"; done
   ok
 done
-"$concordat" roster --help | grep -q -- --jurisdiction || fail "roster --help does not name --jurisdiction"
+"$concordat" roster --help >"$work/help"
+grep -q -- --jurisdiction "$work/help" || fail "roster --help does not name --jurisdiction"
 
 # ---- version
 "$concordat" --version >"$work/version"
