@@ -124,7 +124,7 @@ void ForeignModel::read(const parallel::ParameterSpec& spec, std::int64_t first,
 
 void ForeignModel::read_shards(std::span<const parallel::ParameterSpec> specs,
                                const parallel::MeshShape& mesh, const parallel::MeshCoords& coords,
-                               std::span<float> master) {
+                               std::span<float> master, const ReadProgress& progress) {
   std::fill(master.begin(), master.end(), 0.0F);
   std::int64_t begin = 0;
   for (const auto& spec : specs) {
@@ -139,6 +139,7 @@ void ForeignModel::read_shards(std::span<const parallel::ParameterSpec> specs,
       }
     }
     begin += num_elements(parallel::local_shape(spec, mesh, coords));
+    if (progress) progress(begin);
   }
   CONCORDAT_REQUIRE(begin == static_cast<std::int64_t>(master.size()), std::to_string(begin));
 }

@@ -4,8 +4,7 @@
 //   auto specs = declare_parameters(llama.model().config);
 //   llama.check_tensors(specs);                            // none missing, none extra, all shapes
 //   llama.read_shards(specs, mesh.shape(), mesh.coords(), master);   // local flat space, padding 0
-//   llama.read_range(specs, space, begin, values);         // canonical elements, whoever holds
-//   them
+//   llama.read_range(specs, space, begin, values);         // canonical elements of any rank
 //
 // A rank reads the bytes of its own segments and no others. A tensor that the file stores
 // transposed (`ForeignTensor`) is read whole, one at a time. Threads: one at a time per object.
@@ -30,6 +29,9 @@ struct ForeignTensor {
 using ForeignNames = std::function<ForeignTensor(const parallel::ParameterSpec&)>;
 ForeignTensor as_llama(const parallel::ParameterSpec& spec);
 
+/// Called after each tensor with the elements read so far.
+using ReadProgress = std::function<void(std::int64_t)>;
+
 class ForeignModel {
  public:
   ForeignModel(FileSystem& fs, const FileSystem::Path& folder, ForeignNames stored = as_llama);
@@ -41,7 +43,8 @@ class ForeignModel {
   /// (rotary frequencies) may be there; a tied head may be, if it is equal to the table.
   void check_tensors(std::span<const parallel::ParameterSpec> specs);
   void read_shards(std::span<const parallel::ParameterSpec> specs, const parallel::MeshShape& mesh,
-                   const parallel::MeshCoords& coords, std::span<float> master);
+                   const parallel::MeshCoords& coords, std::span<float> master,
+                   const ReadProgress& progress = {});
   /// @pre [begin, begin + out.size()) lies in `space`, which is that of the specs.
   void read_range(std::span<const parallel::ParameterSpec> specs,
                   const parallel::CanonicalSpace& space, std::int64_t begin, std::span<float> out);
