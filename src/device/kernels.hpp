@@ -21,6 +21,8 @@ class Kernels {
   virtual ~Kernels() = default;
   virtual Place place() const = 0;
   virtual bool supports(Dtype dtype) const = 0;
+  /// Whether matmul reads operands of this 16-bit dtype itself; the op widens them where not.
+  virtual bool takes_operands(Dtype dtype) const;
 
   /// Bytes of scratch that the call of that name wants; rounded up by the arena.
   virtual std::size_t attention_scratch_bytes(const AttentionShape& shape, bool backward) const;
@@ -88,6 +90,7 @@ class Kernels {
                      const AdamwSettings& settings) = 0;
 };
 
+inline bool Kernels::takes_operands(Dtype) const { return false; }
 inline std::size_t Kernels::attention_scratch_bytes(const AttentionShape&, bool) const { return 0; }
 inline std::size_t Kernels::rms_norm_scratch_bytes(std::int64_t, std::int64_t) const { return 0; }
 inline std::size_t Kernels::sum_scratch_bytes(std::int64_t) const { return 0; }

@@ -31,6 +31,10 @@ inline bool is_rows(const Tensor& t) {
          (t.shape()[0] <= 1 || t.strides()[0] >= t.shape()[1]);
 }
 
+inline bool is_floating(Dtype dtype) {
+  return dtype == Dtype::f32 || dtype == Dtype::bf16 || dtype == Dtype::f16 || dtype == Dtype::f64;
+}
+
 inline std::string describe(const char* name, const Tensor& t) {
   return std::string(name) + ": " + std::string(name_of(t.dtype())) + " " + to_string(t.shape()) +
          " strides " + to_string(t.strides());

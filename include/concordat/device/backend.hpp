@@ -42,6 +42,9 @@ class Backend {
   /// Instruction set, thread count and library of the kernels: recorded in checkpoints and printed
   /// by `concordat --version`, because bits may differ where this text differs.
   virtual std::string instructions_in_use() const = 0;
+  /// Whether matrix products multiply in this dtype (and add up in f32). Layers then round their
+  /// operands to it; elsewhere it is a format that weights are stored in, and products widen them.
+  virtual bool multiplies(Dtype dtype) const = 0;
 
   /// For the ops. True: a kernel call orders itself after what `stream` holds (on the `cpu` back
   /// end it also completes). False: the op enqueues the call on the stream.

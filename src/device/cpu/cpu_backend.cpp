@@ -17,6 +17,9 @@ class CpuBackend final : public Backend {
   }
   std::unique_ptr<Stream> make_stream() override { return std::make_unique<InlineStream>(); }
   std::string instructions_in_use() const override { return cpu_instructions(); }
+  bool multiplies(Dtype dtype) const override {
+    return dtype == Dtype::f32 || kernels_.takes_operands(dtype);
+  }
   bool immediate() const override { return true; }
   Kernels& kernels(Stream&) override { return kernels_; }
 

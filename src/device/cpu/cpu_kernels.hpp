@@ -11,6 +11,9 @@ namespace concordat::device {
 class CpuKernels final : public ReferenceKernels {
  public:
   bool supports(Dtype dtype) const override { return dtype == Dtype::f32; }
+  bool takes_operands(Dtype dtype) const override {
+    return dtype == Dtype::bf16 && Products::multiplies_bf16();
+  }
   std::size_t attention_scratch_bytes(const AttentionShape& shape, bool backward) const override;
   std::size_t rms_norm_scratch_bytes(std::int64_t rows, std::int64_t width) const override;
   std::size_t sum_scratch_bytes(std::int64_t count) const override;

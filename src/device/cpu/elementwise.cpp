@@ -11,6 +11,8 @@ namespace {
 // Elements per partial sum: fixed, so that sums depend on the count alone.
 constexpr std::int64_t sum_block = 4096;
 
+bool is_narrow(Dtype dtype) { return dtype == Dtype::bf16 || dtype == Dtype::f16; }
+
 bool is_dense_rows(const Tensor& t) { return t.contiguous() || is_rows(t); }
 
 // A contiguous tensor as one row, else its rows.
@@ -63,15 +65,14 @@ void CpuKernels::copy(const Tensor& out, const Tensor& in) {
   if (out.dtype() == Dtype::f32 && in.dtype() == Dtype::f32 && (flat || dense)) {
     stretches([](std::int64_t n, float* to, const float* from) { std::copy_n(from, n, to); }, out,
               in);
-  } else if (flat && out.dtype() == Dtype::bf16 && in.dtype() == Dtype::f32) {
+  } else if (flat && is_narrow(out.dtype()) && in.dtype() == Dtype::f32) {
     auto* to = reinterpret_cast<std::uint16_t*>(out.raw_bytes());
-    in_pieces(
-        [&](std::int64_t at, std::int64_t n) { vector.to_bf16(to + at, in.raw<float>() + at, n); });
-  } else if (flat && out.dtype() == Dtype::f32 && in.dtype() == Dtype::bf16) {
+    const auto narrow = out.dtype() == Dtype::bf16 ? vector.to_bf16 : vector.to_f16;
+    in_pieces([&](std::int64_t at, std::int64_t n) { narrow(to + at, in.raw<float>() + at, n); });
+  } else if (flat && out.dtype() == Dtype::f32 && is_narrow(in.dtype())) {
     const auto* from = reinterpret_cast<const std::uint16_t*>(in.raw_bytes());
-    in_pieces([&](std::int64_t at, std::int64_t n) {
-      vector.from_bf16(out.raw<float>() + at, from + at, n);
-    });
+    const auto widen = in.dtype() == Dtype::bf16 ? vector.from_bf16 : vector.from_f16;
+    in_pieces([&](std::int64_t at, std::int64_t n) { widen(out.raw<float>() + at, from + at, n); });
   } else {
     ReferenceKernels::copy(out, in);
   }
@@ -129,11 +130,27 @@ void CpuKernels::adamw(const AdamwState& state, const Tensor& gradient, const Ad
                        .inv_correction2 = 1.0F / *scalars.correction2.raw<float>(),
                        .eps = settings.eps,
                        .clip = *scalars.clip.raw<float>()};
-  stretches([&](std::int64_t n, float* master, float* m, float* v,
-                const float* g) { vector.adamw(master, m, v, g, n, step); },
-            state.master.reshape({state.master.size()}), state.m.reshape({state.m.size()}),
-            state.v.reshape({state.v.size()}), gradient.reshape({gradient.size()}));
-  if (!state.compute.empty()) copy(state.compute, state.master.reshape(state.compute.shape()));
+  // In pieces that stay in the cache, so that the copy for the products costs its writes alone.
+  const std::int64_t count = state.master.size();
+  const std::int64_t pieces = (count + sum_block - 1) / sum_block;
+  std::byte* const copy_bytes = state.compute.empty() ? nullptr : state.compute.raw_bytes();
+  const Dtype copy_dtype = state.compute.empty() ? Dtype::f32 : state.compute.dtype();
+  parallel_rows(pieces, sum_block, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t piece = begin; piece < end; ++piece) {
+      const std::int64_t at = piece * sum_block;
+      const std::int64_t n = std::min(sum_block, count - at);
+      float* master = state.master.raw<float>() + at;
+      vector.adamw(master, state.m.raw<float>() + at, state.v.raw<float>() + at,
+                   gradient.raw<float>() + at, n, step);
+      if (copy_bytes == nullptr) continue;
+      if (copy_dtype == Dtype::f32) {
+        std::copy_n(master, n, reinterpret_cast<float*>(copy_bytes) + at);
+      } else {
+        const auto narrow = copy_dtype == Dtype::bf16 ? vector.to_bf16 : vector.to_f16;
+        narrow(reinterpret_cast<std::uint16_t*>(copy_bytes) + at, master, n);
+      }
+    }
+  });
 }
 
 }  // namespace concordat::device

@@ -29,19 +29,30 @@ std::int64_t partials(std::int64_t rows) {
 
 void CpuKernels::embedding_forward(const Tensor& x, const Tensor& tokens, const Tensor& table,
                                    const std::int64_t& vocab_begin) {
+  const VectorKernels& vector = vector_kernels();
   auto out = matrix<float>(x);
-  auto weights = matrix<float>(table);
   const std::int32_t* token = tokens.raw<std::int32_t>();
-  parallel_rows(out.rows, out.cols, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t t = begin; t < end; ++t) {
-      const std::int64_t row = token[t] - vocab_begin;
-      if (row >= 0 && row < weights.rows) {
-        std::copy_n(weights.row(row), out.cols, out.row(t));
-      } else {
-        std::fill_n(out.row(t), out.cols, 0.0F);
+  auto look_up = [&](auto weights, auto&& convert) {
+    parallel_rows(out.rows, out.cols, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t t = begin; t < end; ++t) {
+        const std::int64_t row = token[t] - vocab_begin;
+        if (row >= 0 && row < weights.rows) {
+          convert(out.row(t), weights.row(row), out.cols);
+        } else {
+          std::fill_n(out.row(t), out.cols, 0.0F);
+        }
       }
-    }
-  });
+    });
+  };
+  if (table.dtype() == Dtype::f32) {
+    look_up(matrix<float>(table),
+            [](float* to, const float* from, std::int64_t n) { std::copy_n(from, n, to); });
+    return;
+  }
+  const Matrix<const std::uint16_t> narrow{
+      reinterpret_cast<const std::uint16_t*>(table.raw_bytes()), table.dim(0), table.dim(1),
+      table.strides()[0]};
+  look_up(narrow, table.dtype() == Dtype::bf16 ? vector.from_bf16 : vector.from_f16);
 }
 
 // Threads own columns, so every element is added to in ascending order of t.

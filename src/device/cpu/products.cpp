@@ -26,6 +26,7 @@ namespace {
 struct Key {
   std::int64_t m, n, k, a_row, a_col, b_row, b_col, c_row;
   float alpha, beta;
+  Dtype operands;
   int threads;
   bool packed;
   auto operator<=>(const Key&) const = default;
@@ -62,6 +63,7 @@ Key key_of(const Tensor& c, const Tensor& a, const Tensor& b, const MatmulOption
           .c_row = std::max(c.strides()[0], c.shape()[1]),
           .alpha = options.alpha,
           .beta = options.beta,
+          .operands = a.dtype(),
           .threads = omp_get_max_threads(),
           .packed = packed};
 }
@@ -86,10 +88,12 @@ const Plan& Products::State::plan(const Key& key) {
   if (found) return *found;
   constexpr auto f32 = dnnl::memory::data_type::f32;
   auto made = std::make_unique<Plan>();
-  made->a = dnnl::memory::desc({key.m, key.k}, f32, dnnl::memory::dims{key.a_row, key.a_col});
-  made->b_plain = dnnl::memory::desc({key.k, key.n}, f32, dnnl::memory::dims{key.b_row, key.b_col});
+  const auto read = key.operands == Dtype::bf16 ? dnnl::memory::data_type::bf16 : f32;
+  made->a = dnnl::memory::desc({key.m, key.k}, read, dnnl::memory::dims{key.a_row, key.a_col});
+  made->b_plain =
+      dnnl::memory::desc({key.k, key.n}, read, dnnl::memory::dims{key.b_row, key.b_col});
   made->c = dnnl::memory::desc({key.m, key.n}, f32, dnnl::memory::dims{key.c_row, 1});
-  dnnl::memory::desc any({key.k, key.n}, f32, dnnl::memory::format_tag::any);
+  dnnl::memory::desc any({key.k, key.n}, read, dnnl::memory::format_tag::any);
   dnnl::primitive_attr attributes;
   attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
   if (key.alpha != 1.0F) attributes.set_output_scales(0, {key.alpha});
@@ -133,6 +137,13 @@ bool Products::packing_pays() {
   const auto bits = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
   const auto core = static_cast<unsigned>(dnnl::cpu_isa::avx512_core);
   return (bits & core) == core;
+}
+
+// Instructions for it, not an emulation: that would be slower than f32.
+bool Products::multiplies_bf16() {
+  const auto bits = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
+  const auto wanted = static_cast<unsigned>(dnnl::cpu_isa::avx512_core_bf16);
+  return (bits & wanted) == wanted;
 }
 
 std::size_t Products::scratch_bytes(const Tensor& c, const Tensor& a, const Tensor& b,

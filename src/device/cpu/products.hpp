@@ -24,6 +24,8 @@ class Products {
   explicit Products(bool pack_weights = packing_pays());
   ~Products();
   static bool packing_pays();
+  /// Whether both operands may be bf16 (the result is f32).
+  static bool multiplies_bf16();
   std::size_t scratch_bytes(const Tensor& c, const Tensor& a, const Tensor& b,
                             const MatmulOptions& options, bool is_weight);
   /// c = alpha * op(a) op(b) + beta * c; the epilogue is the caller's.

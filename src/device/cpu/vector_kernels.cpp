@@ -1,16 +1,18 @@
 #include "device/cpu/vector_kernels.hpp"
 
+#include <immintrin.h>
+
 namespace concordat::device {
 
 #pragma GCC push_options
-#pragma GCC target("avx2,fma,bmi2")
+#pragma GCC target("avx2,fma,bmi2,f16c")
 namespace avx2 {
 #include "device/cpu/vector_kernels.inc"
 }  // namespace avx2
 #pragma GCC pop_options
 
 #pragma GCC push_options
-#pragma GCC target("avx2,fma,bmi2,avx512f,avx512bw,avx512dq,avx512vl,prefer-vector-width=512")
+#pragma GCC target("avx2,fma,bmi2,f16c,avx512f,avx512bw,avx512dq,avx512vl,prefer-vector-width=512")
 namespace avx512 {
 #include "device/cpu/vector_kernels.inc"
 }  // namespace avx512
@@ -18,7 +20,7 @@ namespace avx512 {
 
 bool avx2_usable() {
   return __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0 &&
-         __builtin_cpu_supports("bmi2") != 0;
+         __builtin_cpu_supports("bmi2") != 0 && __builtin_cpu_supports("f16c") != 0;
 }
 
 const VectorKernels& vector_kernels() {

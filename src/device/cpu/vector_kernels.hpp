@@ -49,6 +49,8 @@ struct VectorKernels {
                 const AdamwStep& step);
   void (*to_bf16)(std::uint16_t* out, const float* in, std::int64_t n);
   void (*from_bf16)(float* out, const std::uint16_t* in, std::int64_t n);
+  void (*to_f16)(std::uint16_t* out, const float* in, std::int64_t n);
+  void (*from_f16)(float* out, const std::uint16_t* in, std::int64_t n);
 };
 
 /// The widest set that this processor has. @pre avx2_usable().

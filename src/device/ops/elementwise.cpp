@@ -3,14 +3,6 @@
 #include "device/launch.hpp"
 
 namespace concordat::device {
-namespace {
-
-bool is_float(Dtype dtype) {
-  return dtype == Dtype::f32 || dtype == Dtype::bf16 || dtype == Dtype::f16 || dtype == Dtype::f64;
-}
-
-}  // namespace
-
 void fill(Exec& exec, const Tensor& out, double value) {
   CONCORDAT_REQUIRE(!out.empty(), "fill");
   launch(exec, &Kernels::fill, out, value);
@@ -18,8 +10,9 @@ void fill(Exec& exec, const Tensor& out, double value) {
 
 void copy(Exec& exec, const Tensor& out, const Tensor& in) {
   CONCORDAT_REQUIRE(!out.empty() && !in.empty() && out.shape() == in.shape(), "copy");
-  CONCORDAT_REQUIRE(out.dtype() == in.dtype() || (is_float(out.dtype()) && is_float(in.dtype())),
-                    describe("out", out) + ", " + describe("in", in));
+  CONCORDAT_REQUIRE(
+      out.dtype() == in.dtype() || (is_floating(out.dtype()) && is_floating(in.dtype())),
+      describe("out", out) + ", " + describe("in", in));
   launch(exec, &Kernels::copy, out, in);
 }
 

@@ -6,7 +6,7 @@
 namespace concordat::device {
 namespace {
 
-// 16-bit operands become fp32 in scratch: without bf16 arithmetic they are a storage format.
+// 16-bit operands become fp32 in scratch: without such arithmetic they are a storage format.
 Tensor as_compute(Exec& exec, const Tensor& t, Dtype dtype) {
   if (t.dtype() == dtype) return t;
   CONCORDAT_REQUIRE(t.dtype() == Dtype::bf16 || t.dtype() == Dtype::f16, describe("matmul", t));
@@ -28,10 +28,12 @@ void product(Exec& exec, const Tensor& c, const Tensor& a, const Tensor& b,
   if (!options.bias.empty()) require_vector("bias", options.bias, n, dtype);
   if (!options.residual.empty()) require_rows("residual", options.residual, m, n, dtype);
   ArenaScope scope(exec.arena);
-  Tensor wide_a = as_compute(exec, a, dtype);
-  Tensor wide_b = as_compute(exec, b, dtype);
-  if (b.dtype() != dtype) weight_version = 0;  // scratch moves; a cached copy would go stale
   Kernels& kernels = exec.backend.kernels(exec.stream);
+  const bool as_they_are = a.dtype() == b.dtype() && kernels.takes_operands(a.dtype());
+  Tensor wide_a = as_they_are ? a : as_compute(exec, a, dtype);
+  Tensor wide_b = as_they_are ? b : as_compute(exec, b, dtype);
+  // Scratch moves: a cached copy of it would go stale.
+  if (wide_b.dtype() != b.dtype()) weight_version = 0;
   for (const Tensor* t : {&options.bias, &options.residual}) {
     CONCORDAT_REQUIRE(t->empty() || t->place() == kernels.place(), "bias or residual");
   }

@@ -23,7 +23,7 @@ void adamw(Exec& exec, const AdamwState& state, const Tensor& gradient, const Ad
   }
   if (!state.compute.empty()) {
     require_flat("compute", state.compute, count, state.compute.dtype());
-    CONCORDAT_REQUIRE(state.compute.dtype() == Dtype::f32 || state.compute.dtype() == Dtype::bf16,
+    CONCORDAT_REQUIRE(is_floating(state.compute.dtype()) && state.compute.dtype() != Dtype::f64,
                       describe("compute", state.compute));
   }
   for (const Tensor* t : {&scalars.rate, &scalars.correction1, &scalars.correction2, &scalars.clip,

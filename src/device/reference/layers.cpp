@@ -8,16 +8,16 @@ namespace concordat::device {
 
 void ReferenceKernels::embedding_forward(const Tensor& x, const Tensor& tokens, const Tensor& table,
                                          const std::int64_t& vocab_begin) {
-  by_dtype(x.dtype(), [&](auto zero) {
-    using T = decltype(zero);
-    auto out = matrix<T>(x);
-    auto rows = matrix<T>(table);
-    for (std::int64_t t = 0; t < out.rows; ++t) {
-      std::int64_t row = tokens.raw<std::int32_t>()[t] - vocab_begin;
-      bool here = row >= 0 && row < rows.rows;
-      for (std::int64_t c = 0; c < out.cols; ++c) out.row(t)[c] = here ? rows.row(row)[c] : T{0};
+  // A row by the generic copy, which casts from every format that a table is kept in.
+  for (std::int64_t t = 0; t < x.dim(0); ++t) {
+    const std::int64_t row = tokens.raw<std::int32_t>()[t] - vocab_begin;
+    const Tensor to = x.slice(0, t, 1);
+    if (row >= 0 && row < table.dim(0)) {
+      copy(to, table.slice(0, row, 1));
+    } else {
+      fill(to, 0.0);
     }
-  });
+  }
 }
 
 void ReferenceKernels::embedding_backward(const Tensor& grad_table, const Tensor& grad_x,

@@ -1,6 +1,7 @@
 #include "device/reference/reference_backend.hpp"
 
 #include "device/reference/reference_kernels.hpp"
+#include "device/views.hpp"
 
 namespace concordat::device {
 namespace {
@@ -13,6 +14,8 @@ class ReferenceBackend final : public Backend {
   }
   std::unique_ptr<Stream> make_stream() override { return std::make_unique<InlineStream>(); }
   std::string instructions_in_use() const override { return "reference: plain loops, 1 thread"; }
+  // Operands of 16 bits widen without loss and the sum is in f64: the oracle of such products.
+  bool multiplies(Dtype dtype) const override { return is_floating(dtype); }
   bool immediate() const override { return true; }
   Kernels& kernels(Stream&) override { return kernels_; }
 

@@ -65,6 +65,7 @@ class StrictBackend final : public Backend {
   }
   std::unique_ptr<Stream> make_stream() override { return std::make_unique<WorkerStream>(memory_); }
   std::string instructions_in_use() const override { return "strict: plain loops, 1 thread"; }
+  bool multiplies(Dtype dtype) const override { return is_floating(dtype); }
   bool immediate() const override { return false; }
   Kernels& kernels(Stream&) override { return kernels_; }
   void poison(Stream& stream, const Tensor& tensor) override {

@@ -21,9 +21,10 @@ void clip_factor(Exec& exec, const Tensor& factor, const Tensor& found_inf, cons
                  float max_norm);
 
 struct AdamwState {
-  Tensor master;   ///< f32
-  Tensor m, v;     ///< f32
-  Tensor compute;  ///< the copy that products read: f32 or bf16; empty: the master itself is used
+  Tensor master;  ///< f32
+  Tensor m, v;    ///< f32
+  Tensor
+      compute;  ///< the copy that products read: f32, bf16 or f16; empty: the master itself is used
 };
 
 /// 0-d f32 tensors.
