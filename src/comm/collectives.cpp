@@ -95,6 +95,44 @@ void run_reduce_scatter(const Group& group, int tag, Elements out, Elements in, 
   }
 }
 
+void run_reduce_parts(const Group& group, int tag, Elements inout, const Bounds& bounds,
+                      ReduceOp op) {
+  if (group.size() == 1) return;
+  const auto at = [&](std::size_t r) { return static_cast<std::size_t>(bounds[r]); };
+  std::size_t longest = 0;
+  for (std::size_t r = 0; r + 1 < bounds.size(); ++r)
+    longest = std::max(longest, at(r + 1) - at(r));
+  const std::size_t piece = piece_elements(group, inout.dtype);
+  for (std::size_t done = 0; done < longest; done += piece) {
+    const auto part_of = [&](std::size_t r) {
+      const std::size_t begin = std::min(at(r) + done, at(r + 1));
+      return std::pair(begin, std::min(begin + piece, at(r + 1)) - begin);
+    };
+    const auto [begin, count] = part_of(static_cast<std::size_t>(group.rank));
+    auto mine = inout.bytes(begin, count);
+    exchange_and_reduce(group, tag, inout, part_of, reinterpret_cast<std::byte*>(mine.data()), op);
+  }
+}
+
+void run_gather_parts(const Group& group, int tag, Elements inout, const Bounds& bounds) {
+  const auto part = [&](int r) {
+    const auto i = static_cast<std::size_t>(r);
+    const auto begin = static_cast<std::size_t>(bounds[i]);
+    return inout.bytes(begin, static_cast<std::size_t>(bounds[i + 1]) - begin);
+  };
+  Transfers transfers;
+  for (int r = 0; r < group.size(); ++r) {
+    if (r != group.rank) {
+      post_receive(*group.transport, transfers, group.job_rank(r), tag, part(r));
+    }
+  }
+  for (int hop = 1; hop < group.size(); ++hop) {
+    const int to = (group.rank + hop) % group.size();
+    post_send(*group.transport, transfers, group.job_rank(to), tag, part(group.rank));
+  }
+  wait_all(*group.transport, transfers);
+}
+
 void run_all_gather(const Group& group, int tag, Elements out, Elements in) {
   Transfers transfers;
   for (int r = 0; r < group.size(); ++r) {

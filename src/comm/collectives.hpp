@@ -15,6 +15,11 @@ struct Elements {
 
 void run_all_reduce(const Group& group, int tag, Elements inout, ReduceOp op);
 void run_reduce_scatter(const Group& group, int tag, Elements out, Elements in, ReduceOp op);
+/// Rank r has the elements [bounds[r], bounds[r+1]).
+using Bounds = std::vector<std::int64_t>;
+void run_reduce_parts(const Group& group, int tag, Elements inout, const Bounds& bounds,
+                      ReduceOp op);
+void run_gather_parts(const Group& group, int tag, Elements inout, const Bounds& bounds);
 void run_all_gather(const Group& group, int tag, Elements out, Elements in);
 /// Down a binomial tree.
 void run_broadcast(const Group& group, int tag, ByteSpan bytes, int root);

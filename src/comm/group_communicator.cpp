@@ -91,6 +91,46 @@ Handle GroupCommunicator::broadcast(Tensor inout, int root, Stream& stream) {
   return Handle(stream.record(), {std::move(inout)});
 }
 
+void GroupCommunicator::require_bounds(const Tensor& tensor,
+                                       const std::vector<std::int64_t>& bounds) const {
+  CONCORDAT_REQUIRE(static_cast<int>(bounds.size()) == size() + 1 && bounds.front() == 0 &&
+                        bounds.back() == tensor.size() &&
+                        std::is_sorted(bounds.begin(), bounds.end()),
+                    std::to_string(bounds.size()) + " bounds for " + to_string(tensor.shape()));
+}
+
+Handle GroupCommunicator::reduce_parts(Tensor inout, std::vector<std::int64_t> bounds, ReduceOp op,
+                                       Stream& stream) {
+  require_contiguous(inout);
+  require_bounds(inout, bounds);
+  const int tag = next_tag();
+  stream.enqueue([group = group_, tag, inout, bounds = std::move(bounds), op] {
+    run_reduce_parts(*group, tag, elements(inout), bounds, op);
+  });
+  return Handle(stream.record(), {std::move(inout)});
+}
+
+Handle GroupCommunicator::gather_parts(Tensor inout, std::vector<std::int64_t> bounds,
+                                       Stream& stream) {
+  require_contiguous(inout);
+  require_bounds(inout, bounds);
+  const int tag = next_tag();
+  stream.enqueue([group = group_, tag, inout, bounds = std::move(bounds)] {
+    run_gather_parts(*group, tag, elements(inout), bounds);
+  });
+  return Handle(stream.record(), {std::move(inout)});
+}
+
+std::vector<std::int64_t> even_bounds(std::int64_t count, int parts) {
+  CONCORDAT_REQUIRE(count >= 0 && parts > 0, std::to_string(count));
+  std::vector<std::int64_t> bounds;
+  const std::int64_t each = count / parts;
+  for (int r = 0; r <= parts; ++r) {
+    bounds.push_back(each * r + std::min<std::int64_t>(r, count % parts));
+  }
+  return bounds;
+}
+
 Handle GroupCommunicator::send(Tensor tensor, int to, int tag, Stream& stream) {
   require_contiguous(tensor);
   require_peer(to);

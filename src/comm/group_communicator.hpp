@@ -38,6 +38,9 @@ class GroupCommunicator final : public Communicator {
   Handle all_gather(Tensor out, Tensor in, Stream& stream) override;
   Handle reduce_scatter(Tensor out, Tensor in, ReduceOp op, Stream& stream) override;
   Handle broadcast(Tensor inout, int root, Stream& stream) override;
+  Handle reduce_parts(Tensor inout, std::vector<std::int64_t> bounds, ReduceOp op,
+                      Stream& stream) override;
+  Handle gather_parts(Tensor inout, std::vector<std::int64_t> bounds, Stream& stream) override;
   Handle send(Tensor tensor, int to, int tag, Stream& stream) override;
   Handle recv(Tensor tensor, int from, int tag, Stream& stream) override;
   void broadcast_bytes(Bytes& bytes, int root) override;
@@ -51,6 +54,7 @@ class GroupCommunicator final : public Communicator {
  private:
   int next_tag();
   void require_peer(int peer) const;
+  void require_bounds(const Tensor& tensor, const std::vector<std::int64_t>& bounds) const;
   std::shared_ptr<const Group> group_;
   int sequence_ = 0;
 };

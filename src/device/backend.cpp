@@ -1,5 +1,6 @@
 #include "concordat/device/backend.hpp"
 
+#include "concordat/core/worker_stream.hpp"
 #include "concordat/device/errors.hpp"
 #include "device/cpu/cpu_backend.hpp"
 #include "device/reference/reference_backend.hpp"
@@ -8,6 +9,8 @@
 namespace concordat::device {
 
 void Backend::poison(Stream&, const Tensor&) {}
+
+std::unique_ptr<Stream> Backend::make_message_stream() { return std::make_unique<WorkerStream>(); }
 
 std::unique_ptr<Backend> make_backend(std::string_view name) {
   if (name == "reference") return make_reference_backend();

@@ -1,5 +1,7 @@
 #include "concordat/model/attention.hpp"
 
+#include <algorithm>
+
 #include "concordat/device/ops/rope.hpp"
 
 namespace concordat::model {
@@ -7,18 +9,17 @@ namespace concordat::model {
 namespace {
 /// Columns of the joint product: views, not copies.
 struct Parts {
-  Tensor q, k, v;
+  Tensor q, kv;
 };
-Parts split(const Tensor& qkv, std::int64_t q_width, std::int64_t kv_width) {
-  return {qkv.slice(1, 0, q_width), qkv.slice(1, q_width, kv_width),
-          qkv.slice(1, q_width + kv_width, kv_width)};
+Parts split(const Tensor& qkv, std::int64_t q_width) {
+  return {qkv.slice(1, 0, q_width), qkv.slice(1, q_width, qkv.dim(1) - q_width)};
 }
 }  // namespace
 
 Attention::Attention(const LlamaConfig& config, int tp, Weights weights, SlotNames& slots,
                      const std::string& name)
     : heads_(config.heads / tp),
-      kv_heads_(config.kv_heads / tp),
+      kv_heads_(std::max(1, config.kv_heads / tp)),
       head_dim_(config.head_dim()),
       rope_base_(static_cast<double>(config.rope_base)),
       qkv_(weights.qkv, Split::columns, slots, name + ".qkv"),
@@ -49,10 +50,10 @@ void Attention::turn(Pass& pass, const Tensor& qkv, bool inverse) const {
 Tensor Attention::forward_add(Pass& pass, const Tensor& x, const Tensor& residual) {
   const Tensor qkv = qkv_.forward(pass, x);
   turn(pass, qkv, false);
-  const auto [q, k, v] = split(qkv, heads_ * head_dim_, kv_heads_ * head_dim_);
-  const Tensor result = pass.take(x.dim(0), heads_ * head_dim_);
-  const Tensor lse = pass.take(x.dim(0), heads_);
-  device::attention_forward(pass.exec, result, lse, q, k, v, shape(pass));
+  const auto [q, kv] = split(qkv, heads_ * head_dim_);
+  const Tensor result = pass.take(qkv.dim(0), heads_ * head_dim_);
+  const Tensor lse = pass.take(qkv.dim(0), heads_);
+  ring_attention_forward(pass, {result, lse}, q, kv, shape(pass));
   pass.save(turned_, qkv, 1);
   pass.save(result_, result, 1);
   pass.save(lse_, lse, 1);
@@ -64,13 +65,11 @@ Tensor Attention::backward_input(Pass& pass, const Tensor& grad_y) {
   const Tensor qkv = pass.saved.use(turned_);
   const Tensor result = pass.saved.use(result_);
   const Tensor lse = pass.saved.use(lse_);
-  const std::int64_t q_width = heads_ * head_dim_;
-  const std::int64_t kv_width = kv_heads_ * head_dim_;
-  const auto [q, k, v] = split(qkv, q_width, kv_width);
+  const auto [q, kv] = split(qkv, heads_ * head_dim_);
   const Tensor grad_qkv = pass.take(qkv.dim(0), qkv.dim(1));
-  const auto grads = split(grad_qkv, q_width, kv_width);
-  device::attention_backward(pass.exec, {grads.q, grads.k, grads.v}, grad_result, q, k, v, result,
-                             lse, shape(pass));
+  const auto grads = split(grad_qkv, heads_ * head_dim_);
+  ring_attention_backward(pass, {grads.q, grads.kv}, grad_result, q, kv, {result, lse},
+                          shape(pass));
   turn(pass, grad_qkv, true);
   return qkv_.backward_input(pass, grad_qkv);
 }

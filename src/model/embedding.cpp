@@ -1,7 +1,7 @@
 #include "concordat/model/embedding.hpp"
 
 #include "concordat/device/ops/embedding.hpp"
-#include "concordat/model/collective_ops.hpp"
+#include "concordat/model/shared_rows.hpp"
 
 namespace concordat::model {
 
@@ -12,13 +12,11 @@ Tensor Embedding::forward(Pass& pass, const Tensor& /*x*/) {
   const Tensor& table = weight_.compute.value();
   Tensor y = pass.take(pass.batch.layout.rows(), table.dim(1));
   device::embedding_forward(pass.exec, y, pass.batch.tokens, table, shard_.begin);
-  reduce_from_axis_forward(pass.exec, pass.mesh, Axis::tp, y);
-  return y;
+  return summed_rows(pass, y);
 }
 
 Tensor Embedding::backward_input(Pass& pass, const Tensor& grad_y) {
-  reduce_from_axis_backward(pass.exec, pass.mesh, Axis::tp, grad_y);
-  pass.save(grad_y_, grad_y, 1);
+  pass.save(grad_y_, whole_rows(pass, grad_y), 1);
   return {};
 }
 

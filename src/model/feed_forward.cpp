@@ -12,7 +12,7 @@ FeedForward::FeedForward(Weights weights, SlotNames& slots, const std::string& n
 Tensor FeedForward::forward_add(Pass& pass, const Tensor& x, const Tensor& residual) {
   const Tensor products = gate_up_.forward(pass, x);
   const std::int64_t half = products.dim(1) / 2;
-  const Tensor activation = pass.take(x.dim(0), half);
+  const Tensor activation = pass.take(products.dim(0), half);
   device::swiglu_forward(pass.exec, activation, products.slice(1, 0, half),
                          products.slice(1, half, half));
   pass.save(products_, products, 1);

@@ -107,12 +107,13 @@ LayerRange layers_of_part(int layers, const PipelineSplit& split, int part) {
 std::vector<ParameterSpec> declare_parameters(const LlamaConfig& config,
                                               const PipelineSplit& split) {
   config.validate();
-  if (config.tied && split.stages > 1) {
-    refuse("a tied embedding cannot be spread over pipeline stages", "model.tied",
-           "true with pp = " + std::to_string(split.stages), "pp = 1, or an untied head");
-  }
   std::vector<ParameterSpec> specs;
   specs.push_back(table(names::embed_tokens, config, 0));
+  if (config.tied && split.stages > 1) {
+    // The first stage looks tokens up, the last one projects on the same table.
+    specs.back().stages = {0, split.stages - 1};
+    specs.back().gradient_summed_over.pp = true;
+  }
   for (int part = 0; part < split.num_parts(); ++part) {
     const LayerRange range = layers_of_part(config.layers, split, part);
     for (int layer = range.begin; layer < range.end; ++layer) {
@@ -132,10 +133,12 @@ void check_layout(const LlamaConfig& config, const parallel::MeshShape& mesh, in
            "a divisor of " + std::string(key) + " = " + std::to_string(count));
   };
   divides(config.heads, "model.heads");
-  divides(config.kv_heads, "model.kv_heads");
   divides(config.ffn, "model.ffn");
-  if (mesh.cp != 1)
-    refuse("context parallelism is not built yet", "layout.cp", std::to_string(mesh.cp), "1");
+  if (config.kv_heads % mesh.tp != 0 && mesh.tp % config.kv_heads != 0) {
+    refuse("tensor parallel ranks can neither share out nor share the key and value heads",
+           "layout.tp", std::to_string(mesh.tp),
+           "a divisor or a multiple of model.kv_heads = " + std::to_string(config.kv_heads));
+  }
   layers_of_part(config.layers, {.stages = mesh.pp, .chunks = chunks}, 0);
 }
 

@@ -8,9 +8,14 @@ namespace concordat::model {
 namespace {
 std::vector<parallel::ParameterSpec> checked_specs(const LlamaConfig& config,
                                                    const parallel::ProcessMesh& mesh,
-                                                   const PipelineSplit& split) {
+                                                   const PipelineSplit& split,
+                                                   bool sequence_parallel) {
   auto specs = declare_parameters(config, split);
   check_layout(config, mesh.shape(), split.chunks);
+  for (auto& spec : specs) {
+    // What tp does not shard sees only this rank's rows.
+    if (sequence_parallel && !spec.shard_axis) spec.gradient_summed_over.tp = true;
+  }
   return specs;
 }
 
@@ -27,12 +32,14 @@ Stage::Stage(const LlamaConfig& config, device::Exec& exec, parallel::ProcessMes
       exec_(exec),
       mesh_(mesh),
       split_{.stages = mesh.shape().pp, .chunks = settings.chunks},
-      specs_(checked_specs(config, mesh, split_)),
+      specs_(checked_specs(config, mesh, split_, settings.sequence_parallel)),
       parameters_(exec, specs_, mesh, settings.parameters),
       pool_([&backend = exec.backend](Dtype dtype, const Shape& shape) {
         return backend.allocate(dtype, shape);
       }),
       shard_(shard_of_vocabulary(specs_, mesh)),
+      sequence_parallel_(settings.sequence_parallel && mesh.shape().tp > 1),
+      messages_(mesh.shape().cp > 1 ? exec.backend.make_message_stream() : nullptr),
       loss_sum_(exec.backend.allocate(Dtype::f64, {})),
       gradient_scale_(exec.backend.allocate(Dtype::f32, {})) {
   for (int chunk = 0; chunk < split_.chunks; ++chunk) {
@@ -75,11 +82,22 @@ void Stage::open_step(double gradient_scale) {
 void Stage::open_validation() { device::fill(exec_, loss_sum_, 0.0); }
 
 Tensor Stage::boundary(const TokenLayout& layout) {
-  return pool_.take(Dtype::f32, {layout.rows(), config_.width});
+  const std::int64_t parts = shards_rows(layout) ? mesh_.shape().tp : 1;
+  return pool_.take(Dtype::f32, {layout.rows() / parts, config_.width});
+}
+
+bool Stage::shards_rows(const TokenLayout& layout) const {
+  return sequence_parallel_ && layout.rows() % mesh_.shape().tp == 0;
 }
 
 Pass Stage::pass(SavedTable& saved, const MicroBatchTensors& batch) {
-  return {.exec = exec_, .mesh = mesh_, .pool = pool_, .saved = saved, .batch = batch};
+  return {.exec = exec_,
+          .mesh = mesh_,
+          .pool = pool_,
+          .saved = saved,
+          .batch = batch,
+          .rows_sharded = shards_rows(batch.layout),
+          .messages = messages_.get()};
 }
 
 Stage::InFlight& Stage::in_flight(MicroBatch index, Chunk chunk) {
@@ -100,6 +118,8 @@ Tensor Stage::body(const Part& part, Pass& pass, const Tensor& x) {
 Tensor Stage::forward(MicroBatch index, const MicroBatchTensors& batch, const Tensor& x,
                       Chunk chunk) {
   const Part& here = part(chunk);
+  CONCORDAT_REQUIRE(shards_rows(batch.layout) == sequence_parallel_,
+                    std::to_string(batch.layout.rows()) + " rows over tp");
   const auto [at, fresh] = flying_.try_emplace({chunk, index}, InFlight{batch, SavedTable(slots_)});
   CONCORDAT_REQUIRE(fresh, "micro-batch " + std::to_string(index.value()) + " is in flight");
   Pass now = pass(at->second.saved, at->second.batch);

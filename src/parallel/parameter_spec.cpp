@@ -51,6 +51,11 @@ ShardRange shard_range(const ParameterSpec& spec, int tp, int tp_rank) {
   throw_unfit(spec, units, tp);
 }
 
+int sharers(const ParameterSpec& spec, int tp) {
+  if (!spec.shard_axis || spec.groups == 0 || spec.groups >= tp || tp % spec.groups != 0) return 1;
+  return tp / static_cast<int>(spec.groups);
+}
+
 bool holds(const ParameterSpec& spec, const MeshCoords& coords) {
   return std::find(spec.stages.begin(), spec.stages.end(), coords.pp) != spec.stages.end();
 }

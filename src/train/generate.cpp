@@ -42,8 +42,8 @@ std::vector<std::int32_t> generate(model::Stage& stage, device::Exec& exec,
                                    std::span<const std::int32_t> prompt, model::GlobalLength window,
                                    const GenerateOptions& options,
                                    const std::function<bool(std::int32_t)>& each) {
-  refuse(mesh.shape().pp * mesh.shape().tp != 1, "the model is spread over several ranks",
-         mesh.shape().text(), "pp=1 tp=1");
+  refuse(mesh.shape().pp * mesh.shape().cp * mesh.shape().tp != 1,
+         "the model is spread over several ranks", mesh.shape().text(), "pp=1 cp=1 tp=1");
   refuse(prompt.empty(), "the prompt is empty", "0 tokens", "at least one token");
   refuse(options.temperature < 0.0, "the temperature is negative",
          std::to_string(options.temperature), "0 or more");

@@ -15,18 +15,21 @@ Share share_of(std::int64_t total, int parts, int index) {
 MicroBatches::MicroBatches(device::Exec& exec, const MicroBatchPlan& plan) : plan_(plan) {
   CONCORDAT_REQUIRE(plan.sequences > 0 && plan.per_micro_batch > 0 && plan.length.value() > 0,
                     std::to_string(plan.sequences) + " sequences");
-  const std::int64_t length = plan.length.value();
+  const model::LocalLength length = model::local_length(plan.length, plan.cp);
+  const std::int64_t first_position = plan.cp_rank * length.value();
   for (std::int64_t first = 0; first < plan.sequences; first += plan.per_micro_batch) {
     const std::int64_t sequences = std::min(plan.per_micro_batch, plan.sequences - first);
     model::MicroBatchTensors batch;
-    batch.layout = {.sequences = sequences, .length = model::LocalLength(length)};
+    batch.layout = {.sequences = sequences, .length = length};
+    batch.first_position = first_position;
     const Shape rows{batch.layout.rows()};
     batch.tokens = exec.backend.allocate(Dtype::i32, rows);
     batch.targets = exec.backend.allocate(Dtype::i32, rows);
     batch.positions = exec.backend.allocate(Dtype::i32, rows);
     std::vector<std::int32_t> positions(static_cast<std::size_t>(rows[0]));
     for (std::size_t i = 0; i < positions.size(); ++i) {
-      positions[i] = static_cast<std::int32_t>(static_cast<std::int64_t>(i) % length);
+      positions[i] =
+          static_cast<std::int32_t>(first_position + static_cast<std::int64_t>(i) % length.value());
     }
     device::write<std::int32_t>(exec, batch.positions, positions);
     batches_.push_back(std::move(batch));
@@ -54,7 +57,10 @@ void MicroBatches::fill(device::Exec& exec, int index, std::span<const std::int3
   inputs_.clear();
   targets_.clear();
   for (std::size_t s = 0; s < sequences; ++s) {
-    const auto window = tokens.subspan(s * (length + 1), length + 1);
+    // This rank's positions and, one further on, their targets.
+    const auto mine = static_cast<std::size_t>(batch.layout.length.value());
+    const auto window =
+        tokens.subspan(s * (length + 1) + static_cast<std::size_t>(batch.first_position), mine + 1);
     inputs_.insert(inputs_.end(), window.begin(), window.end() - 1);
     targets_.insert(targets_.end(), window.begin() + 1, window.end());
   }

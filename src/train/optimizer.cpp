@@ -1,5 +1,6 @@
 #include "concordat/train/optimizer.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include "concordat/device/ops/elementwise.hpp"
@@ -15,19 +16,58 @@ std::vector<AdamW::Run> AdamW::runs_of(const model::ParameterSet& set, bool by_d
         (!by_dtype || runs.back().compute == tensor.compute)) {
       runs.back().count += tensor.count;
     } else {
-      runs.push_back({tensor.begin, tensor.count, value, tensor.compute});
+      runs.push_back({tensor.begin, tensor.count, tensor.begin, value, tensor.compute});
     }
   }
   return runs;
 }
 
+std::vector<AdamW::Run> AdamW::owned(const std::vector<Run>& runs) const {
+  if (!ownership_.shared()) return runs;
+  std::vector<Run> mine;
+  for (const Ownership::Part& part : ownership_.parts()) {
+    for (const Run& run : runs) {
+      const std::int64_t begin = std::max(run.begin, part.begin);
+      const std::int64_t end = std::min(run.begin + run.count, part.begin + part.count);
+      if (begin >= end) continue;
+      mine.push_back({begin, end - begin, part.at + begin - part.begin, run.flag, run.compute});
+    }
+  }
+  return mine;
+}
+
+void AdamW::plan_gathering() {
+  if (!ownership_.shared()) return;
+  const auto runs = runs_of(set_, true, [](const auto&) { return true; });
+  for (const model::Bucket& bucket : set_.buckets()) {
+    for (const Run& run : runs) {
+      const std::int64_t begin = std::max(run.begin, bucket.begin);
+      const std::int64_t end = std::min(run.begin + run.count, bucket.begin + bucket.count);
+      if (begin >= end) continue;
+      Gathering gathering{.begin = begin, .count = end - begin};
+      for (const std::int64_t bound : ownership_.bounds(bucket.index)) {
+        gathering.bounds.push_back(std::clamp(bucket.begin + bound, begin, end) - begin);
+      }
+      gatherings_.push_back(std::move(gathering));
+    }
+  }
+}
+
+void AdamW::gather_compute(device::Exec& exec) {
+  for (const Gathering& each : gatherings_) {
+    mesh_.replicas().gather_parts(set_.flat_compute(each.begin, each.count), each.bounds,
+                                  exec.stream);
+  }
+}
+
 AdamW::AdamW(device::Exec& exec, model::ParameterSet& set, parallel::ProcessMesh& mesh,
-             const AdamwSettings& settings, float clip_norm)
-    : set_(set), mesh_(mesh), settings_(settings), clip_norm_(clip_norm) {
-  update_runs_ = runs_of(set, true, [](const auto& tensor) { return tensor.spec.decay; });
-  counted_runs_ = runs_of(set, false, [](const auto& tensor) { return tensor.counted; });
+             const Ownership& ownership, const AdamwSettings& settings, float clip_norm)
+    : set_(set), mesh_(mesh), ownership_(ownership), settings_(settings), clip_norm_(clip_norm) {
+  update_runs_ = owned(runs_of(set, true, [](const auto& tensor) { return tensor.spec.decay; }));
+  counted_runs_ = owned(runs_of(set, false, [](const auto& tensor) { return tensor.counted; }));
+  plan_gathering();
   for (Tensor* state : {&master_, &m_, &v_}) {
-    *state = exec.backend.allocate(Dtype::f32, {set.num_local()});
+    *state = exec.backend.allocate(Dtype::f32, {ownership.count()});
     device::fill(exec, *state, 0.0);
   }
   squares_ = exec.backend.allocate(Dtype::f64, {});
@@ -48,6 +88,9 @@ void AdamW::step(device::Exec& exec, std::int64_t updates_before, double rate) {
   for (const auto axis : {parallel::Axis::tp, parallel::Axis::pp}) {
     mesh_.axis(axis).all_reduce(squares_, comm::ReduceOp::sum, exec.stream);
   }
+  if (ownership_.shared()) {
+    mesh_.replicas().all_reduce(squares_, comm::ReduceOp::sum, exec.stream);
+  }
   device::clip_factor(exec, scalars_.clip, scalars_.found_inf, squares_, clip_norm_);
 
   const auto update = static_cast<double>(updates_before + 1);
@@ -60,20 +103,44 @@ void AdamW::step(device::Exec& exec, std::int64_t updates_before, double rate) {
     AdamwSettings settings = settings_;
     if (!run.flag) settings.weight_decay = 0.0F;
     device::adamw(exec,
-                  {.master = master_.slice(0, run.begin, run.count),
-                   .m = m_.slice(0, run.begin, run.count),
-                   .v = v_.slice(0, run.begin, run.count),
+                  {.master = master_.slice(0, run.at, run.count),
+                   .m = m_.slice(0, run.at, run.count),
+                   .v = v_.slice(0, run.at, run.count),
                    .compute = set_.flat_compute(run.begin, run.count)},
                   set_.flat_gradient(run.begin, run.count), scalars_, settings);
   }
+  gather_compute(exec);
   set_.bump();
+}
+
+Tensor AdamW::whole(device::Exec& exec, const Tensor& mine) {
+  if (!ownership_.shared()) return mine;
+  for (const Ownership::Part& part : ownership_.parts()) {
+    device::copy(exec, set_.flat_gradient(part.begin, part.count),
+                 mine.slice(0, part.at, part.count));
+  }
+  for (const model::Bucket& bucket : set_.buckets()) {
+    mesh_.replicas().gather_parts(bucket.gradient, ownership_.bounds(bucket.index), exec.stream);
+  }
+  return set_.flat_gradient(0, set_.num_local());
+}
+
+void AdamW::assign(device::Exec& exec, const Tensor& mine, const Tensor& host) {
+  const auto values = host.span<float>();
+  CONCORDAT_REQUIRE(host.size() == set_.num_local(), std::to_string(host.size()));
+  for (const Ownership::Part& part : ownership_.parts()) {
+    device::write<float>(
+        exec, mine.slice(0, part.at, part.count),
+        values.subspan(static_cast<std::size_t>(part.begin), static_cast<std::size_t>(part.count)));
+  }
 }
 
 void AdamW::refresh_compute(device::Exec& exec) {
   for (const Run& run : update_runs_) {
     device::copy(exec, set_.flat_compute(run.begin, run.count),
-                 master_.slice(0, run.begin, run.count));
+                 master_.slice(0, run.at, run.count));
   }
+  gather_compute(exec);
   set_.bump();
 }
 

@@ -42,6 +42,25 @@ void TrainSettings::validate(const parallel::MeshShape& mesh) const {
   require_schedule(schedule, mesh.pp, num_micro_batches(*this, mesh.dp, mesh.dp - 1), chunks);
   need(compute == Dtype::f32, "compute", std::string(name_of(compute)),
        "f32, the only precision that layers compute in so far");
+  need(zero == 0 || zero == 1, "layout.zero", std::to_string(zero), "0 or 1");
+  const auto local = model::local_length(length, mesh.cp);
+  for (const std::int64_t share :
+       {share_of(batch, mesh.dp, 0).count, share_of(batch, mesh.dp, mesh.dp - 1).count}) {
+    // The last micro-batch may be shorter.
+    for (const std::int64_t sequences : {std::min(micro_batch, share), share % micro_batch}) {
+      const std::int64_t rows = sequences * local.value();
+      if (!sequence_parallel || rows % mesh.tp == 0) continue;
+      throw Error(
+          errors::bad_settings,
+          {.what = "tensor parallel ranks do not divide the rows of a micro-batch",
+           .where = "layout.sequence_parallel",
+           .found = "tp = " + std::to_string(mesh.tp) + " for " + std::to_string(sequences) +
+                    " sequences of " + std::to_string(local.value()) + " positions",
+           .expected = "a multiple of " + std::to_string(mesh.tp) + " rows",
+           .remedy = "change train.micro_batch, train.batch or inner.length, or set "
+                     "layout.sequence_parallel = false"});
+    }
+  }
   need(bucket_elements > 0, "bucket_elements", std::to_string(bucket_elements), "at least 1");
 }
 
@@ -53,9 +72,11 @@ MemoryEstimate estimate_memory(const TrainSettings& settings, const parallel::Me
     const auto range = model::layers_of_part(model.layers, split, split.part_of(0, Chunk(chunk)));
     layers += range.end - range.begin;
   }
+  // Of a rank; with more tp ranks than key and value heads it holds one whole head.
+  const std::int64_t kv_width = model.head_dim() * std::max(1, model.kv_heads / mesh.tp);
   const std::int64_t per_layer =
-      (2 * model.width * (model.width + model.kv_width()) + 3 * model.width * model.ffn) / mesh.tp +
-      2 * model.width;
+      (2 * model.width * model.width + 3 * model.width * model.ffn) / mesh.tp +
+      2 * model.width * kv_width + 2 * model.width;
   const std::int64_t tables = ceil_div(model.vocab, mesh.tp) * model.width;
   const bool both = mesh.pp == 1 && !model.tied;
   const std::int64_t local = layers * per_layer + tables * (both ? 2 : 1) + model.width;
@@ -65,16 +86,18 @@ MemoryEstimate estimate_memory(const TrainSettings& settings, const parallel::Me
   const ScheduleReport report = check(schedule_named(
       settings.schedule, mesh.pp, num_micro_batches(settings, mesh.dp, 0), settings.chunks));
   const double in_flight = peak_micro_batches(report, settings.chunks);
-  const std::int64_t rows = sequences * settings.length.value();
+  const std::int64_t rows = sequences * model::local_length(settings.length, mesh.cp).value();
+  const std::int64_t row_parts = settings.sequence_parallel ? mesh.tp : 1;
   // x, two norms, middle; q, k, v and the attention's result; gate, up and their product.
-  const std::int64_t row_floats =
-      4 * model.width +
-      (2 * model.width + 2 * model.kv_width() + model.heads + 3 * model.ffn) / mesh.tp;
+  const std::int64_t row_floats = 4 * model.width / row_parts +
+                                  (2 * model.width + model.heads + 3 * model.ffn) / mesh.tp +
+                                  2 * kv_width;
   const std::int64_t logits = ceil_div(model.vocab, mesh.tp) + 4 * model.width;
   MemoryEstimate estimate;
-  estimate.weights = local * (4 + static_cast<std::int64_t>(size_of(settings.compute)));
+  const std::int64_t owned = settings.zero == 1 ? ceil_div(local, mesh.dp * mesh.cp) : local;
+  estimate.weights = owned * 4 + local * static_cast<std::int64_t>(size_of(settings.compute));
   estimate.gradients = local * 4;
-  estimate.optimizer = local * 8;
+  estimate.optimizer = owned * 8;
   // The backward keeps gradients of the products until the weights' turn: about as much again.
   estimate.activations = static_cast<std::int64_t>(
       (in_flight + 1.0) * static_cast<double>(4 * rows * (layers * row_floats + logits)));

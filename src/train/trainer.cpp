@@ -36,16 +36,21 @@ Trainer::Trainer(const TrainSettings& settings, device::Exec& exec, parallel::Pr
       stage_(
           settings.model, exec, mesh,
           {.parameters = {.compute = settings.compute, .bucket_elements = settings.bucket_elements},
-           .chunks = settings.chunks}),
+           .chunks = settings.chunks,
+           .sequence_parallel = settings.sequence_parallel}),
       space_(stage_.specs()),
       layout_(parallel::layout_of(stage_.specs(), space_, mesh.shape(), mesh.coords())),
-      optimizer_(exec, stage_.parameters(), mesh, settings.adamw, settings.clip_norm),
-      reducer_(mesh, exec),
+      ownership_(stage_.parameters(), mesh.replicas().size(), mesh.replicas().rank(),
+                 settings.zero),
+      optimizer_(exec, stage_.parameters(), mesh, ownership_, settings.adamw, settings.clip_norm),
+      reducer_(mesh, exec, stage_.specs(), stage_.parameters(), ownership_, settings.overlap),
       share_(share_of(settings.batch, mesh.shape().dp, mesh.coords().dp)),
       batches_(exec, {.sequences = share_.count,
                       .per_micro_batch = settings.micro_batch,
                       .length = settings.length,
-                      .vocab = settings.model.vocab}),
+                      .vocab = settings.model.vocab,
+                      .cp = mesh.shape().cp,
+                      .cp_rank = mesh.coords().cp}),
       schedule_(make_schedule(settings, mesh.shape().pp, batches_.count())) {
   CONCORDAT_REQUIRE(layout_.num_local == stage_.parameters().num_local(),
                     std::to_string(layout_.num_local));
@@ -71,17 +76,18 @@ void Trainer::load_batch() {
 
 StepReport Trainer::step() {
   const auto begin = clock_.monotonic();
+  const double rate = settings_.rate.at(next_step_);
   try {
     load_batch();
+    stage_.open_step(1.0 / static_cast<double>(settings_.tokens_per_step()));
+    execute(schedule_, stage_, batches_.all(), mesh_, exec_);
+    reducer_.finish();
   } catch (const std::exception& error) {
-    // The others are already in the step's collectives: tell them instead of letting them wait.
+    // The others are in the step's collectives, and sums of our own may be under way beside us:
+    // tell them all instead of waiting for each other.
     mesh_.all().fail(error);
     throw;
   }
-  const double rate = settings_.rate.at(next_step_);
-  stage_.open_step(1.0 / static_cast<double>(settings_.tokens_per_step()));
-  execute(schedule_, stage_, batches_.all(), mesh_, exec_);
-  reducer_.finish(stage_.parameters().buckets().size());
   optimizer_.step(exec_, next_step_, rate);
 
   auto squares = device::read_back<double>(exec_, optimizer_.squares());

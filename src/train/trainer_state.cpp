@@ -11,15 +11,14 @@ void to_host(device::Exec& exec, const Tensor& host, const Tensor& from) {
   device::read_bytes(exec, from, host.raw_bytes(), host.storage()).wait();
 }
 
-void from_host(device::Exec& exec, const Tensor& to, const Tensor& host) {
-  device::write<float>(exec, to, host.span<float>());
-}
 }  // namespace
 
-void Trainer::read_weights(const Tensor& host) { to_host(exec_, host, optimizer_.master()); }
+void Trainer::read_weights(const Tensor& host) {
+  to_host(exec_, host, optimizer_.whole(exec_, optimizer_.master()));
+}
 
 void Trainer::write_weights(const Tensor& host) {
-  from_host(exec_, optimizer_.master(), host);
+  optimizer_.assign(exec_, optimizer_.master(), host);
   optimizer_.refresh_compute(exec_);
 }
 
@@ -28,15 +27,15 @@ HostState Trainer::make_state() const {
 }
 
 void Trainer::read_state(HostState& state) {
-  to_host(exec_, state.weights(), optimizer_.master());
-  to_host(exec_, state.m(), optimizer_.m());
-  to_host(exec_, state.v(), optimizer_.v());
+  read_weights(state.weights());
+  to_host(exec_, state.m(), optimizer_.whole(exec_, optimizer_.m()));
+  to_host(exec_, state.v(), optimizer_.whole(exec_, optimizer_.v()));
 }
 
 void Trainer::write_state(const HostState& state, std::int64_t next_step) {
   write_weights(state.weights());
-  from_host(exec_, optimizer_.m(), state.m());
-  from_host(exec_, optimizer_.v(), state.v());
+  optimizer_.assign(exec_, optimizer_.m(), state.m());
+  optimizer_.assign(exec_, optimizer_.v(), state.v());
   next_step_ = next_step;
 }
 

@@ -29,7 +29,9 @@ ValidationReport Trainer::validate(ValidationData& data) {
     MicroBatches batch(exec_, {.sequences = count,
                                .per_micro_batch = count,
                                .length = settings_.length,
-                               .vocab = settings_.model.vocab});
+                               .vocab = settings_.model.vocab,
+                               .cp = mesh_.shape().cp,
+                               .cp_rank = mesh_.coords().cp});
     tokens.resize(static_cast<std::size_t>(count) * (length + 1));
     for (std::int64_t i = 0; i < count; ++i) {
       const auto window =
@@ -42,7 +44,9 @@ ValidationReport Trainer::validate(ValidationData& data) {
     done += count;
   }
   const double nats = total_loss();
-  comm::all_reduce_host<std::int64_t>(mesh_.replicas(), std::span(&bytes, 1), comm::ReduceOp::sum);
+  // The ranks of the cp axis counted the same windows.
+  comm::all_reduce_host<std::int64_t>(mesh_.axis(parallel::Axis::dp), std::span(&bytes, 1),
+                                      comm::ReduceOp::sum);
 
   ValidationReport report;
   report.tokens = windows * settings_.length.value();

@@ -62,6 +62,17 @@ class Communicator {
   virtual Handle reduce_scatter(Tensor out, Tensor in, ReduceOp op, Stream& stream) = 0;
   virtual Handle broadcast(Tensor inout, int root, Stream& stream) = 0;
 
+  // The two halves of all_reduce in place, over parts of any length: rank r has the elements
+  // [bounds[r], bounds[r+1]) of the flat tensor. @pre size() + 1 ascending bounds, from 0 to the
+  // element count, the same on all ranks. Cost of each: n (p-1)/p elements a rank.
+
+  /// This rank's part becomes the reduction, with the bits of all_reduce; the others stay as they
+  /// are.
+  virtual Handle reduce_parts(Tensor inout, std::vector<std::int64_t> bounds, ReduceOp op,
+                              Stream& stream) = 0;
+  /// Every rank gets every part.
+  virtual Handle gather_parts(Tensor inout, std::vector<std::int64_t> bounds, Stream& stream) = 0;
+
   /// Point to point, not collective. send() is buffered: the tensor may be overwritten by what
   /// follows in the stream, and two ranks may send to each other before they receive. Messages
   /// between two ranks with one tag arrive in order. @pre 0 <= tag < 65536, peer is not rank().
@@ -87,6 +98,9 @@ class Communicator {
   /// theirs hangs. Never throws; the first call counts.
   virtual void fail(const std::exception& error) noexcept = 0;
 };
+
+/// Bounds of parts of `count` elements that are as equal as can be.
+std::vector<std::int64_t> even_bounds(std::int64_t count, int parts);
 
 /// A group of one, for solo runs and tests. Collectives are copies.
 std::unique_ptr<Communicator> self_communicator();

@@ -39,6 +39,9 @@ class Backend {
   virtual Tensor allocate(Dtype dtype, Shape shape) = 0;
   /// Streams must not outlive their back end.
   virtual std::unique_ptr<Stream> make_stream() = 0;
+  /// A stream with a thread of its own, for messages and collectives beside the ops (no op may be
+  /// given it). Joined to the stream of the ops by events alone.
+  virtual std::unique_ptr<Stream> make_message_stream();
   /// Instruction set, thread count and library of the kernels: recorded in checkpoints and printed
   /// by `concordat --version`, because bits may differ where this text differs.
   virtual std::string instructions_in_use() const = 0;

@@ -1,5 +1,7 @@
 // Attention: query, key and value from one product, rotary positions, causal softmax, output
-// projection. Heads are sharded over tp; several query heads may share a key and value head.
+// projection. Heads are sharded over tp; several query heads may share a key and value head. Where
+// there are fewer of those than tp ranks, neighbours hold the same one. Sequences may be shared
+// over cp (ring_attention.hpp).
 //
 //   Attention attention(config, mesh, {qkv_weight, out_weight}, slots, "layers.0.self_attn");
 //   Tensor y = attention.forward_add(pass, normed, residual);   // [rows, C]
@@ -8,6 +10,7 @@
 #include "concordat/device/ops/attention.hpp"
 #include "concordat/model/config.hpp"
 #include "concordat/model/linear.hpp"
+#include "concordat/model/ring_attention.hpp"
 
 namespace concordat::model {
 

@@ -35,6 +35,10 @@ struct Pass {
   SavedTable& saved;
   const MicroBatchTensors& batch;
   bool keeps = true;  ///< false: no backward follows, nothing is saved
+  /// Sequence parallelism: between layers an activation is this tp rank's part of the rows.
+  bool rows_sharded = false;
+  /// Beside the ops, for what has to wait for other ranks. Null without context parallelism.
+  Stream* messages = nullptr;
   bool last = false;  ///< backward_weight of the step's last micro-batch: gradients become ready
 
   /// A new [rows, columns] f32 activation.
@@ -52,7 +56,8 @@ class Layer {
   Layer() = default;
   Layer(const Layer&) = delete;
   Layer& operator=(const Layer&) = delete;
-  /// x, y: [rows, C] f32. An embedding is given an empty x and reads the pass's tokens.
+  /// x, y: [rows, C] f32, or a part of the rows (Pass::rows_sharded). An embedding is given an
+  /// empty x and reads the pass's tokens.
   virtual Tensor forward(Pass& pass, const Tensor& x) = 0;
   /// Gradient of x from that of y; empty for an embedding.
   virtual Tensor backward_input(Pass& pass, const Tensor& grad_y) = 0;

@@ -6,9 +6,11 @@
 //   Tensor h = qkv.forward(pass, x);                       // [rows, this rank's columns]
 //   Tensor y = out.forward_add(pass, attention, x);        // summed over tp, plus x
 //
-// Column-parallel: forward takes x as it is, backward sums grad_x over tp (Megatron's f). Row-
-// parallel: forward sums y over tp (g), backward takes grad_y as it is. The collectives are called
-// on groups of one too.
+// Column-parallel: forward takes whole rows of x, backward sums grad_x over tp (Megatron's f). Row-
+// parallel: forward sums y over tp (g), backward takes whole rows of grad_y. What "whole" and
+// "sums" do under sequence parallelism: shared_rows.hpp. There a column-parallel layer keeps its
+// part of x alone and gathers it again for the weight's gradient, so that saved activations shrink
+// with tp.
 #pragma once
 
 #include "concordat/model/layer.hpp"

@@ -27,13 +27,14 @@ struct LayerRange {
 /// @throws Error(model.bad_layout) when there are more parts than layers.
 LayerRange layers_of_part(int layers, const PipelineSplit& split, int part);
 
-/// @throws Error(model.bad_config | model.bad_layout). A tied table over several stages is refused:
-/// its gradient would have to cross the pipeline. Only ParameterSpec::stages depends on the split.
+/// @throws Error(model.bad_config | model.bad_layout). A tied table over several stages is held by
+/// the first and the last, and its gradient summed over them. Only ParameterSpec::stages and that
+/// flag depend on the split.
 std::vector<parallel::ParameterSpec> declare_parameters(const LlamaConfig& config,
                                                         const PipelineSplit& split = {});
 
-/// @throws Error(model.bad_layout) unless tp divides heads and key-value heads and ffn, and cp
-/// is 1, or when there are fewer layers than pp stages of `chunks` parts each.
+/// @throws Error(model.bad_layout) unless tp divides heads and ffn and divides the key-value heads
+/// or is a multiple of them, or when there are fewer layers than pp stages of `chunks` parts each.
 void check_layout(const LlamaConfig& config, const parallel::MeshShape& mesh, int chunks = 1);
 
 /// Initial values of this rank's shards in local flat order; padding is 0. An element's value is a

@@ -11,7 +11,12 @@
 // over one ParameterSet; every call names the chunk it is for. The embedding is in the first
 // stage's first chunk, the head in the last one's last. Activations between parts are [rows, width]
 // f32. What a micro-batch saves in a chunk lives in a table of its own until its backward_weight
-// there. After the first step nothing is allocated. Threads: one host thread. Collective over tp.
+// there. After the first step nothing is allocated. Threads: one host thread, and with cp > 1 one
+// more that waits for messages. Collective over tp and cp.
+//
+// With settings.sequence_parallel the rows between layers are shared out over tp (shared_rows.hpp):
+// norms' gradients are then parts of sums over tp, which their specs say (gradient_summed_over),
+// and whoever combines gradients sums them. So does a tied table's over the first and last stage.
 #pragma once
 
 #include <map>
@@ -30,6 +35,8 @@ struct StageSettings {
   ParameterSettings parameters{};
   std::int64_t loss_chunk_rows = 1024;  ///< rows of logits that one call of a loss op takes
   int chunks = 1;                       ///< parts of the model on each stage
+  /// Activations between layers, and between stages, are each tp rank's part of the rows.
+  bool sequence_parallel = false;
 };
 
 class Stage {
@@ -47,6 +54,7 @@ class Stage {
   bool is_first(Chunk chunk = {}) const { return part(chunk).embedding != nullptr; }
   bool is_last(Chunk chunk = {}) const { return part(chunk).head != nullptr; }
   ParameterSet& parameters() { return parameters_; }
+  const ParameterSet& parameters() const { return parameters_; }
   const std::vector<parallel::ParameterSpec>& specs() const { return specs_; }
   VocabShard vocab_shard() const { return shard_; }
 
@@ -56,11 +64,13 @@ class Stage {
   /// Zeroes the loss alone: before validation.
   void open_validation();
 
-  /// A tensor for what comes from, or goes to, the neighbour: [rows, width].
+  /// A tensor for what comes from, or goes to, the neighbour: [rows, width], or this rank's part of
+  /// the rows.
   Tensor boundary(const TokenLayout& layout);
 
   /// Output for the next part; empty from the last, where the micro-batch's loss is added to
-  /// loss_sum(). `batch` is kept until backward_weight.
+  /// loss_sum(). `batch` is kept until backward_weight. @pre under sequence parallelism tp divides
+  /// the rows (evaluate() and logits() take any and then do without it).
   Tensor forward(MicroBatch index, const MicroBatchTensors& batch, const Tensor& x,
                  Chunk chunk = {});
   /// Gradient for the previous part; empty from the first.
@@ -93,6 +103,7 @@ class Stage {
   Part make_part(Chunk chunk, const StageSettings& settings);
   const Part& part(Chunk chunk) const;
   Pass pass(SavedTable& saved, const MicroBatchTensors& batch);
+  bool shards_rows(const TokenLayout& layout) const;
   InFlight& in_flight(MicroBatch index, Chunk chunk);
   static Tensor body(const Part& part, Pass& pass, const Tensor& x);
 
@@ -107,6 +118,8 @@ class Stage {
   VocabShard shard_;
   std::vector<Part> parts_;  // by chunk
   std::map<std::pair<Chunk, MicroBatch>, InFlight> flying_;
+  bool sequence_parallel_;
+  std::unique_ptr<Stream> messages_;
   Tensor loss_sum_;
   Tensor gradient_scale_;
 };

@@ -67,6 +67,10 @@ struct ShardRange {
 /// @throws Error(parallel.bad_layout) when tp does not fit the spec, with the arithmetic.
 ShardRange shard_range(const ParameterSpec& spec, int tp, int tp_rank);
 
+/// How many neighbouring tp ranks hold the same rows, because there are fewer groups than ranks: 1
+/// where every rank has its own. Their gradients of these rows are to be summed.
+int sharers(const ParameterSpec& spec, int tp);
+
 /// Whether the rank at `coords` holds any of it (its stage).
 bool holds(const ParameterSpec& spec, const MeshCoords& coords);
 /// Whether the rank contributes its elements: the lowest of its replicas over dp, cp, pp and tp.

@@ -1,34 +1,66 @@
-// GradientReducer: the one place where replicas' gradients are combined.
+// GradientReducer: the one place where ranks' gradients are combined.
 //
-//   GradientReducer reducer(mesh, exec);
+//   GradientReducer reducer(mesh, exec, stage.specs(), set, ownership, /*overlaps=*/true);
 //   set.on_bucket_ready([&](const model::Bucket& bucket) { reducer.reduce(bucket); });
 //   ... backward ...
-//   reducer.finish();              // every bucket is the sum over the replicas
+//   reducer.finish();              // every bucket is the sum, or this rank's part of it is
+//
+// First what ParameterSpec says for single tensors: rows that neighbouring tp ranks share, norms
+// under sequence parallelism (over tp), a tied table (over the pp ranks that hold it). Then the
+// whole bucket over the replicas (dp x cp); under ZeRO-1 only to each part's owner.
 //
 // Order: per rank the micro-batches in schedule order, then `comm`'s fixed binary tree over the
-// replicas (dp x cp). The result depends on the number of replicas and on nothing else.
-// Collective over the replicas.
+// ranks. The result depends on the number of ranks and on nothing else, not on `overlaps` either.
+//
+// With `overlaps` the sums are made on a thread of their own while the backward goes on; it pays
+// where a rank has a processor to spare for it (docs/benchmarks.md). Buckets with a tied table wait
+// for finish(): in the middle of a schedule the two stages would wait for each other.
+// Collective over replicas, tp and pp. Who gives up a step half-way tells the others first
+// (Communicator::fail), or the destructor waits for them.
 #pragma once
 
+#include <map>
+#include <memory>
 #include <vector>
 
 #include "concordat/model/parameters.hpp"
 #include "concordat/parallel/mesh.hpp"
+#include "concordat/train/ownership.hpp"
 
 namespace concordat::train {
 
 class GradientReducer {
  public:
-  GradientReducer(parallel::ProcessMesh& mesh, device::Exec& exec) : mesh_(mesh), exec_(exec) {}
+  /// `specs`: all tensors of the model. Everything given must outlive it. Collective over the mesh.
+  GradientReducer(parallel::ProcessMesh& mesh, device::Exec& exec,
+                  const std::vector<parallel::ParameterSpec>& specs, const model::ParameterSet& set,
+                  const Ownership& ownership, bool overlaps);
   /// Starts the sum of one bucket, behind what the stream holds.
   void reduce(const model::Bucket& bucket);
-  /// What comes next in the stream sees the sums. @pre every bucket of the step was reduced.
-  void finish(std::size_t num_buckets);
+  /// What comes next in the stream sees the sums. @pre every bucket of the step was given.
+  void finish();
 
  private:
+  /// One tensor's gradient that other ranks hold parts of.
+  struct Shared {
+    comm::Communicator* group = nullptr;
+    std::int64_t begin = 0;
+    std::int64_t count = 0;
+  };
+  void add_shared(const parallel::ParameterSpec& spec);
+  void start(const model::Bucket& bucket);
+
   parallel::ProcessMesh& mesh_;
   device::Exec& exec_;
+  const model::ParameterSet& set_;
+  const Ownership& ownership_;
+  std::map<int, std::unique_ptr<comm::Communicator>> sharer_groups_;  // by how many share
+  std::unique_ptr<comm::Communicator> ends_;                          // of the pipeline
+  std::vector<std::vector<Shared>> shared_;                           // by bucket
+  std::vector<bool> deferred_;                                        // by bucket
   std::vector<comm::Handle> handles_;
+  std::size_t num_given_ = 0;
+  std::unique_ptr<Stream> side_;  // last: its thread ends before what it uses
 };
 
 }  // namespace concordat::train

@@ -4,7 +4,8 @@
 //   V}); batches.fill(exec, 0, tokens);                 // tokens: sequences x (length + 1)
 //   stage.forward(MicroBatch(0), batches[0], {});
 //
-// The last micro-batch may be smaller. Positions of each sequence start at 0.
+// The last micro-batch may be smaller. Positions of each sequence start at 0. Where cp ranks share
+// the sequences, all are given whole sequences, and each takes its run of positions of every one.
 #pragma once
 
 #include <span>
@@ -27,6 +28,8 @@ struct MicroBatchPlan {
   std::int64_t per_micro_batch = 1;
   GlobalLength length{};
   std::int64_t vocab = 0;
+  int cp = 1;  ///< ranks that share each sequence. @pre it divides the length
+  int cp_rank = 0;
 };
 
 class MicroBatches {

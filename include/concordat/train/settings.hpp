@@ -29,6 +29,10 @@ struct TrainSettings {
   std::string schedule = "1f1b";  ///< of the pipeline: one of schedule_names (schedule.hpp)
   int chunks = 1;                 ///< parts of the model on each stage; more for "interleaved"
   std::int64_t bucket_elements = std::int64_t{1} << 22;
+  /// Between layers each tp rank keeps its part of the rows of an activation; with tp = 1 nothing.
+  bool sequence_parallel = false;
+  int zero = 0;         ///< 1: master and moments are shared out over the replicas (dp x cp)
+  bool overlap = true;  ///< gradients are summed beside the backward
 
   std::int64_t tokens_per_step() const { return batch * length.value(); }
   /// @throws Error(train.bad_settings | model.bad_config | model.bad_layout) with key, value and

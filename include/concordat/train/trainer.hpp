@@ -7,6 +7,8 @@
 //   while (trainer.next_step() < 360) trainer.step();
 //   ValidationReport held_out = trainer.validate(validation_data);
 //
+// Ranks on the cp axis load the same samples, and each takes its part of every sequence.
+//
 // A federation drives it from outside: read_weights() and write_weights() move the fp32 master in
 // local flat space, for which layout() has the segments; the moments stay.
 //
@@ -105,6 +107,7 @@ class Trainer {
   model::Stage stage_;
   parallel::CanonicalSpace space_;
   parallel::LocalLayout layout_;
+  Ownership ownership_;
   AdamW optimizer_;
   GradientReducer reducer_;
   Share share_;  // of a step's sequences

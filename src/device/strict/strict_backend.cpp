@@ -3,8 +3,9 @@
 #include <cstring>
 #include <map>
 
+#include "concordat/core/worker_stream.hpp"
 #include "device/reference/reference_kernels.hpp"
-#include "device/strict/worker_stream.hpp"
+#include "device/strict/guarded_memory.hpp"
 #include "device/views.hpp"
 
 namespace concordat::device {
@@ -63,7 +64,13 @@ class StrictBackend final : public Backend {
     auto bytes = static_cast<std::size_t>(num_elements(shape)) * size_of(dtype);
     return {GuardedMemory::allocate(memory_, bytes), 0, dtype, std::move(shape)};
   }
-  std::unique_ptr<Stream> make_stream() override { return std::make_unique<WorkerStream>(memory_); }
+  std::unique_ptr<Stream> make_stream() override {
+    return std::make_unique<WorkerStream>([memory = memory_](const WorkerStream::Work& work) {
+      GuardedMemory::Gate gate(*memory);
+      work();
+    });
+  }
+  std::unique_ptr<Stream> make_message_stream() override { return make_stream(); }
   std::string instructions_in_use() const override { return "strict: plain loops, 1 thread"; }
   bool multiplies(Dtype dtype) const override { return is_floating(dtype); }
   bool immediate() const override { return false; }

@@ -88,6 +88,28 @@ void check_gather_scatter(Communicator& comm) {
   }
 }
 
+/// The halves of an all-reduce, over parts that are empty, long and short.
+void check_parts(Communicator& comm) {
+  InlineStream stream;
+  const int size = comm.size();
+  std::vector<std::int64_t> bounds{0};
+  for (int r = 0; r < size; ++r) bounds.push_back(bounds.back() + (r % 3 == 1 ? 0 : 5 + 2 * r));
+  Tensor x = host_tensor(Dtype::f32, {bounds.back()});
+  const auto mine = [&](std::int64_t i) {
+    const auto r = static_cast<std::size_t>(comm.rank());
+    return bounds[r] <= i && i < bounds[r + 1];
+  };
+  for (std::int64_t i = 0; i < x.size(); ++i) x.span<float>()[i] = awkward(comm.rank(), i);
+  comm.reduce_parts(x, bounds, ReduceOp::sum, stream).wait();
+  for (std::int64_t i = 0; i < x.size(); ++i) {
+    EXPECT_EQ(x.span<float>()[i], mine(i) ? tree_sum(size, i) : awkward(comm.rank(), i)) << i;
+  }
+  comm.gather_parts(x, bounds, stream).wait();
+  for (std::int64_t i = 0; i < x.size(); ++i) EXPECT_EQ(x.span<float>()[i], tree_sum(size, i)) << i;
+  EXPECT_EQ(even_bounds(7, 3), (std::vector<std::int64_t>{0, 3, 5, 7}));
+  EXPECT_THROW(comm.gather_parts(x, {0}, stream), Bug);
+}
+
 void check_broadcast(Communicator& comm) {
   InlineStream stream;
   for (int root = 0; root < comm.size(); ++root) {
@@ -161,6 +183,7 @@ void check_all_collectives(Communicator& comm) {
   check_bf16_sum_rounds_once(comm);
   check_min_max(comm);
   check_gather_scatter(comm);
+  check_parts(comm);
   check_broadcast(comm);
   check_bytes(comm);
   check_messages(comm);

@@ -182,12 +182,14 @@ TEST(Parameters, LayoutsAndConfigurationsThatDoNotFitAreRefused) {
     }
     return std::string("none");
   };
-  EXPECT_EQ(code([&] { check_layout(config, {.tp = 4}); }), "model.bad_layout");
-  EXPECT_EQ(code([&] { check_layout(config, {.cp = 2}); }), "model.bad_layout");
+  EXPECT_EQ(code([&] { check_layout(config, {.tp = 3}); }), "model.bad_layout");
+  EXPECT_EQ(code([&] { check_layout(config, {.tp = 4}); }), "none");  // two share each kv head
   EXPECT_EQ(code([&] { check_layout(config, {.pp = 3}); }), "model.bad_layout");
   EXPECT_EQ(code([&] { check_layout(config, {.pp = 2}, 2); }), "model.bad_layout");
   config.tied = true;
-  EXPECT_EQ(code([&] { declare_parameters(config, {.stages = 2}); }), "model.bad_layout");
+  const auto table = declare_parameters(config, {.stages = 2}).front();
+  EXPECT_EQ(table.stages, (std::vector<int>{0, 1}));
+  EXPECT_TRUE(table.gradient_summed_over.pp);
   config.heads = 3;
   EXPECT_EQ(code([&] { config.validate(); }), "model.bad_config");
   EXPECT_EQ(code([&] { local_length(GlobalLength(10), 3); }), "model.bad_layout");

@@ -58,6 +58,8 @@ TEST(ShardRange, fewer_heads_than_ranks_are_shared_and_owned_once) {
   EXPECT_EQ(shard_range(k, 4, 3).count, 4);
   EXPECT_TRUE(shard_range(k, 4, 2).owner);
   EXPECT_FALSE(shard_range(k, 4, 3).owner);
+  EXPECT_EQ(sharers(k, 4), 2);
+  EXPECT_EQ(sharers(k, 2), 1);
   EXPECT_THROW(shard_range(k, 3, 0), Error);
 }
 

@@ -1,6 +1,6 @@
-#include "device/strict/worker_stream.hpp"
+#include "concordat/core/worker_stream.hpp"
 
-namespace concordat::device {
+namespace concordat {
 namespace {
 
 class Point final : public Event::State {
@@ -30,8 +30,8 @@ class Point final : public Event::State {
 
 }  // namespace
 
-WorkerStream::WorkerStream(std::shared_ptr<GuardedMemory> memory)
-    : memory_(std::move(memory)), worker_([this] { run(); }) {}
+WorkerStream::WorkerStream(std::function<void(const Work&)> around)
+    : around_(std::move(around)), worker_([this] { run(); }) {}
 
 WorkerStream::~WorkerStream() {
   {
@@ -50,17 +50,17 @@ void WorkerStream::push(Item item) {
   wake_.notify_one();
 }
 
-void WorkerStream::enqueue(std::function<void()> work) { push({std::move(work), true}); }
+void WorkerStream::enqueue(Work work) { push({std::move(work), false}); }
 
 Event WorkerStream::record() {
   auto point = std::make_shared<Point>();
-  push({[this, point] { point->reach(failure_); }, false});
+  push({[this, point] { point->reach(failure_); }, true});
   return Event(point);
 }
 
 // An event of a stream that failed fails this one as well.
 void WorkerStream::wait(const Event& event) {
-  push({[event] { event.wait(); }, false});
+  push({[event] { event.wait(); }, true});
 }
 
 void WorkerStream::synchronize() { record().wait(); }
@@ -76,11 +76,10 @@ void WorkerStream::run() {
       items_.pop_front();
     }
     try {
-      if (!item.guarded) {
+      if (item.plain || (!failure_ && !around_)) {
         item.work();
       } else if (!failure_) {
-        GuardedMemory::Gate gate(*memory_);
-        item.work();
+        around_(item.work);
       }
     } catch (...) {
       if (!failure_) failure_ = std::current_exception();
@@ -88,4 +87,4 @@ void WorkerStream::run() {
   }
 }
 
-}  // namespace concordat::device
+}  // namespace concordat
