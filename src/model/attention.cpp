@@ -55,17 +55,27 @@ Tensor Attention::forward_add(Pass& pass, const Tensor& x, const Tensor& residua
   const Tensor lse = pass.take(qkv.dim(0), heads_);
   ring_attention_forward(pass, {result, lse}, q, kv, shape(pass));
   pass.save(turned_, qkv, 1);
-  pass.save(result_, result, 1);
-  pass.save(lse_, lse, 1);
+  if (!pass.remakes) {
+    pass.save(result_, result, 1);
+    pass.save(lse_, lse, 1);
+  }
   return out_.forward_add(pass, result, residual);
 }
 
 Tensor Attention::backward_input(Pass& pass, const Tensor& grad_y) {
   const Tensor grad_result = out_.backward_input(pass, grad_y);
   const Tensor qkv = pass.saved.use(turned_);
-  const Tensor result = pass.saved.use(result_);
-  const Tensor lse = pass.saved.use(lse_);
   const auto [q, kv] = split(qkv, heads_ * head_dim_);
+  Tensor result, lse;
+  if (pass.remakes) {
+    result = pass.take(qkv.dim(0), heads_ * head_dim_);
+    lse = pass.take(qkv.dim(0), heads_);
+    ring_attention_forward(pass, {result, lse}, q, kv, shape(pass));
+    out_.keep(pass, result);
+  } else {
+    result = pass.saved.use(result_);
+    lse = pass.saved.use(lse_);
+  }
   const Tensor grad_qkv = pass.take(qkv.dim(0), qkv.dim(1));
   const auto grads = split(grad_qkv, heads_ * head_dim_);
   ring_attention_backward(pass, {grads.q, grads.kv}, grad_result, q, kv, {result, lse},

@@ -9,20 +9,33 @@ FeedForward::FeedForward(Weights weights, SlotNames& slots, const std::string& n
       down_(weights.down, Split::rows, slots, name + ".down"),
       products_(slots.reserve(name + ".products")) {}
 
-Tensor FeedForward::forward_add(Pass& pass, const Tensor& x, const Tensor& residual) {
-  const Tensor products = gate_up_.forward(pass, x);
+namespace {
+Tensor activation_of(Pass& pass, const Tensor& products) {
   const std::int64_t half = products.dim(1) / 2;
-  const Tensor activation = pass.take(products.dim(0), half);
+  Tensor activation = pass.take(products.dim(0), half);
   device::swiglu_forward(pass.exec, activation, products.slice(1, 0, half),
                          products.slice(1, half, half));
-  pass.save(products_, products, 1);
-  return down_.forward_add(pass, activation, residual);
+  return activation;
 }
+}  // namespace
+
+Tensor FeedForward::activate(Pass& pass, const Tensor& x) {
+  const Tensor products = gate_up_.forward(pass, x);
+  pass.save(products_, products, 1);
+  return activation_of(pass, products);
+}
+
+Tensor FeedForward::forward_add(Pass& pass, const Tensor& x, const Tensor& residual) {
+  return down_.forward_add(pass, activate(pass, x), residual);
+}
+
+void FeedForward::replay(Pass& pass, const Tensor& x) { down_.keep(pass, activate(pass, x)); }
 
 Tensor FeedForward::backward_input(Pass& pass, const Tensor& grad_y) {
   const Tensor grad_activation = down_.backward_input(pass, grad_y);
   // The gradients take the place of the products, which nobody else reads.
   const Tensor products = pass.saved.use(products_);
+  if (pass.remakes) down_.keep(pass, activation_of(pass, products));
   const std::int64_t half = products.dim(1) / 2;
   const Tensor gate = products.slice(1, 0, half);
   const Tensor up = products.slice(1, half, half);

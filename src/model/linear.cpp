@@ -13,11 +13,22 @@ Linear::Linear(Weight& weight, Split split, SlotNames& slots, const std::string&
       x_(slots.reserve(name + ".x")),
       grad_y_(slots.reserve(name + ".grad_y")) {}
 
+Tensor Linear::operand(Pass& pass, const Tensor& x) const {
+  const Dtype dtype = weight_.compute.value().dtype();
+  if (x.dtype() == dtype || !pass.exec.backend.multiplies(dtype)) return x;
+  Tensor rounded = pass.pool.take(dtype, x.shape());
+  device::copy(pass.exec, rounded, x);
+  return rounded;
+}
+
+void Linear::keep(Pass& pass, const Tensor& x) { pass.save(x_, operand(pass, x), 1); }
+
 Tensor Linear::product(Pass& pass, const Tensor& x, const Tensor& residual) {
-  const Tensor whole = split_ == Split::columns ? whole_rows(pass, x) : x;
+  const Tensor mine = operand(pass, x);
+  const Tensor whole = split_ == Split::columns ? whole_rows(pass, mine) : mine;
   Tensor y = pass.take(whole.dim(0), weight_.compute.value().dim(0));
   device::matmul(pass.exec, y, whole, weight_.compute, {.transpose_b = true, .residual = residual});
-  pass.save(x_, x, 1);
+  if (!pass.remakes) pass.save(x_, mine, 1);
   return split_ == Split::rows ? summed_rows(pass, y) : y;
 }
 
@@ -36,7 +47,8 @@ Tensor Linear::forward_add(Pass& pass, const Tensor& x, const Tensor& residual) 
 }
 
 Tensor Linear::backward_input(Pass& pass, const Tensor& grad_y) {
-  const Tensor whole = split_ == Split::rows ? whole_rows(pass, grad_y) : grad_y;
+  const Tensor mine = operand(pass, grad_y);
+  const Tensor whole = split_ == Split::rows ? whole_rows(pass, mine) : mine;
   Tensor grad_x = pass.take(whole.dim(0), weight_.compute.value().dim(1));
   device::matmul(pass.exec, grad_x, whole, weight_.compute);
   pass.save(grad_y_, whole, 1);

@@ -16,8 +16,16 @@ Tensor RmsNorm::forward(Pass& pass, const Tensor& x) {
   Tensor y = pass.take(x.dim(0), x.dim(1));
   const Tensor inv_rms = pass.pool.take(Dtype::f32, {x.dim(0)});
   device::rms_norm_forward(pass.exec, y, inv_rms, x, weight_.compute.value(), eps_);
-  pass.save(x_, x, 2);
+  pass.save(x_, x, pass.remakes ? 3 : 2);
   pass.save(inv_rms_, inv_rms, 2);
+  return y;
+}
+
+Tensor RmsNorm::again(Pass& pass) {
+  const Tensor x = pass.saved.use(x_);
+  Tensor y = pass.take(x.dim(0), x.dim(1));
+  const Tensor inv_rms = pass.pool.take(Dtype::f32, {x.dim(0)});
+  device::rms_norm_forward(pass.exec, y, inv_rms, x, weight_.compute.value(), eps_);
   return y;
 }
 

@@ -7,10 +7,10 @@
 namespace concordat::model {
 
 namespace {
-/// Matrices of the layers follow the compute dtype; tables are looked up, norms are small.
+/// Matrices follow the compute dtype, the embedding and the head too: with a large vocabulary the
+/// head is a third of all products. Norms are small, and read by other ops.
 Dtype compute_dtype(const parallel::ParameterSpec& spec, Dtype compute) {
-  const bool table = spec.padded;  // embedding and head
-  return spec.shape.size() == 2 && !table ? compute : Dtype::f32;
+  return spec.shape.size() == 2 ? compute : Dtype::f32;
 }
 }  // namespace
 

@@ -56,8 +56,8 @@ Stage::Part Stage::make_part(Chunk chunk, const StageSettings& settings) {
   }
   const LayerRange range = layers_of_part(config_.layers, split_, split_.part_of(stage, chunk));
   for (int layer = range.begin; layer < range.end; ++layer) {
-    part.blocks.push_back(
-        std::make_unique<Block>(config_, layer, mesh_.shape().tp, parameters_, slots_));
+    part.blocks.push_back(std::make_unique<Block>(config_, layer, mesh_.shape().tp, parameters_,
+                                                  slots_, settings.recompute));
   }
   if (split_.is_last(stage, chunk)) {
     part.head =
@@ -154,6 +154,31 @@ void Stage::backward_weight(MicroBatch index, bool last, Chunk chunk) {
   if (here.embedding) here.embedding->backward_weight(now);
   CONCORDAT_REQUIRE(flying.saved.empty(), "left over: " + flying.saved.listing());
   flying_.erase({chunk, index});
+}
+
+Tensor Stage::backward(MicroBatch index, const Tensor& grad_y, bool last, Chunk chunk) {
+  const Part& here = part(chunk);
+  CONCORDAT_REQUIRE(grad_y.empty() == (here.head != nullptr),
+                    "the model's end makes its own gradient, the other parts need one");
+  InFlight& flying = in_flight(index, chunk);
+  Pass now = pass(flying.saved, flying.batch);
+  now.last = last;
+  Tensor grad = grad_y;
+  if (here.head) {
+    grad = here.head->backward_loss(now, gradient_scale_);
+    here.head->backward_weight(now);
+  }
+  for (auto block = here.blocks.rbegin(); block != here.blocks.rend(); ++block) {
+    grad = (*block)->backward_input(now, grad);
+    (*block)->backward_weight(now);
+  }
+  if (here.embedding) {
+    grad = here.embedding->backward_input(now, grad);
+    here.embedding->backward_weight(now);
+  }
+  CONCORDAT_REQUIRE(flying.saved.empty(), "left over: " + flying.saved.listing());
+  flying_.erase({chunk, index});
+  return grad;
 }
 
 Tensor Stage::evaluate(const MicroBatchTensors& batch, const Tensor& x, Chunk chunk) {

@@ -19,6 +19,14 @@ class Execution {
                       "a schedule without W");
   }
 
+  /// B and W of one micro-batch that are neighbours in the list.
+  void run_backward(const Call& call) {
+    const MicroBatch m = call.micro_batch;
+    const Chunk chunk = call.chunk;
+    hand_on(grad_outputs_, grad_inputs_, split_.part_of(here_, chunk) - 1, call,
+            work_.backward(m, chunk, take(grad_outputs_, call), m == last_.at(chunk)));
+  }
+
   void run(const Call& call) {
     const MicroBatch m = call.micro_batch;
     const Chunk chunk = call.chunk;
@@ -91,6 +99,9 @@ class ModelWork final : public PipelineWork {
   void backward_weight(MicroBatch m, Chunk chunk, bool last) override {
     stage_.backward_weight(m, last, chunk);
   }
+  Tensor backward(MicroBatch m, Chunk chunk, const Tensor& grad_y, bool last) override {
+    return stage_.backward(m, grad_y, last, chunk);
+  }
   void send(const Tensor& tensor, Stage to, Way way) override {
     pipeline_.send(tensor, to.value(), tag(way), exec_.stream);
   }
@@ -117,7 +128,18 @@ class ModelWork final : public PipelineWork {
 
 void execute(const Schedule& schedule, Stage here, PipelineWork& work) {
   Execution execution(schedule, here, work);
-  for (const Call& call : schedule.calls(here)) execution.run(call);
+  const auto& calls = schedule.calls(here);
+  for (std::size_t i = 0; i < calls.size(); ++i) {
+    const bool together = calls[i].kind == CallKind::backward_input && i + 1 < calls.size() &&
+                          calls[i + 1].kind == CallKind::backward_weight &&
+                          calls[i + 1].micro_batch == calls[i].micro_batch &&
+                          calls[i + 1].chunk == calls[i].chunk;
+    if (together) {
+      execution.run_backward(calls[i++]);
+    } else {
+      execution.run(calls[i]);
+    }
+  }
 }
 
 std::unique_ptr<PipelineWork> model_work(model::Stage& stage,

@@ -1,6 +1,8 @@
 #include "concordat/train/learning_rate.hpp"
 
+#include <algorithm>
 #include <array>
+#include <cmath>
 #include <numbers>
 #include <string>
 
@@ -22,11 +24,34 @@ double cos_pi(double x) {
 }
 }  // namespace
 
+RateShape rate_shape_named(std::string_view name) {
+  if (name == "cosine") return RateShape::cosine;
+  if (name == "wsd") return RateShape::wsd;
+  throw Error(errors::bad_settings, {.what = "there is no such learning rate schedule",
+                                     .where = "inner.schedule",
+                                     .found = std::string(name),
+                                     .expected = "cosine or wsd",
+                                     .remedy = "correct inner.schedule"});
+}
+
+std::int64_t RateSchedule::decay_begin() const {
+  const auto steps =
+      static_cast<std::int64_t>(static_cast<double>(total_steps) * decay_share + 0.5);
+  return std::max(warmup_steps, total_steps - steps);
+}
+
 double RateSchedule::at(std::int64_t step) const {
   if (step < warmup_steps) {
     return peak * static_cast<double>(step + 1) / static_cast<double>(warmup_steps);
   }
   if (step >= total_steps) return floor;
+  if (shape == RateShape::wsd) {
+    const std::int64_t begin = decay_begin();
+    if (step < begin) return peak;
+    // A square root is rounded the same way on every processor, like the four operations.
+    return peak - (peak - floor) * std::sqrt(static_cast<double>(step - begin) /
+                                             static_cast<double>(total_steps - begin));
+  }
   const double done =
       static_cast<double>(step - warmup_steps) / static_cast<double>(total_steps - warmup_steps);
   return floor + 0.5 * (peak - floor) * (1.0 + cos_pi(done));
@@ -39,14 +64,19 @@ double RateSchedule::sum(std::int64_t begin, std::int64_t end) const {
 }
 
 void RateSchedule::validate() const {
-  if (peak > 0.0 && floor >= 0.0 && floor <= peak && warmup_steps >= 0 && total_steps >= 1) return;
+  if (peak > 0.0 && floor >= 0.0 && floor <= peak && warmup_steps >= 0 && total_steps >= 1 &&
+      decay_share >= 0.0 && decay_share <= 1.0) {
+    return;
+  }
   throw Error(
       errors::bad_settings,
       {.what = "the learning rate schedule makes no sense",
        .where = "inner.rate",
        .found = "peak " + std::to_string(peak) + ", floor " + std::to_string(floor) + ", warm-up " +
-                std::to_string(warmup_steps) + " of " + std::to_string(total_steps) + " steps",
-       .expected = "0 <= floor <= peak, peak above 0, steps not negative",
+                std::to_string(warmup_steps) + " of " + std::to_string(total_steps) +
+                " steps, decay over " + std::to_string(decay_share) + " of them",
+       .expected =
+           "0 <= floor <= peak, peak above 0, steps not negative, the decay's share in [0, 1]",
        .remedy = "correct the rates in the [inner] section"});
 }
 

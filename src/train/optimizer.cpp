@@ -71,6 +71,7 @@ AdamW::AdamW(device::Exec& exec, model::ParameterSet& set, parallel::ProcessMesh
     device::fill(exec, *state, 0.0);
   }
   squares_ = exec.backend.allocate(Dtype::f64, {});
+  unscale_ = exec.backend.allocate(Dtype::f32, {});
   for (Tensor* scalar : {&scalars_.rate, &scalars_.correction1, &scalars_.correction2,
                          &scalars_.clip, &scalars_.found_inf}) {
     *scalar = exec.backend.allocate(Dtype::f32, {});
@@ -78,7 +79,7 @@ AdamW::AdamW(device::Exec& exec, model::ParameterSet& set, parallel::ProcessMesh
   }
 }
 
-void AdamW::step(device::Exec& exec, std::int64_t updates_before, double rate) {
+void AdamW::step(device::Exec& exec, std::int64_t updates_before, double rate, double loss_scale) {
   device::fill(exec, squares_, 0.0);
   for (const Run& run : counted_runs_) {
     if (!run.flag) continue;
@@ -91,7 +92,13 @@ void AdamW::step(device::Exec& exec, std::int64_t updates_before, double rate) {
   if (ownership_.shared()) {
     mesh_.replicas().all_reduce(squares_, comm::ReduceOp::sum, exec.stream);
   }
-  device::clip_factor(exec, scalars_.clip, scalars_.found_inf, squares_, clip_norm_);
+  // The scaled norm is held against the scaled limit; the factor then takes the scale out.
+  device::clip_factor(exec, scalars_.clip, scalars_.found_inf, squares_,
+                      clip_norm_ * static_cast<float>(loss_scale));
+  if (loss_scale != 1.0) {
+    device::fill(exec, unscale_, 1.0 / loss_scale);
+    device::scale_by(exec, scalars_.clip, unscale_);
+  }
 
   const auto update = static_cast<double>(updates_before + 1);
   device::fill(exec, scalars_.rate, rate);

@@ -40,8 +40,11 @@ void TrainSettings::validate(const parallel::MeshShape& mesh) const {
   // Replicas may differ by a micro-batch: what the schedule cannot deal out on any is refused.
   require_schedule(schedule, mesh.pp, num_micro_batches(*this, mesh.dp, 0), chunks);
   require_schedule(schedule, mesh.pp, num_micro_batches(*this, mesh.dp, mesh.dp - 1), chunks);
-  need(compute == Dtype::f32, "compute", std::string(name_of(compute)),
-       "f32, the only precision that layers compute in so far");
+  need(compute == Dtype::f32 || compute == Dtype::bf16 || compute == Dtype::f16, "train.precision",
+       std::string(name_of(compute)), "f32, bf16 or f16");
+  need(loss_scale.least > 0.0 && loss_scale.least <= loss_scale.initial &&
+           loss_scale.initial <= loss_scale.greatest && loss_scale.growth_interval > 0,
+       "loss_scale", std::to_string(loss_scale.initial), "least <= initial <= greatest");
   need(zero == 0 || zero == 1, "layout.zero", std::to_string(zero), "0 or 1");
   const auto local = model::local_length(length, mesh.cp);
   for (const std::int64_t share :
@@ -62,6 +65,20 @@ void TrainSettings::validate(const parallel::MeshShape& mesh) const {
     }
   }
   need(bucket_elements > 0, "bucket_elements", std::to_string(bucket_elements), "at least 1");
+}
+
+Dtype precision_named(std::string_view name) {
+  need(name == "fp32" || name == "bf16" || name == "fp16", "train.precision", std::string(name),
+       "fp32, bf16 or fp16");
+  return name == "fp32" ? Dtype::f32 : name == "bf16" ? Dtype::bf16 : Dtype::f16;
+}
+
+model::Recompute recompute_named(std::string_view name) {
+  need(name == "none" || name == "attention" || name == "block", "train.recompute",
+       std::string(name), "none, attention or block");
+  return name == "none"        ? model::Recompute::none
+         : name == "attention" ? model::Recompute::attention
+                               : model::Recompute::block;
 }
 
 MemoryEstimate estimate_memory(const TrainSettings& settings, const parallel::MeshShape& mesh) {
@@ -88,19 +105,45 @@ MemoryEstimate estimate_memory(const TrainSettings& settings, const parallel::Me
   const double in_flight = peak_micro_batches(report, settings.chunks);
   const std::int64_t rows = sequences * model::local_length(settings.length, mesh.cp).value();
   const std::int64_t row_parts = settings.sequence_parallel ? mesh.tp : 1;
-  // x, two norms, middle; q, k, v and the attention's result; gate, up and their product.
-  const std::int64_t row_floats = 4 * model.width / row_parts +
-                                  (2 * model.width + model.heads + 3 * model.ffn) / mesh.tp +
-                                  2 * kv_width;
-  const std::int64_t logits = ceil_div(model.vocab, mesh.tp) + 4 * model.width;
+  const std::int64_t width = model.width;
+  const std::int64_t qkv = width / mesh.tp + 2 * kv_width;
+  const std::int64_t attended = (width + model.heads) / mesh.tp;
+  const std::int64_t ffn = model.ffn / mesh.tp;
+  // Floats of a row that a layer keeps: x, middle and what norms divide by; q, k, v; gate and up;
+  // and unless they are made again two norms, the attention's result and the activation.
+  const std::int64_t outside = width / row_parts;  // between the products
+  const std::int64_t remade = 2 * outside + attended + ffn;
+  const std::int64_t needed = 2 * outside + 2 + qkv + 2 * ffn;
+  const std::int64_t kept = settings.recompute == model::Recompute::none        ? needed + remade
+                            : settings.recompute == model::Recompute::attention ? needed
+                                                                                : outside;
+  // One layer's backward: gradients of the activation, of q, k, v, of the attention's result and of
+  // four more rows; and what is made again.
+  const std::int64_t gathered = row_parts > 1 ? 2 * width : 0;
+  const std::int64_t passing =
+      ffn + qkv + width / mesh.tp + 4 * outside + gathered + (needed + remade - kept);
+  // Where W does not follow B at once, gradients of products wait for it, and of all layers.
+  const bool waits = mesh.pp > 1;
+  const std::int64_t waiting = waits ? layers * (4 * outside + needed + remade - kept) : 0;
+  const std::int64_t logits = ceil_div(model.vocab, mesh.tp) + outside + 4;
+  const std::int64_t tail = mesh.pp == 1 ? logits : 0;
   MemoryEstimate estimate;
+  const auto low = static_cast<std::int64_t>(size_of(settings.compute));
+  const std::int64_t norms = (2 * layers + 1) * width;
   const std::int64_t owned = settings.zero == 1 ? ceil_div(local, mesh.dp * mesh.cp) : local;
-  estimate.weights = owned * 4 + local * static_cast<std::int64_t>(size_of(settings.compute));
+  estimate.weights = owned * 4 + (local - norms) * low + norms * 4;
   estimate.gradients = local * 4;
   estimate.optimizer = owned * 8;
-  // The backward keeps gradients of the products until the weights' turn: about as much again.
   estimate.activations = static_cast<std::int64_t>(
-      (in_flight + 1.0) * static_cast<double>(4 * rows * (layers * row_floats + logits)));
+      static_cast<double>(4 * rows) *
+      (in_flight * static_cast<double>(layers * kept + (waits ? outside : 0)) +
+       static_cast<double>(outside + passing + waiting + tail)));
+  if (settings.compute != Dtype::f32) {
+    const std::int64_t layer =
+        std::max((model.width + 2 * model.kv_width()) * model.width, 2 * model.ffn * model.width) /
+        mesh.tp;
+    estimate.scratch = 4 * std::max(layer, tables);
+  }
   return estimate;
 }
 

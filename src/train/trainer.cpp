@@ -37,6 +37,7 @@ Trainer::Trainer(const TrainSettings& settings, device::Exec& exec, parallel::Pr
           settings.model, exec, mesh,
           {.parameters = {.compute = settings.compute, .bucket_elements = settings.bucket_elements},
            .chunks = settings.chunks,
+           .recompute = settings.recompute,
            .sequence_parallel = settings.sequence_parallel}),
       space_(stage_.specs()),
       layout_(parallel::layout_of(stage_.specs(), space_, mesh.shape(), mesh.coords())),
@@ -51,7 +52,8 @@ Trainer::Trainer(const TrainSettings& settings, device::Exec& exec, parallel::Pr
                       .vocab = settings.model.vocab,
                       .cp = mesh.shape().cp,
                       .cp_rank = mesh.coords().cp}),
-      schedule_(make_schedule(settings, mesh.shape().pp, batches_.count())) {
+      schedule_(make_schedule(settings, mesh.shape().pp, batches_.count())),
+      scaler_(settings.compute, settings.loss_scale) {
   CONCORDAT_REQUIRE(layout_.num_local == stage_.parameters().num_local(),
                     std::to_string(layout_.num_local));
   stage_.parameters().on_bucket_ready([this](const model::Bucket& b) { reducer_.reduce(b); });
@@ -77,9 +79,10 @@ void Trainer::load_batch() {
 StepReport Trainer::step() {
   const auto begin = clock_.monotonic();
   const double rate = settings_.rate.at(next_step_);
+  const double scale = scaler_.scale();
   try {
     load_batch();
-    stage_.open_step(1.0 / static_cast<double>(settings_.tokens_per_step()));
+    stage_.open_step(scale / static_cast<double>(settings_.tokens_per_step()));
     execute(schedule_, stage_, batches_.all(), mesh_, exec_);
     reducer_.finish();
   } catch (const std::exception& error) {
@@ -88,14 +91,18 @@ StepReport Trainer::step() {
     mesh_.all().fail(error);
     throw;
   }
-  optimizer_.step(exec_, next_step_, rate);
+  optimizer_.step(exec_, next_step_ - scaler_.state().skipped, rate, scale);
 
   auto squares = device::read_back<double>(exec_, optimizer_.squares());
   auto found_inf = device::read_back<float>(exec_, optimizer_.found_inf());
   const double loss_sum = total_loss();
-  refuse_divergence(loss_sum, found_inf.get() != 0.0F);
-  const StepReport done =
-      report(loss_sum, squares.get(), rate, seconds_between(begin, clock_.monotonic()));
+  const bool overflow = found_inf.get() != 0.0F;
+  if (!skips(overflow)) refuse_divergence(loss_sum, overflow);
+  StepReport done = report(loss_sum, squares.get() / (scale * scale), rate,
+                           seconds_between(begin, clock_.monotonic()));
+  done.loss_scale = scale;
+  done.skipped = overflow;
+  scaler_.update(overflow);
   ++next_step_;
   if (callback_) callback_(done);
   return done;
@@ -114,7 +121,8 @@ void Trainer::refuse_divergence(double loss_sum, bool found_inf) {
       errors::diverged,
       {.what = std::isfinite(loss_sum) ? "the gradient is not finite" : "the loss is not finite",
        .where = "step " + std::to_string(next_step_),
-       .found = "summed loss " + std::to_string(loss_sum),
+       .found = "summed loss " + std::to_string(loss_sum) +
+                (scaler_.dynamic() ? " at the least loss scale" : ""),
        .expected = "a finite number",
        .remedy = "lower inner.rate or raise the warm-up, and start from the last checkpoint"});
 }

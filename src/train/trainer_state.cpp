@@ -22,6 +22,19 @@ void Trainer::write_weights(const Tensor& host) {
   optimizer_.refresh_compute(exec_);
 }
 
+MemoryEstimate Trainer::memory_in_use() const {
+  MemoryEstimate now;
+  now.weights = 4 * optimizer_.master().size();
+  for (const model::LocalTensor& tensor : stage_.parameters().tensors()) {
+    now.weights += tensor.count * static_cast<std::int64_t>(size_of(tensor.compute));
+  }
+  now.gradients = 4 * layout_.num_local;
+  now.optimizer = 8 * optimizer_.master().size();
+  now.activations = static_cast<std::int64_t>(stage_.pool().allocated_bytes());
+  now.scratch = static_cast<std::int64_t>(exec_.arena.capacity_bytes());
+  return now;
+}
+
 HostState Trainer::make_state() const {
   return HostState(stage_.specs(), mesh_.shape(), mesh_.coords());
 }

@@ -24,6 +24,8 @@ class Attention final : public Layer {
             const std::string& name);
   Tensor forward(Pass& pass, const Tensor& x) override { return forward_add(pass, x, {}); }
   Tensor forward_add(Pass& pass, const Tensor& x, const Tensor& residual);
+  /// For a pass that remakes: the input of forward, made again.
+  void keep(Pass& pass, const Tensor& x) { qkv_.keep(pass, x); }
   Tensor backward_input(Pass& pass, const Tensor& grad_y) override;
   void backward_weight(Pass& pass) override;
 

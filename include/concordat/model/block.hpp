@@ -1,6 +1,6 @@
 // Block: x + attention(norm(x)), then that + feed_forward(norm(that)).
 //
-//   Block block(config, layer_index, tp, parameters, slots);
+//   Block block(config, layer_index, tp, parameters, slots, Recompute::none);
 //   Tensor y = block.forward(pass, x);     // [rows, C]
 #pragma once
 
@@ -12,12 +12,16 @@ namespace concordat::model {
 
 class Block final : public Layer {
  public:
-  Block(const LlamaConfig& config, int layer, int tp, ParameterSet& parameters, SlotNames& slots);
+  Block(const LlamaConfig& config, int layer, int tp, ParameterSet& parameters, SlotNames& slots,
+        Recompute recompute = Recompute::none);
   Tensor forward(Pass& pass, const Tensor& x) override;
   Tensor backward_input(Pass& pass, const Tensor& grad_y) override;
   void backward_weight(Pass& pass) override;
 
  private:
+  Tensor middle(Pass& pass, const Tensor& x);
+  Recompute recompute_;
+  Slot x_;  // Recompute::block
   RmsNorm attention_norm_;
   Attention attention_;
   RmsNorm mlp_norm_;

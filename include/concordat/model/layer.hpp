@@ -27,6 +27,13 @@ struct MicroBatchTensors {
   std::int64_t first_position = 0;  ///< of every sequence's part on this rank
 };
 
+/// What backward makes again instead of keeping it from forward to backward. The bits are the same.
+enum class Recompute {
+  none,
+  attention,  ///< norms, activations and attention; the products' outputs are kept
+  block,      ///< everything: a block keeps its input
+};
+
 /// What a layer may touch during one call for one micro-batch.
 struct Pass {
   device::Exec& exec;
@@ -39,7 +46,8 @@ struct Pass {
   bool rows_sharded = false;
   /// Beside the ops, for what has to wait for other ranks. Null without context parallelism.
   Stream* messages = nullptr;
-  bool last = false;  ///< backward_weight of the step's last micro-batch: gradients become ready
+  bool remakes = false;  ///< Recompute::attention: inputs of products are not kept
+  bool last = false;     ///< backward_weight of the step's last micro-batch: gradients become ready
 
   /// A new [rows, columns] f32 activation.
   Tensor take(std::int64_t rows, std::int64_t columns) {

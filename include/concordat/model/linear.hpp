@@ -11,6 +11,9 @@
 // "sums" do under sequence parallelism: shared_rows.hpp. There a column-parallel layer keeps its
 // part of x alone and gathers it again for the weight's gradient, so that saved activations shrink
 // with tp.
+//
+// Where the weight's copy is bf16 or f16 and the back end multiplies in it, the products' operands
+// are rounded to it, and kept so for the gradient of the weight; what comes out is f32.
 #pragma once
 
 #include "concordat/model/layer.hpp"
@@ -27,10 +30,13 @@ class Linear final : public Layer {
   Tensor forward(Pass& pass, const Tensor& x) override;
   /// forward(x) + residual: [rows, out].
   Tensor forward_add(Pass& pass, const Tensor& x, const Tensor& residual);
+  /// For a pass that remakes: the input of forward, made again, for backward_weight.
+  void keep(Pass& pass, const Tensor& x);
   Tensor backward_input(Pass& pass, const Tensor& grad_y) override;
   void backward_weight(Pass& pass) override;
 
  private:
+  Tensor operand(Pass& pass, const Tensor& x) const;
   Tensor product(Pass& pass, const Tensor& x, const Tensor& residual);
   Weight& weight_;
   Split split_;

@@ -14,6 +14,8 @@ class RmsNorm final : public Layer {
  public:
   RmsNorm(Weight& weight, float eps, SlotNames& slots, const std::string& name);
   Tensor forward(Pass& pass, const Tensor& x) override;
+  /// For a pass that remakes, once: what forward returned.
+  Tensor again(Pass& pass);
   Tensor backward_input(Pass& pass, const Tensor& grad_y) override;
   /// backward_input plus the gradient that came past the norm: [rows, C], in a new tensor.
   Tensor backward_add(Pass& pass, const Tensor& grad_y, const Tensor& grad_residual);

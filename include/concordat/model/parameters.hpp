@@ -12,7 +12,7 @@
 // moments and the gradients of `train` line up with it, and neighbouring matrices with equal
 // columns are one larger matrix without a copy.
 //
-// Precision: matrices of the layers are kept in `compute` (f32 or bf16), tables and norms in f32.
+// Precision: matrices and tables are kept in `compute` (f32, bf16 or f16), norms in f32.
 // Threads: one host thread. Weight references live as long as the set.
 #pragma once
 

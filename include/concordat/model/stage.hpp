@@ -35,6 +35,7 @@ struct StageSettings {
   ParameterSettings parameters{};
   std::int64_t loss_chunk_rows = 1024;  ///< rows of logits that one call of a loss op takes
   int chunks = 1;                       ///< parts of the model on each stage
+  Recompute recompute = Recompute::none;
   /// Activations between layers, and between stages, are each tp rank's part of the rows.
   bool sequence_parallel = false;
 };
@@ -77,6 +78,9 @@ class Stage {
   Tensor backward_input(MicroBatch index, const Tensor& grad_y, Chunk chunk = {});
   /// `last`: this completes the chunk's gradients of the step; buckets become ready as it goes.
   void backward_weight(MicroBatch index, bool last, Chunk chunk = {});
+  /// Both, layer by layer: the same bits, and a layer's activations go before the next layer's
+  /// gradients come.
+  Tensor backward(MicroBatch index, const Tensor& grad_y, bool last, Chunk chunk = {});
 
   /// Forward without a backward: the output for the next part; the last adds to loss_sum().
   Tensor evaluate(const MicroBatchTensors& batch, const Tensor& x, Chunk chunk = {});

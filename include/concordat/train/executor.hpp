@@ -31,6 +31,12 @@ class PipelineWork {
   virtual Tensor backward_input(MicroBatch m, Chunk chunk, const Tensor& grad_y) = 0;
   /// `last`: the list has no later one of this chunk.
   virtual void backward_weight(MicroBatch m, Chunk chunk, bool last) = 0;
+  /// Both, where nothing stands between them in the list.
+  virtual Tensor backward(MicroBatch m, Chunk chunk, const Tensor& grad_y, bool last) {
+    Tensor grad_x = backward_input(m, chunk, grad_y);
+    backward_weight(m, chunk, last);
+    return grad_x;
+  }
   /// Does not wait for the receiver; messages of one way to one stage arrive in order.
   virtual void send(const Tensor& tensor, Stage to, Way way) = 0;
   virtual Tensor receive(MicroBatch m, Stage from, Way way) = 0;

@@ -27,8 +27,9 @@ class AdamW {
   AdamW(device::Exec& exec, model::ParameterSet& set, parallel::ProcessMesh& mesh,
         const Ownership& ownership, const AdamwSettings& settings, float clip_norm);
 
-  /// `updates_before` counts the updates already made: it makes the bias corrections.
-  void step(device::Exec& exec, std::int64_t updates_before, double rate);
+  /// `updates_before` counts the updates already made: it makes the bias corrections. The gradients
+  /// are `loss_scale` times as large as they should be; it must be a power of two.
+  void step(device::Exec& exec, std::int64_t updates_before, double rate, double loss_scale = 1.0);
 
   /// [ownership.count()] f32.
   const Tensor& master() const { return master_; }
@@ -41,7 +42,7 @@ class AdamW {
   /// After a write to the master from outside: the compute copy follows.
   void refresh_compute(device::Exec& exec);
 
-  /// 0-d f64: the gradient's squared norm over the whole model, before clipping.
+  /// 0-d f64: the gradient's squared norm over the whole model, before clipping and still scaled.
   const Tensor& squares() const { return squares_; }
   /// 0-d f32: not 0 when the last step changed nothing because the gradient was not finite.
   const Tensor& found_inf() const { return scalars_.found_inf; }
@@ -78,6 +79,7 @@ class AdamW {
   std::vector<Gathering> gatherings_;
   Tensor master_, m_, v_;
   Tensor squares_;
+  Tensor unscale_;  // 0-d: 1 / loss scale
   device::AdamwScalars scalars_;
 };
 

@@ -6,11 +6,14 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "concordat/device/ops/optimizer.hpp"
 #include "concordat/model/config.hpp"
+#include "concordat/model/layer.hpp"
 #include "concordat/parallel/mesh.hpp"
 #include "concordat/train/learning_rate.hpp"
+#include "concordat/train/loss_scale.hpp"
 
 namespace concordat::train {
 
@@ -24,8 +27,10 @@ struct TrainSettings {
   std::int64_t micro_batch = 16;  ///< sequences that a rank computes at once
   RateSchedule rate{};
   device::AdamwSettings adamw{.beta1 = 0.9F, .beta2 = 0.95F, .eps = 1e-8F, .weight_decay = 0.1F};
-  float clip_norm = 1.0F;         ///< of the whole gradient; 0: no clipping
-  Dtype compute = Dtype::f32;     ///< of the copy of the weights that products read
+  float clip_norm = 1.0F;          ///< of the whole gradient; 0: no clipping
+  Dtype compute = Dtype::f32;      ///< of what products read: f32, bf16 or f16
+  LossScaleSettings loss_scale{};  ///< with f16
+  model::Recompute recompute = model::Recompute::none;
   std::string schedule = "1f1b";  ///< of the pipeline: one of schedule_names (schedule.hpp)
   int chunks = 1;                 ///< parts of the model on each stage; more for "interleaved"
   std::int64_t bucket_elements = std::int64_t{1} << 22;
@@ -40,15 +45,22 @@ struct TrainSettings {
   void validate(const parallel::MeshShape& mesh) const;
 };
 
+/// "fp32", "bf16", "fp16", and "none", "attention", "block".
+/// @throws Error(train.bad_settings) for another name.
+Dtype precision_named(std::string_view name);
+model::Recompute recompute_named(std::string_view name);
+
 /// What a rank needs, in bytes, before anything is allocated: for `train --check`.
 struct MemoryEstimate {
   std::int64_t weights = 0;  ///< master and compute copy
   std::int64_t gradients = 0;
   std::int64_t optimizer = 0;    ///< both moments
   std::int64_t activations = 0;  ///< of the micro-batches in flight, and logits
-  std::int64_t total() const { return weights + gradients + optimizer + activations; }
+  /// Weights that are widened for products, where the back end does not multiply in 16 bits.
+  std::int64_t scratch = 0;
+  std::int64_t total() const { return weights + gradients + optimizer + activations + scratch; }
 };
-/// Of the most loaded rank, within a tenth or so; scratch of the back end is not in it.
+/// Of the most loaded rank, within 15 % for models whose activations are not tiny.
 MemoryEstimate estimate_memory(const TrainSettings& settings, const parallel::MeshShape& mesh);
 
 }  // namespace concordat::train

@@ -14,9 +14,10 @@
 //
 // Everything is collective over the mesh: all ranks make the same calls. Threads: one host thread.
 // Failure: Error(train.diverged) when loss or gradient is not finite, on every rank at the same
-// step, and that step has changed no weight. Data that cannot be read on one rank ends the step
-// there with its Error and on the others with comm.peer_failed. After the first step nothing is
-// allocated but a few host objects.
+// step, and that step has changed no weight. In fp16 an inf in the gradient skips the step instead
+// and halves the loss scale (loss_scale.hpp), until no smaller one is left. Data that cannot be
+// read on one rank ends the step there with its Error and on the others with comm.peer_failed.
+// After the first step nothing is allocated but a few host objects.
 #pragma once
 
 #include <functional>
@@ -38,11 +39,13 @@ struct StepReport {
   std::int64_t step = 0;  ///< index of the step, from 0
   double loss = 0.0;      ///< mean over the step's targets, nats per token
   double rate = 0.0;
-  double gradient_norm = 0.0;  ///< before clipping
+  double gradient_norm = 0.0;  ///< before clipping; not finite when the step was skipped
   std::int64_t tokens = 0;     ///< of the step, all replicas
   double seconds = 0.0;
   double tokens_per_s = 0.0;
   double flops_per_s = 0.0;  ///< model FLOPs of all ranks: flops_per_token (model/config.hpp)
+  double loss_scale = 1.0;   ///< of this step
+  bool skipped = false;      ///< fp16: the gradient was not finite, nothing was changed
 };
 
 struct ValidationReport {
@@ -90,12 +93,18 @@ class Trainer {
   void read_state(HostState& state);
   /// Replaces weights and moments, and goes on at this step.
   void write_state(const HostState& state, std::int64_t next_step);
+  /// The loss scale and the steps skipped: saved and restored with the state.
+  const LossScaleState& loss_scale() const { return scaler_.state(); }
+  void restore_loss_scale(const LossScaleState& state) { scaler_.restore(state); }
+  /// What this rank holds now: weights, gradients and moments, activations, scratch.
+  MemoryEstimate memory_in_use() const;
   /// Host memory for this rank's state, named for checkpoints.
   HostState make_state() const;
 
  private:
   void load_batch();
   StepReport report(double loss_sum, double squares, double rate, double seconds) const;
+  bool skips(bool found_inf) const { return found_inf && scaler_.can_back_off(); }
   double total_loss();
   void refuse_divergence(double loss_sum, bool found_inf);
 
@@ -113,6 +122,7 @@ class Trainer {
   Share share_;  // of a step's sequences
   MicroBatches batches_;
   Schedule schedule_;
+  LossScaler scaler_;
   std::vector<std::int32_t> tokens_;
   std::int64_t next_step_ = 0;
   StepCallback callback_;

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <cmath>
 
 #include "concordat/core/error.hpp"
@@ -120,10 +121,52 @@ TEST(RateSchedule, WarmsUpThenFallsToTheFloor) {
   EXPECT_NEAR(rate.sum(0, 4), 2.5e-2, 1e-15);
 }
 
+TEST(RateSchedule, WsdStaysAtThePeakAndFallsInTheLastPart) {
+  const RateSchedule rate{.peak = 1e-2,
+                          .floor = 1e-3,
+                          .warmup_steps = 4,
+                          .total_steps = 40,
+                          .shape = RateShape::wsd,
+                          .decay_share = 0.4};
+  EXPECT_EQ(rate.at(0), 2.5e-3);
+  for (const int step : {3, 4, 10, 23, 24}) EXPECT_EQ(rate.at(step), 1e-2) << step;
+  EXPECT_LT(rate.at(25), 1e-2);
+  EXPECT_EQ(rate.at(28), 1e-2 - (1e-2 - 1e-3) * 0.5);  // a quarter of the decay: its root is a half
+  EXPECT_EQ(rate.at(33), 1e-2 - (1e-2 - 1e-3) * 0.75);  // nine sixteenths
+  EXPECT_EQ(rate.at(40), 1e-3);
+  for (int step = 24; step < 45; ++step) EXPECT_LE(rate.at(step + 1), rate.at(step)) << step;
+}
+
+TEST(RateSchedule, AWsdDecayNeverCutsTheWarmUp) {
+  RateSchedule rate{.peak = 1.0, .floor = 0.0, .warmup_steps = 6, .total_steps = 8};
+  rate.shape = RateShape::wsd;
+  rate.decay_share = 1.0;
+  EXPECT_EQ(rate.at(5), 1.0);
+  EXPECT_EQ(rate.at(6), 1.0);
+  EXPECT_EQ(rate.at(7), 1.0 - std::sqrt(0.5));
+  rate.decay_share = 0.0;  // no decay: the peak to the end
+  EXPECT_EQ(rate.at(7), 1.0);
+}
+
+TEST(RateSchedule, SummedRatesAreTheSameBitsEverywhere) {
+  // They scale round 0 of a federation: written down, not computed by this machine's libm.
+  RateSchedule rate{.peak = 3e-3, .floor = 3e-4, .warmup_steps = 20, .total_steps = 360};
+  EXPECT_EQ(std::bit_cast<std::uint64_t>(rate.sum(0, 60)), 0x3fc33dd2512e859cU);
+  rate.shape = RateShape::wsd;
+  EXPECT_EQ(std::bit_cast<std::uint64_t>(rate.sum(0, 360)), 0x3fed8bcb081d5f9dU);
+}
+
+TEST(RateSchedule, NamesAreThoseOfTheConfiguration) {
+  EXPECT_EQ(rate_shape_named("cosine"), RateShape::cosine);
+  EXPECT_EQ(rate_shape_named("wsd"), RateShape::wsd);
+  EXPECT_THROW(rate_shape_named("WSD"), Error);
+}
+
 TEST(RateSchedule, SettingsThatMakeNoSenseAreRefused) {
   EXPECT_THROW((RateSchedule{.peak = 1e-3, .floor = 1e-2}.validate()), Error);
   EXPECT_THROW((RateSchedule{.peak = 0.0, .floor = 0.0}.validate()), Error);
   EXPECT_THROW((RateSchedule{.total_steps = 0}.validate()), Error);
+  EXPECT_THROW((RateSchedule{.decay_share = 1.5}.validate()), Error);
 }
 
 }  // namespace

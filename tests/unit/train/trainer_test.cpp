@@ -6,46 +6,10 @@
 #include <limits>
 
 #include "concordat/train/errors.hpp"
-#include "support.hpp"
+#include "solo.hpp"
 
 namespace concordat::train::test {
 namespace {
-
-/// One rank and its trainer.
-struct Solo {
-  explicit Solo(const TrainSettings& settings = tiny_settings(),
-                const std::string& backend = "reference")
-      : session(backend),
-        comm(comm::self_communicator()),
-        mesh(*comm, {}),
-        data(settings.model.vocab),
-        trainer(settings, session.exec(), mesh, data, system_clock()) {}
-  HostState state() {
-    HostState now = trainer.make_state();
-    trainer.read_state(now);
-    return now;
-  }
-  device::Session session;
-  std::unique_ptr<comm::Communicator> comm;
-  parallel::ProcessMesh mesh;
-  MadeUpData data;
-  Trainer trainer;
-};
-
-std::vector<float> values(const Tensor& tensor) {
-  const auto span = tensor.span<float>();
-  return {span.begin(), span.end()};
-}
-
-template <typename Work>
-std::string code_of(Work&& work) {
-  try {
-    work();
-  } catch (const Error& error) {
-    return std::string(error.code().name);
-  }
-  return "none";
-}
 
 TEST(Trainer, LossFallsOnTextWithAPattern) {
   TrainSettings settings = tiny_settings();
@@ -172,9 +136,11 @@ TEST(Trainer, SettingsThatCannotBeHonouredAreRefused) {
       "train.bad_settings");
   EXPECT_EQ(code([&](auto& s) { interleave(s), s.micro_batch = 3, s.model.layers = 3; }, {.pp = 2}),
             "model.bad_layout");
-  EXPECT_EQ(code([](auto& s) { s.compute = Dtype::bf16; }), "train.bad_settings");
+  EXPECT_EQ(code([](auto& s) { s.compute = Dtype::bf16; }), "none");
+  EXPECT_EQ(code([](auto& s) { s.compute = Dtype::f64; }), "train.bad_settings");
+  EXPECT_EQ(code([](auto& s) { s.loss_scale.least = 0.0; }), "train.bad_settings");
   EXPECT_EQ(code([](auto& s) { s.model.heads = 3; }), "model.bad_config");
-  EXPECT_EQ(code([](auto&) {}, {.tp = 4}), "model.bad_layout");
+  EXPECT_EQ(code([](auto&) {}, {.tp = 3}), "model.bad_layout");
 }
 
 TEST(Trainer, ATokenOutsideTheVocabularyIsRefused) {
