@@ -65,7 +65,9 @@ federation::RunAgreement agreement_from(const Config& config) {
       .peak = config.real("inner.rate"),
       .floor = config.real("inner.rate") * config.real("inner.floor_ratio"),
       .warmup_steps = config.integer("inner.warmup_steps"),
-      .total_steps = config.integer("run.rounds") * config.integer("run.inner_steps")};
+      .total_steps = config.integer("run.rounds") * config.integer("run.inner_steps"),
+      .shape = train::rate_shape_named(config.text("inner.schedule")),
+      .decay_share = config.real("inner.decay_share")};
   a.scales = {.first_multiple = config.real("exchange.first_multiple"),
               .summed_rates = rate.sum(0, config.integer("run.inner_steps")),
               .spread = config.real("exchange.spread"),

@@ -49,7 +49,7 @@ std::string check_text(const Args& args, const std::optional<std::string>& ranks
   row("memory a rank", size(c.memory.total()) + ": weights " + size(c.memory.weights) +
                            ", gradients " + size(c.memory.gradients) + ", optimizer " +
                            size(c.memory.optimizer) + ", activations " +
-                           size(c.memory.activations));
+                           size(c.memory.activations) + ", scratch " + size(c.memory.scratch));
   row("outer state", size(c.outer_bytes) + " over all ranks");
   row("a round", std::to_string(terms.inner_steps) + " inner steps, then " +
                      size(static_cast<std::int64_t>(c.upload_bytes)) +

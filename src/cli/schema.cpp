@@ -1,5 +1,7 @@
 #include "cli/schema.hpp"
 
+#include <charconv>
+
 #include "concordat/core/error.hpp"
 
 namespace concordat::cli {
@@ -27,8 +29,11 @@ void add_model_keys(ConfigSchema& schema) {
 void add_inner_keys(ConfigSchema& schema) {
   schema.section("inner", "the inner optimizer (AdamW); the agreement fixes it for a federation")
       .real("inner.rate", 1e-3, {0.0, 10.0}, "peak learning rate")
-      .real("inner.floor_ratio", 0.1, {0.0, 1.0}, "the cosine ends at rate * floor_ratio")
+      .real("inner.floor_ratio", 0.1, {0.0, 1.0}, "the rate ends at rate * floor_ratio")
       .integer("inner.warmup_steps", 20, {0, many}, "steps of linear warm-up")
+      .text("inner.schedule", "cosine", {"cosine", "wsd"},
+            "after the warm-up: a cosine, or the peak until the decay (wsd)")
+      .real("inner.decay_share", 0.2, {0.0, 1.0}, "wsd: part of all steps that the decay takes")
       .real("inner.beta1", 0.9, {0.0, 0.9999999}, "decay of the first moment")
       .real("inner.beta2", 0.95, {0.0, 0.9999999}, "decay of the second moment")
       .real("inner.epsilon", 1e-8, {1e-30, 1.0}, "added to the root of the second moment")
@@ -99,6 +104,12 @@ ConfigSchema site_schema(SiteNeeded needed) {
       .integer("train.chunks", 1, {1, 64},
                "parts of the model on each pipeline rank; more than 1 for interleaved")
       .text("train.device", "auto", {"auto", "cpu", "reference"}, "back end")
+      .text("train.precision", "fp32", {"fp32", "bf16", "fp16"},
+            "of the products; weights, moments and sums stay in fp32")
+      .text("train.recompute", "none", {"none", "attention", "block"},
+            "what backward makes again to save memory: also norms and activations, or whole blocks")
+      .text("train.peak", "unknown", {},
+            "FLOP/s of a rank's device for the MFU: unknown, measure, or a number such as 1.6e11")
       .integer("train.threads", 1, {1, 4096}, "compute threads of each rank")
       .integer("train.log_every", 10, {1, many}, "inner steps between progress lines")
       .integer("train.save_every", 0, {0, many},
@@ -156,6 +167,25 @@ model::LlamaConfig model_config(const Config& config) {
   return model;
 }
 
+namespace {
+site::DevicePeak device_peak(const Config& config) {
+  const std::string& text = config.text("train.peak");
+  if (text == "unknown") return {};
+  if (text == "measure") return {.measured = true};
+  double value = 0.0;
+  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (failure == std::errc() && end == text.data() + text.size() && value > 0.0 && value < 1e30) {
+    return {.flops_per_s = value};
+  }
+  throw Error(errors::config_bad_value,
+              {.what = "the device's peak is not a rate",
+               .where = config.origin("train.peak"),
+               .found = text,
+               .expected = "unknown, measure, or a number of FLOP/s above 0 such as 1.6e11",
+               .remedy = "correct train.peak"});
+}
+}  // namespace
+
 site::SiteSettings site_settings(const Config& config) {
   site::SiteSettings s;
   s.name = config.text("site.name");
@@ -170,6 +200,8 @@ site::SiteSettings site_settings(const Config& config) {
   s.inner = {.rate = config.real("inner.rate"),
              .floor_ratio = config.real("inner.floor_ratio"),
              .warmup_steps = config.integer("inner.warmup_steps"),
+             .schedule = config.text("inner.schedule"),
+             .decay_share = config.real("inner.decay_share"),
              .beta1 = config.real("inner.beta1"),
              .beta2 = config.real("inner.beta2"),
              .epsilon = config.real("inner.epsilon"),
@@ -181,6 +213,9 @@ site::SiteSettings site_settings(const Config& config) {
              .schedule = config.text("train.schedule"),
              .chunks = static_cast<int>(config.integer("train.chunks")),
              .device = config.text("train.device"),
+             .precision = config.text("train.precision"),
+             .recompute = config.text("train.recompute"),
+             .peak = device_peak(config),
              .threads = static_cast<int>(config.integer("train.threads")),
              .log_every = config.integer("train.log_every"),
              .save_every = config.integer("train.save_every"),

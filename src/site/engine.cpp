@@ -2,13 +2,8 @@
 
 #include <omp.h>
 
-#include <cstdio>
-#include <memory>
-
 #include "concordat/core/log.hpp"
-#include "concordat/observe/metrics.hpp"
-#include "concordat/observe/progress.hpp"
-#include "concordat/observe/prometheus.hpp"
+#include "concordat/observe/memory.hpp"
 #include "site/initial_weights.hpp"
 
 namespace concordat::site {
@@ -30,12 +25,6 @@ std::vector<data::Dataset> open_held_out(const SiteSettings& settings, FileSyste
   return all;
 }
 
-std::string three_digits(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.3f", value);
-  return text;
-}
-
 }  // namespace
 
 train::TrainSettings train_settings(const SiteSettings& s) {
@@ -50,7 +39,11 @@ train::TrainSettings train_settings(const SiteSettings& s) {
   t.rate = {.peak = s.inner.rate,
             .floor = s.inner.rate * s.inner.floor_ratio,
             .warmup_steps = s.inner.warmup_steps,
-            .total_steps = s.total_steps()};
+            .total_steps = s.total_steps(),
+            .shape = train::rate_shape_named(s.inner.schedule),
+            .decay_share = s.inner.decay_share};
+  t.compute = train::precision_named(s.local.precision);
+  t.recompute = train::recompute_named(s.local.recompute);
   t.adamw = {.beta1 = static_cast<float>(s.inner.beta1),
              .beta2 = static_cast<float>(s.inner.beta2),
              .eps = static_cast<float>(s.inner.epsilon),
@@ -65,6 +58,7 @@ Engine::Engine(const SiteSettings& settings, comm::Communicator& comm, FileSyste
       comm_(comm),
       fs_(fs),
       clock_(clock),
+      resident_at_start_(observe::process_memory().resident_bytes),
       session_((set_threads(settings.local.threads), settings.local.device)),
       mesh_(comm, mesh_of(settings.layout, comm.size())),
       data_(open_training(fs, settings.folder / "data", settings.datasets, data_key, settings.seed,
@@ -95,7 +89,7 @@ checkpoint::Saved Engine::save(std::uint64_t round,
       std::to_string(settings_.local.threads);
   metadata[std::string(checkpoint::keys::data_cursor)] = std::to_string(trainer_.data_cursor());
   metadata[std::string(checkpoint::keys::rng_seed)] = std::to_string(settings_.seed);
-  metadata[std::string(checkpoint::keys::loss_scale)] = "1";
+  write_loss_scale(metadata);
   metadata[std::string(checkpoint::keys::effective_config)] = settings_.effective_toml;
   return checkpoint::save_generation(
       comm_, fs_, settings_.run_folder() / "checkpoints",
@@ -112,6 +106,7 @@ std::optional<checkpoint::Restored> Engine::restore(
     return restored;
   }
   trainer_.write_state(state_, static_cast<std::int64_t>(restored->position.step));
+  read_loss_scale(restored->metadata);
   if (comm_.rank() != 0) return restored;
   for (const auto& skipped : restored->skipped) {
     log::warn("generation " + skipped.name + " was passed over: " + skipped.reason);
@@ -125,6 +120,7 @@ std::optional<checkpoint::Restored> Engine::restore(
   changed(checkpoint::keys::layout, mesh_.shape().text());
   changed(checkpoint::keys::instruction_set, session_.backend().instructions_in_use());
   changed(checkpoint::keys::threads_per_rank, std::to_string(settings_.local.threads));
+  changed(checkpoint::keys::precision, std::string(name_of(trainer_.settings().compute)));
   log::info("restored " + restored->name + ": step " + std::to_string(restored->position.step) +
             ", round " + std::to_string(restored->position.round));
   return restored;
@@ -138,38 +134,34 @@ void Engine::import_weights() {
   if (comm_.rank() == 0) log::info("weights of " + settings_.local.initial_weights.string());
 }
 
-void Engine::report_steps(std::int64_t total_steps) {
-  if (comm_.rank() != 0) return;
-  auto metrics = std::make_shared<observe::MetricsWriter>(
-      fs_, settings_.run_folder() / "metrics.jsonl", clock_);
-  auto gauges =
-      std::make_shared<observe::PrometheusFile>(fs_, settings_.run_folder() / "metrics.prom");
-  auto progress = std::make_shared<observe::Progress>(
-      clock_, observe::ProgressOptions{.total = total_steps, .start = trainer_.next_step()});
-  auto units = std::make_shared<std::int64_t>(0);
-  trainer_.on_step(
-      [this, metrics, gauges, progress, units, total_steps](const train::StepReport& r) {
-        *units += r.tokens;
-        metrics->append("step", {{"step", r.step},
-                                 {"round", r.step / settings_.inner_steps},
-                                 {"loss", r.loss},
-                                 {"rate", r.rate},
-                                 {"gradient_norm", r.gradient_norm},
-                                 {"tokens", r.tokens},
-                                 {"tokens_per_s", r.tokens_per_s},
-                                 {"flops_per_s", r.flops_per_s}});
-        bool last = r.step + 1 == total_steps;
-        if ((r.step + 1) % settings_.local.log_every != 0 && !last) return;
-        progress->advance(r.step + 1, *units);
-        log::info(progress->line("loss " + three_digits(r.loss) + "  norm " +
-                                 three_digits(r.gradient_norm) + "  " +
-                                 observe::short_count(r.flops_per_s) + "FLOP/s"));
-        observe::Labels site{{"site", settings_.name}, {"run", settings_.run}};
-        gauges->set("concordat_step", "Inner steps done", site, static_cast<double>(r.step + 1));
-        gauges->set("concordat_loss_nats", "Training loss per token", site, r.loss);
-        gauges->set("concordat_tokens_per_second", "Training rate", site, r.tokens_per_s);
-        gauges->write();
-      });
+void Engine::write_loss_scale(checkpoint::Metadata& metadata) const {
+  const train::LossScaleState& now = trainer_.loss_scale();
+  metadata[std::string(checkpoint::keys::precision)] =
+      std::string(name_of(trainer_.settings().compute));
+  // Scales are whole powers of two.
+  metadata[std::string(checkpoint::keys::loss_scale)] =
+      std::to_string(static_cast<std::int64_t>(now.scale));
+  metadata[std::string(checkpoint::keys::loss_scale_good_steps)] = std::to_string(now.good_steps);
+  metadata[std::string(checkpoint::keys::skipped_steps)] = std::to_string(now.skipped);
+}
+
+void Engine::read_loss_scale(const checkpoint::Metadata& metadata) {
+  const auto text = [&](std::string_view key) -> std::string {
+    const auto found = metadata.find(std::string(key));
+    return found == metadata.end() ? "" : found->second;
+  };
+  const auto number = [&](std::string_view key) -> std::int64_t {
+    const std::string value = text(key);
+    return value.empty() ? 0 : std::stoll(value);
+  };
+  train::LossScaleState state = trainer_.loss_scale();
+  // Another precision's scale says nothing about this one's.
+  if (text(checkpoint::keys::precision) == name_of(Dtype::f16)) {
+    state.scale = static_cast<double>(number(checkpoint::keys::loss_scale));
+    state.good_steps = number(checkpoint::keys::loss_scale_good_steps);
+  }
+  state.skipped = number(checkpoint::keys::skipped_steps);
+  trainer_.restore_loss_scale(state);
 }
 
 std::optional<double> Engine::validate() {

@@ -8,6 +8,7 @@
 
 #include "concordat/checkpoint/checkpoint.hpp"
 #include "concordat/crypto/secret_bytes.hpp"
+#include "concordat/observe/metrics.hpp"
 #include "concordat/site/settings.hpp"
 #include "concordat/train/trainer.hpp"
 #include "site/job_data.hpp"
@@ -35,12 +36,18 @@ class Engine {
   /// Fills weights, moments and `extra` from the newest generation that verifies; without any,
   /// nullopt, and the weights are the initial ones: train.initial_weights, or drawn. Collective.
   std::optional<checkpoint::Restored> restore(const std::vector<checkpoint::NamedTensor>& extra);
-  /// One line of every step goes to metrics.jsonl, one of every log_every to the log (rank 0).
+  /// One line of every step goes to metrics.jsonl, one of every log_every to the log (rank 0), and
+  /// before them what the run will need and after the first step what it took. Collective.
   void report_steps(std::int64_t total_steps);
   /// Bits per byte of the validation splits, weighted by bytes; nullopt if eval_windows is 0.
   std::optional<double> validate();
 
  private:
+  void write_loss_scale(checkpoint::Metadata& metadata) const;
+  void read_loss_scale(const checkpoint::Metadata& metadata);
+  double peak_of_the_site();
+  void announce(double peak);
+  void report_memory(observe::MetricsWriter& metrics) const;
   void import_weights();
   std::vector<checkpoint::NamedTensor> tensors(
       const std::vector<checkpoint::NamedTensor>& extra) const;
@@ -49,6 +56,7 @@ class Engine {
   comm::Communicator& comm_;
   FileSystem& fs_;
   const Clock& clock_;
+  std::uint64_t resident_at_start_;
   device::Session session_;
   parallel::ProcessMesh mesh_;
   MixedTraining data_;

@@ -87,7 +87,10 @@ inline constexpr std::string_view instruction_set = "instruction_set";
 inline constexpr std::string_view threads_per_rank = "threads_per_rank";
 inline constexpr std::string_view data_cursor = "data.cursor";
 inline constexpr std::string_view rng_seed = "rng.seed";
+inline constexpr std::string_view precision = "precision";
 inline constexpr std::string_view loss_scale = "loss_scale";
+inline constexpr std::string_view loss_scale_good_steps = "loss_scale.good_steps";
+inline constexpr std::string_view skipped_steps = "skipped_steps";
 inline constexpr std::string_view state_digest = "state_digest";
 inline constexpr std::string_view effective_config = "effective_config";
 }  // namespace keys

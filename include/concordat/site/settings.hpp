@@ -23,12 +23,20 @@ struct InnerSettings {
   double rate = 1e-3;        ///< peak learning rate
   double floor_ratio = 0.1;  ///< the rate ends at rate * floor_ratio
   std::int64_t warmup_steps = 0;
+  std::string schedule = "cosine";  ///< of the rate: train/learning_rate.hpp
+  double decay_share = 0.2;         ///< of all steps, with "wsd"
   double beta1 = 0.9;
   double beta2 = 0.95;
   double epsilon = 1e-8;
   double weight_decay = 0.1;
   double clip_norm = 1.0;     ///< global norm
   std::int64_t length = 128;  ///< tokens of a sequence
+};
+
+/// What a rank's device can do at most, where the file says so or asks to have it measured.
+struct DevicePeak {
+  bool measured = false;
+  double flops_per_s = 0.0;  ///< 0: unknown
 };
 
 /// What this site chooses for itself.
@@ -38,10 +46,13 @@ struct LocalSettings {
   std::string schedule = "1f1b";  ///< of the pipeline: train/schedule.hpp
   int chunks = 1;                 ///< parts of the model on each pipeline rank
   std::string device = "auto";
+  std::string precision = "fp32";  ///< of the products: fp32, bf16 or fp16
+  std::string recompute = "none";  ///< none, attention or block: model/layer.hpp
+  DevicePeak peak{};
   int threads = 1;  ///< compute threads of a rank
   std::int64_t log_every = 10;
-  std::int64_t save_every = 0;    ///< inner steps; 0: only at the ends of rounds
-  std::int64_t eval_windows = 0;  ///< validation windows at the end of a round; 0: none
+  std::int64_t save_every = 0;            ///< inner steps; 0: only at the ends of rounds
+  std::int64_t eval_windows = 0;          ///< validation windows at the end of a round; 0: none
   std::filesystem::path initial_weights;  ///< Hugging Face folder; empty: drawn from the seed
 };
 
