@@ -121,7 +121,12 @@ ConfigSchema site_schema(SiteNeeded needed) {
   schema.section("layout", "how the ranks share the model; the rest of them are replicas (dp)")
       .integer("layout.tp", 1, {1, 1024}, "ranks that share each matrix; divides the heads")
       .integer("layout.pp", 1, {1, 1024}, "ranks that share the layers, one stage each")
-      .integer("layout.cp", 1, {1, 1024}, "ranks that share each sequence");
+      .integer("layout.cp", 1, {1, 1024}, "ranks that share each sequence")
+      .boolean("layout.sequence_parallel", false,
+               "with tp > 1: tensor ranks share out the rows between layers, norms and residuals")
+      .integer("layout.zero", 0, {0, 1},
+               "1: each replica keeps its part of the fp32 weights and moments (ZeRO-1)")
+      .boolean("layout.overlap", true, "sum gradients on a thread of its own beside the backward");
   add_run_keys(schema);
   return schema;
 }
@@ -223,7 +228,10 @@ site::SiteSettings site_settings(const Config& config) {
              .initial_weights = resolve(config, config.text("train.initial_weights"))};
   s.layout = {.tp = static_cast<int>(config.integer("layout.tp")),
               .pp = static_cast<int>(config.integer("layout.pp")),
-              .cp = static_cast<int>(config.integer("layout.cp"))};
+              .cp = static_cast<int>(config.integer("layout.cp")),
+              .sequence_parallel = config.boolean("layout.sequence_parallel"),
+              .zero = static_cast<int>(config.integer("layout.zero")),
+              .overlap = config.boolean("layout.overlap")};
   const std::string& roster = config.text("federation.roster");
   const std::string& agreement = config.text("federation.agreement");
   if (roster.empty() != agreement.empty()) {

@@ -36,6 +36,9 @@ train::TrainSettings train_settings(const SiteSettings& s) {
   t.micro_batch = s.local.micro_batch;
   t.schedule = s.local.schedule;
   t.chunks = s.local.chunks;
+  t.sequence_parallel = s.layout.sequence_parallel && s.layout.tp > 1;
+  t.zero = s.layout.zero;
+  t.overlap = s.layout.overlap;
   t.rate = {.peak = s.inner.rate,
             .floor = s.inner.rate * s.inner.floor_ratio,
             .warmup_steps = s.inner.warmup_steps,

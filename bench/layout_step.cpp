@@ -1,0 +1,159 @@
+// Two settings of one layout against each other, step by step in turn, on real ranks.
+//
+//   OMP_NUM_THREADS=1 mpirun -n 2 --bind-to none ./layout_step tp=2 sequence_parallel=0,1
+//   OMP_NUM_THREADS=1 mpirun -n 2 --bind-to none ./layout_step overlap=0,1
+//   ... further: cp= pp= zero=0,1 width=256 layers=4 length=256 batch=8 micro_batch=2 pairs=11
+//
+// Replicas are what tp, cp and pp leave. A key with two values makes the two sides A and B; the
+// others are common. Each pair is a whole step of A and one of B, the order changing from pair to
+// pair, from a barrier to the end of the slowest rank. Printed: medians with quartiles of both, of
+// A / B (above 1: B is faster), and what each side holds.
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstdio>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "concordat/comm/runtime.hpp"
+#include "concordat/exact/philox.hpp"
+#include "concordat/train/trainer.hpp"
+
+using namespace concordat;
+
+namespace {
+
+class RandomTokens final : public train::TrainingData {
+ public:
+  void sample(std::uint64_t index, std::span<std::int32_t> tokens) override {
+    for (std::size_t i = 0; i < tokens.size(); ++i) {
+      tokens[i] = static_cast<std::int32_t>(
+          exact::random_u64(1, exact::Purpose::synthetic, 0, index * 100'000 + i) % 257);
+    }
+  }
+};
+
+using Values = std::map<std::string, std::array<std::int64_t, 2>>;
+
+Values parse(int argc, char** argv) {
+  Values values{{"tp", {1, 1}},
+                {"cp", {1, 1}},
+                {"pp", {1, 1}},
+                {"width", {256, 256}},
+                {"layers", {4, 4}},
+                {"length", {256, 256}},
+                {"batch", {8, 8}},
+                {"micro_batch", {2, 2}},
+                {"pairs", {11, 11}},
+                {"sequence_parallel", {0, 0}},
+                {"zero", {0, 0}},
+                {"overlap", {0, 0}},
+                {"bucket", {1 << 20, 1 << 20}}};
+  for (int i = 1; i < argc; ++i) {
+    const std::string text = argv[i];
+    const auto equal = text.find('=');
+    const auto found = values.find(text.substr(0, equal));
+    if (equal == std::string::npos || found == values.end()) {
+      std::fprintf(stderr, "unknown: %s\n", text.c_str());
+      std::exit(64);
+    }
+    const auto comma = text.find(',');
+    found->second[0] = std::stoll(text.substr(equal + 1));
+    found->second[1] =
+        comma == std::string::npos ? found->second[0] : std::stoll(text.substr(comma + 1));
+  }
+  return values;
+}
+
+train::TrainSettings settings_of(const Values& values, std::size_t side) {
+  const auto at = [&](const char* key) { return values.at(key)[side]; };
+  train::TrainSettings settings;
+  const std::int64_t width = at("width");
+  settings.model = {.vocab = 257,
+                    .width = width,
+                    .layers = static_cast<int>(at("layers")),
+                    .heads = static_cast<int>(width / 32),
+                    .kv_heads = static_cast<int>(width / 32),
+                    .ffn = width * 3};
+  settings.length = train::GlobalLength(at("length"));
+  settings.batch = at("batch");
+  settings.micro_batch = at("micro_batch");
+  settings.rate = {.peak = 1e-3, .floor = 1e-4, .warmup_steps = 2, .total_steps = 1000};
+  settings.sequence_parallel = at("sequence_parallel") != 0;
+  settings.zero = static_cast<int>(at("zero"));
+  settings.overlap = at("overlap") != 0;
+  settings.bucket_elements = at("bucket");
+  return settings;
+}
+
+std::string quartiles(std::vector<double> values, const char* unit) {
+  std::sort(values.begin(), values.end());
+  const auto at = [&](double share) {
+    return values[static_cast<std::size_t>(share * static_cast<double>(values.size() - 1) + 0.5)];
+  };
+  char text[96];
+  std::snprintf(text, sizeof text, "%.4g (%.4g to %.4g)%s", at(0.5), at(0.25), at(0.75), unit);
+  return text;
+}
+
+double timed_step(train::Trainer& trainer, comm::Communicator& comm) {
+  comm.barrier();
+  const auto begin = std::chrono::steady_clock::now();
+  trainer.step();
+  double seconds[1] = {
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count()};
+  comm::all_reduce_host<double>(comm, seconds, comm::ReduceOp::max);
+  return seconds[0];
+}
+
+int run(comm::Communicator& comm, const Values& values) {
+  const int tp = static_cast<int>(values.at("tp")[0]);
+  const int cp = static_cast<int>(values.at("cp")[0]);
+  const int pp = static_cast<int>(values.at("pp")[0]);
+  parallel::ProcessMesh mesh(comm,
+                             {.dp = comm.size() / (tp * cp * pp), .pp = pp, .cp = cp, .tp = tp});
+  device::Session session("cpu");
+  RandomTokens data;
+  std::array<std::unique_ptr<train::Trainer>, 2> sides;
+  for (std::size_t side : {0U, 1U}) {
+    sides[side] = std::make_unique<train::Trainer>(settings_of(values, side), session.exec(), mesh,
+                                                   data, system_clock());
+    sides[side]->step();
+  }
+  std::array<std::vector<double>, 2> seconds;
+  std::vector<double> ratios;
+  for (std::int64_t pair = 0; pair < values.at("pairs")[0]; ++pair) {
+    for (std::size_t i : {0U, 1U}) {
+      const std::size_t side = (i + static_cast<std::size_t>(pair)) % 2;
+      seconds[side].push_back(timed_step(*sides[side], comm));
+    }
+    ratios.push_back(seconds[0].back() / seconds[1].back());
+  }
+  if (comm.rank() != 0) return 0;
+  std::printf("%s\n", mesh.shape().text().c_str());
+  for (const auto& [key, both] : values) {
+    if (both[0] != both[1]) {
+      std::printf("A: %s=%lld  B: %s=%lld\n", key.c_str(), static_cast<long long>(both[0]),
+                  key.c_str(), static_cast<long long>(both[1]));
+    }
+  }
+  for (std::size_t side : {0U, 1U}) {
+    std::printf("%c: step %s, activations %.1f MiB\n", side == 0 ? 'A' : 'B',
+                quartiles(seconds[side], " s").c_str(),
+                static_cast<double>(sides[side]->stage().pool().allocated_bytes()) / 1048576.0);
+  }
+  std::printf("A / B: %s\n", quartiles(ratios, "").c_str());
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  comm::Runtime runtime = comm::Runtime::start(argc, argv);
+  const Values values = parse(argc, argv);
+  return runtime.run(
+      [&](comm::Communicator& comm) { return run(comm, values); },
+      [](const std::exception& error) { std::fprintf(stderr, "%s\n", error.what()); });
+}

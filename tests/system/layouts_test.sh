@@ -1,0 +1,115 @@
+#!/usr/bin/env bash
+# layouts_test.sh: a site's layout is its own affair. Eight ranks in tp x pp x dp, and six in cp and
+# tp, train as one rank does; a stopped run goes on from its checkpoint in another layout; what does
+# not divide is refused by its key.
+set -euo pipefail
+concordat=${CONCORDAT_PROGRAM:?the program under test}
+work=$(mktemp -d "${TMPDIR:-/tmp}/concordat-layouts-XXXXXX")
+trap 'status=$?; [ $status -eq 0 ] && rm -rf "$work" || echo "left in $work" >&2' EXIT
+fail() { echo "FAILED: $*" >&2; exit 1; }
+steps=40
+
+mkdir -p "$work/text"
+for i in $(seq 60); do seq -f "Satz %.0f von Dokument $i." 40 >"$work/text/$i.txt"; done
+"$concordat" keys create --name alba --folder "$work/alba/keys" >/dev/null
+"$concordat" ingest --site "$work/alba" --name texts --source "$work/text" --language de \
+  --purpose test --validation-permille 100 >/dev/null
+cat >"$work/site.toml" <<TOML
+[site]
+name = "alba"
+folder = "alba"
+[data]
+datasets = ["texts"]
+[train]
+batch = 8
+micro_batch = 2
+log_every = 1
+[run]
+rounds = 1
+inner_steps = $steps
+[model]
+width = 48
+layers = 4
+heads = 6
+kv_heads = 2
+ffn = 96
+tied = true
+[inner]
+rate = 2e-3
+length = 24
+TOML
+
+# train EXIT_CODE RANKS RUN FLAG...
+train() {
+  local wanted=$1 ranks=$2 run=$3 code=0 session
+  shift 3
+  session=$(mktemp -d /tmp/cc-XXXXXX)
+  OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMP_NUM_THREADS=1 mpirun --mca orte_tmpdir_base "$session" \
+    --bind-to none --oversubscribe --mca mpi_yield_when_idle 1 -n "$ranks" "$concordat" train "$work/site.toml" \
+    --run.name="$run" "$@" >"$work/$run.log" 2>&1 || code=$?
+  rm -rf "$session"
+  [ "$code" -eq "$wanted" ] || { cat "$work/$run.log" >&2; fail "$run: exit code $code, expected $wanted"; }
+}
+# losses RUN: "step loss" of every step, the last one made of it.
+losses() {
+  sed -n 's/.*"step":\([0-9]*\),.*"loss":\([-0-9.e+]*\).*/\1 \2/p' "$work/alba/runs/$1/metrics.jsonl" |
+    awk '{loss[$1] = $2} END {for (s in loss) print s, loss[s]}' | sort -n
+}
+# same_losses RUN: every step's within 1e-3 of the one rank's.
+same_losses() {
+  losses "$1" >"$work/$1.losses"
+  [ "$(wc -l <"$work/$1.losses")" -eq "$steps" ] || fail "$1 made $(wc -l <"$work/$1.losses") steps"
+  join "$work/one.sorted" <(sort "$work/$1.losses") | awk -v run="$1" -v steps="$steps" '
+    {d = $2 - $3; if (d < 0) d = -d; if (d > worst) worst = d; n++}
+    END {printf "%s: %d steps, largest difference %.2g\n", run, n, worst; exit !(n == steps && worst <= 1e-3)}' ||
+    fail "$1 trains otherwise than one rank"
+}
+
+train 0 1 one
+losses one >"$work/one.losses"
+sort "$work/one.losses" >"$work/one.sorted"
+[ "$(wc -l <"$work/one.losses")" -eq "$steps" ] || fail "one rank made $(wc -l <"$work/one.losses") steps"
+first=$(head -n 1 "$work/one.losses" | cut -d' ' -f2) last=$(tail -n 1 "$work/one.losses" | cut -d' ' -f2)
+awk -v a="$first" -v b="$last" 'BEGIN {exit !(b < a - 0.5)}' || fail "nothing was learned: $first to $last"
+
+train 0 8 eight --layout.tp=2 --layout.pp=2
+same_losses eight
+train 0 8 eight-zero --layout.tp=2 --layout.pp=2 --layout.zero=1 --layout.sequence_parallel=true --train.schedule=zb-h1
+same_losses eight-zero
+
+# Stopped in one layout, continued in a second and ended in a third. Six ranks of tp share two
+# key-value heads by threes; three of cp share the sequences.
+moved=$work/alba/runs/moved
+stop_above() { # stop_above STEP: when the run has come that far
+  until [ -e "$moved/metrics.jsonl" ] && [ "$(losses moved | tail -n 1 | cut -d' ' -f1)" -ge "$1" ] 2>/dev/null; do sleep 0.05; done
+  touch "$moved/STOP"
+}
+stop_above 3 & waiter=$!
+train 75 6 moved --layout.tp=6 --layout.sequence_parallel=true
+wait "$waiter"
+after_first=$(losses moved | tail -n 1 | cut -d' ' -f1)
+rm -f "$moved/STOP"
+stop_above "$((after_first + 3))" & waiter=$!
+train 75 6 moved --layout.cp=3 --layout.zero=1
+wait "$waiter"
+after_second=$(losses moved | tail -n 1 | cut -d' ' -f1)
+[ "$after_second" -gt "$after_first" ] && [ "$after_second" -lt "$((steps - 1))" ] || fail "stopped at $after_first and $after_second"
+rm -f "$moved/STOP"
+train 0 2 moved --layout.pp=2 --train.schedule=interleaved --train.chunks=2
+grep -q "restored step-" "$work/moved.log" || fail "the third layout did not start from a checkpoint"
+same_losses moved
+
+# refused KEY EXPECTED RANKS FLAG...
+refused() {
+  local key=$1 expected=$2 ranks=$3
+  shift 3
+  train 64 "$ranks" refused "$@"
+  grep -qF "$key" "$work/refused.log" && grep -qF "$expected" "$work/refused.log" ||
+    { cat "$work/refused.log" >&2; fail "no $key or '$expected' in the refusal of $*"; }
+}
+refused layout.tp "a divisor of model.heads = 6" 4 --layout.tp=4
+refused layout.cp "a divisor of 24" 5 --layout.cp=5
+refused layout.pp "at most 4 parts" 5 --layout.pp=5
+refused layout.sequence_parallel "a multiple of 2 rows" 2 --layout.tp=2 --layout.sequence_parallel=true \
+  --inner.length=25 --train.micro_batch=1
+echo "layouts: all passed"
