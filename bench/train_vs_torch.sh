@@ -27,6 +27,7 @@ for mode in $modes; do
     peer=$("$python" "$here/peer_torch.py" "$@" "compile=$compile" ${PEER:-} | tail -1)
     line="$mode $pair $(value tokens_per_s <<<"$ours") $(value tokens_per_s <<<"$peer")"
     line="$line $(value peak_mb <<<"$ours") $(value peak_mb <<<"$peer") $(cut -d' ' -f1 /proc/loadavg)"
+    line="$line $(value tokens_per_cpu_s <<<"$ours") $(value tokens_per_cpu_s <<<"$peer")"
     echo "$line" | tee -a "$results"
   done
 done
@@ -49,5 +50,7 @@ for mode in dict.fromkeys(row[0] for row in rows):
     print(f"  tokens/s ours    {quartiles([r[0] for r in runs])}")
     print(f"  tokens/s PyTorch {quartiles([r[1] for r in runs])}")
     print(f"  ratio of pairs   {quartiles([r[0] / r[1] for r in runs])}")
+    print(f"  tokens per second of processor time, ours {quartiles([r[5] for r in runs])}, "
+          f"PyTorch {quartiles([r[6] for r in runs])}, ratio {quartiles([r[5] / r[6] for r in runs])}")
     print(f"  peak memory, ours over PyTorch {quartiles([r[2] / r[3] for r in runs])}")
 PY

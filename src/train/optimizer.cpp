@@ -66,7 +66,12 @@ AdamW::AdamW(device::Exec& exec, model::ParameterSet& set, parallel::ProcessMesh
   update_runs_ = owned(runs_of(set, true, [](const auto& tensor) { return tensor.spec.decay; }));
   counted_runs_ = owned(runs_of(set, false, [](const auto& tensor) { return tensor.counted; }));
   plan_gathering();
+  one_copy_ =
+      !ownership.shared() && std::all_of(set.tensors().begin(), set.tensors().end(),
+                                         [](const auto& t) { return t.compute == Dtype::f32; });
+  if (one_copy_) master_ = set.flat_compute(0, set.num_local());
   for (Tensor* state : {&master_, &m_, &v_}) {
+    if (state == &master_ && one_copy_) continue;
     *state = exec.backend.allocate(Dtype::f32, {ownership.count()});
     device::fill(exec, *state, 0.0);
   }
@@ -113,7 +118,7 @@ void AdamW::step(device::Exec& exec, std::int64_t updates_before, double rate, d
                   {.master = master_.slice(0, run.at, run.count),
                    .m = m_.slice(0, run.at, run.count),
                    .v = v_.slice(0, run.at, run.count),
-                   .compute = set_.flat_compute(run.begin, run.count)},
+                   .compute = one_copy_ ? Tensor() : set_.flat_compute(run.begin, run.count)},
                   set_.flat_gradient(run.begin, run.count), scalars_, settings);
   }
   gather_compute(exec);
@@ -144,6 +149,7 @@ void AdamW::assign(device::Exec& exec, const Tensor& mine, const Tensor& host) {
 
 void AdamW::refresh_compute(device::Exec& exec) {
   for (const Run& run : update_runs_) {
+    if (one_copy_) break;
     device::copy(exec, set_.flat_compute(run.begin, run.count),
                  master_.slice(0, run.at, run.count));
   }

@@ -131,7 +131,9 @@ MemoryEstimate estimate_memory(const TrainSettings& settings, const parallel::Me
   const auto low = static_cast<std::int64_t>(size_of(settings.compute));
   const std::int64_t norms = (2 * layers + 1) * width;
   const std::int64_t owned = settings.zero == 1 ? ceil_div(local, mesh.dp * mesh.cp) : local;
-  estimate.weights = owned * 4 + (local - norms) * low + norms * 4;
+  // In fp32 the master is what products read, unless the replicas share it out.
+  const bool one_copy = settings.compute == Dtype::f32 && owned == local;
+  estimate.weights = (one_copy ? 0 : owned * 4) + (local - norms) * low + norms * 4;
   estimate.gradients = local * 4;
   estimate.optimizer = owned * 8;
   estimate.activations = static_cast<std::int64_t>(

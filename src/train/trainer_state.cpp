@@ -24,7 +24,8 @@ void Trainer::write_weights(const Tensor& host) {
 
 MemoryEstimate Trainer::memory_in_use() const {
   MemoryEstimate now;
-  now.weights = 4 * optimizer_.master().size();
+  const bool one_copy = optimizer_.one_copy();
+  now.weights = one_copy ? 0 : 4 * optimizer_.master().size();
   for (const model::LocalTensor& tensor : stage_.parameters().tensors()) {
     now.weights += tensor.count * static_cast<std::int64_t>(size_of(tensor.compute));
   }

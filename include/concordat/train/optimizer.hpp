@@ -31,8 +31,9 @@ class AdamW {
   /// are `loss_scale` times as large as they should be; it must be a power of two.
   void step(device::Exec& exec, std::int64_t updates_before, double rate, double loss_scale = 1.0);
 
-  /// [ownership.count()] f32.
+  /// [ownership.count()] f32. In f32 without ZeRO-1 the set's compute copy itself.
   const Tensor& master() const { return master_; }
+  bool one_copy() const { return one_copy_; }
   const Tensor& m() const { return m_; }
   const Tensor& v() const { return v_; }
   /// [num_local] f32: all of master, m or v. Under ZeRO-1 gathered, in the place of the gradients.
@@ -78,6 +79,7 @@ class AdamW {
   std::vector<Run> counted_runs_;
   std::vector<Gathering> gatherings_;
   Tensor master_, m_, v_;
+  bool one_copy_ = false;  // in f32 the master is what products read
   Tensor squares_;
   Tensor unscale_;  // 0-d: 1 / loss scale
   device::AdamwScalars scalars_;
