@@ -28,16 +28,8 @@ Attention::Attention(const LlamaConfig& config, int tp, Weights weights, SlotNam
       result_(slots.reserve(name + ".result")),
       lse_(slots.reserve(name + ".lse")) {}
 
-device::AttentionShape Attention::shape(const Pass& pass) const {
-  const TokenLayout& layout = pass.batch.layout;
-  return {.batch = layout.sequences,
-          .heads = heads_,
-          .kv_heads = kv_heads_,
-          .head_dim = head_dim_,
-          .q_length = layout.length.value(),
-          .k_length = layout.length.value(),
-          .q_begin = pass.batch.first_position,
-          .k_begin = pass.batch.first_position};
+RingShape Attention::shape() const {
+  return {.heads = heads_, .kv_heads = kv_heads_, .head_dim = head_dim_};
 }
 
 void Attention::turn(Pass& pass, const Tensor& qkv, bool inverse) const {
@@ -53,7 +45,7 @@ Tensor Attention::forward_add(Pass& pass, const Tensor& x, const Tensor& residua
   const auto [q, kv] = split(qkv, heads_ * head_dim_);
   const Tensor result = pass.take(qkv.dim(0), heads_ * head_dim_);
   const Tensor lse = pass.take(qkv.dim(0), heads_);
-  ring_attention_forward(pass, {result, lse}, q, kv, shape(pass));
+  ring_attention_forward(pass, {result, lse}, q, kv, shape());
   pass.save(turned_, qkv, 1);
   if (!pass.remakes) {
     pass.save(result_, result, 1);
@@ -70,7 +62,7 @@ Tensor Attention::backward_input(Pass& pass, const Tensor& grad_y) {
   if (pass.remakes) {
     result = pass.take(qkv.dim(0), heads_ * head_dim_);
     lse = pass.take(qkv.dim(0), heads_);
-    ring_attention_forward(pass, {result, lse}, q, kv, shape(pass));
+    ring_attention_forward(pass, {result, lse}, q, kv, shape());
     out_.keep(pass, result);
   } else {
     result = pass.saved.use(result_);
@@ -78,8 +70,7 @@ Tensor Attention::backward_input(Pass& pass, const Tensor& grad_y) {
   }
   const Tensor grad_qkv = pass.take(qkv.dim(0), qkv.dim(1));
   const auto grads = split(grad_qkv, heads_ * head_dim_);
-  ring_attention_backward(pass, {grads.q, grads.kv}, grad_result, q, kv, {result, lse},
-                          shape(pass));
+  ring_attention_backward(pass, {grads.q, grads.kv}, grad_result, q, kv, {result, lse}, shape());
   turn(pass, grad_qkv, true);
   return qkv_.backward_input(pass, grad_qkv);
 }

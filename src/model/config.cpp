@@ -57,4 +57,12 @@ LocalLength local_length(GlobalLength length, int cp) {
   return LocalLength(length.value() / cp);
 }
 
+SequenceRuns sequence_runs(GlobalLength length, int cp, int rank) {
+  const std::int64_t local = local_length(length, cp).value();
+  CONCORDAT_REQUIRE(rank >= 0 && rank < cp, std::to_string(rank) + " of " + std::to_string(cp));
+  if (cp == 1 || local % 2 != 0) return {.length = local, .begins = {rank * local}};
+  const std::int64_t half = local / 2;
+  return {.length = half, .begins = {rank * half, (2 * cp - 1 - rank) * half}};
+}
+
 }  // namespace concordat::model

@@ -81,11 +81,17 @@ std::vector<checkpoint::NamedTensor> Engine::tensors(
   return all;
 }
 
+std::string Engine::layout_text() const {
+  const train::TrainSettings& settings = trainer_.settings();
+  return mesh_.shape().text() + (settings.sequence_parallel ? " sequence_parallel" : "") +
+         (settings.zero > 0 ? " zero=" + std::to_string(settings.zero) : "");
+}
+
 checkpoint::Saved Engine::save(std::uint64_t round,
                                const std::vector<checkpoint::NamedTensor>& extra,
                                checkpoint::Metadata metadata) {
   trainer_.read_state(state_);
-  metadata[std::string(checkpoint::keys::layout)] = mesh_.shape().text();
+  metadata[std::string(checkpoint::keys::layout)] = layout_text();
   metadata[std::string(checkpoint::keys::instruction_set)] =
       session_.backend().instructions_in_use();
   metadata[std::string(checkpoint::keys::threads_per_rank)] =
@@ -120,7 +126,7 @@ std::optional<checkpoint::Restored> Engine::restore(
     log::warn("the " + std::string(key) + " changed from '" + found->second + "' to '" + now +
               "': the run goes on, but its bits may differ from an undisturbed run's");
   };
-  changed(checkpoint::keys::layout, mesh_.shape().text());
+  changed(checkpoint::keys::layout, layout_text());
   changed(checkpoint::keys::instruction_set, session_.backend().instructions_in_use());
   changed(checkpoint::keys::threads_per_rank, std::to_string(settings_.local.threads));
   changed(checkpoint::keys::precision, std::string(name_of(trainer_.settings().compute)));

@@ -49,6 +49,8 @@ class Engine {
   void announce(double peak);
   void report_memory(observe::MetricsWriter& metrics) const;
   void import_weights();
+  /// What of the layout decides over bits, as checkpoints record it.
+  std::string layout_text() const;
   std::vector<checkpoint::NamedTensor> tensors(
       const std::vector<checkpoint::NamedTensor>& extra) const;
 

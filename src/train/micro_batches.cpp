@@ -12,24 +12,24 @@ Share share_of(std::int64_t total, int parts, int index) {
   return {index * each + std::min<std::int64_t>(index, more), each + (index < more ? 1 : 0)};
 }
 
-MicroBatches::MicroBatches(device::Exec& exec, const MicroBatchPlan& plan) : plan_(plan) {
+MicroBatches::MicroBatches(device::Exec& exec, const MicroBatchPlan& plan)
+    : plan_(plan), runs_(model::sequence_runs(plan.length, plan.cp, plan.cp_rank)) {
   CONCORDAT_REQUIRE(plan.sequences > 0 && plan.per_micro_batch > 0 && plan.length.value() > 0,
                     std::to_string(plan.sequences) + " sequences");
   const model::LocalLength length = model::local_length(plan.length, plan.cp);
-  const std::int64_t first_position = plan.cp_rank * length.value();
   for (std::int64_t first = 0; first < plan.sequences; first += plan.per_micro_batch) {
     const std::int64_t sequences = std::min(plan.per_micro_batch, plan.sequences - first);
     model::MicroBatchTensors batch;
     batch.layout = {.sequences = sequences, .length = length};
-    batch.first_position = first_position;
     const Shape rows{batch.layout.rows()};
     batch.tokens = exec.backend.allocate(Dtype::i32, rows);
     batch.targets = exec.backend.allocate(Dtype::i32, rows);
     batch.positions = exec.backend.allocate(Dtype::i32, rows);
-    std::vector<std::int32_t> positions(static_cast<std::size_t>(rows[0]));
-    for (std::size_t i = 0; i < positions.size(); ++i) {
-      positions[i] =
-          static_cast<std::int32_t>(first_position + static_cast<std::int64_t>(i) % length.value());
+    std::vector<std::int32_t> positions;
+    for (const std::int64_t begin : runs_.begins) {
+      for (std::int64_t i = 0; i < sequences * runs_.length; ++i) {
+        positions.push_back(static_cast<std::int32_t>(begin + i % runs_.length));
+      }
     }
     device::write<std::int32_t>(exec, batch.positions, positions);
     batches_.push_back(std::move(batch));
@@ -56,13 +56,14 @@ void MicroBatches::fill(device::Exec& exec, int index, std::span<const std::int3
   }
   inputs_.clear();
   targets_.clear();
-  for (std::size_t s = 0; s < sequences; ++s) {
-    // This rank's positions and, one further on, their targets.
-    const auto mine = static_cast<std::size_t>(batch.layout.length.value());
-    const auto window =
-        tokens.subspan(s * (length + 1) + static_cast<std::size_t>(batch.first_position), mine + 1);
-    inputs_.insert(inputs_.end(), window.begin(), window.end() - 1);
-    targets_.insert(targets_.end(), window.begin() + 1, window.end());
+  for (const std::int64_t begin : runs_.begins) {
+    for (std::size_t s = 0; s < sequences; ++s) {
+      // This rank's positions and, one further on, their targets.
+      const auto window = tokens.subspan(s * (length + 1) + static_cast<std::size_t>(begin),
+                                         static_cast<std::size_t>(runs_.length) + 1);
+      inputs_.insert(inputs_.end(), window.begin(), window.end() - 1);
+      targets_.insert(targets_.end(), window.begin() + 1, window.end());
+    }
   }
   device::write<std::int32_t>(exec, batch.tokens, inputs_);
   device::write<std::int32_t>(exec, batch.targets, targets_);

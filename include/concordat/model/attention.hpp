@@ -30,7 +30,7 @@ class Attention final : public Layer {
   void backward_weight(Pass& pass) override;
 
  private:
-  device::AttentionShape shape(const Pass& pass) const;
+  RingShape shape() const;
   void turn(Pass& pass, const Tensor& qkv, bool inverse) const;
   std::int64_t heads_;     // of this rank
   std::int64_t kv_heads_;  // of this rank

@@ -24,7 +24,6 @@ struct MicroBatchTensors {
   Tensor targets;    ///< [rows] i32; negative: ignored
   Tensor positions;  ///< [rows] i32, position of each row inside its whole sequence
   TokenLayout layout{};
-  std::int64_t first_position = 0;  ///< of every sequence's part on this rank
 };
 
 /// What backward makes again instead of keeping it from forward to backward. The bits are the same.

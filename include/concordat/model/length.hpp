@@ -11,6 +11,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <vector>
 
 namespace concordat::model {
 
@@ -35,7 +36,19 @@ using GlobalLength = detail::Length<struct GlobalLengthTag>;
 /// @throws Error(model.bad_layout) unless cp divides it.
 LocalLength local_length(GlobalLength length, int cp);
 
-/// What the rows of this rank's [T, C] activations are: `sequences` runs of `length` positions.
+/// The runs of positions that one of `cp` ranks holds of every sequence. Later positions see more
+/// keys, so where it divides, a rank holds a run from the front and its mirror image from the back,
+/// and all have the same work; otherwise one run.
+struct SequenceRuns {
+  std::int64_t length = 0;           ///< positions of each run
+  std::vector<std::int64_t> begins;  ///< first positions, ascending
+};
+/// @throws Error(model.bad_layout) unless cp divides the length.
+SequenceRuns sequence_runs(GlobalLength length, int cp, int rank);
+
+/// What the rows of this rank's [T, C] activations are: `length` positions of each of `sequences`,
+/// run by run (SequenceRuns), within a run sequence by sequence. Without context parallelism there
+/// is one run, so every sequence's positions are neighbours.
 struct TokenLayout {
   std::int64_t sequences = 0;
   LocalLength length{};

@@ -1,15 +1,16 @@
-// Causal attention over sequences that cp ranks share: each holds one chunk of every sequence, the
-// chunks in rank order.
+// Causal attention over sequences that cp ranks share: each holds a part of every sequence, one run
+// of positions or two (SequenceRuns in length.hpp).
 //
+//   const RingShape shape{.heads = 4, .kv_heads = 2, .head_dim = 64};       // of this rank
 //   ring_attention_forward(pass, {out, lse}, q, kv, shape);
 //   ring_attention_backward(pass, {grad_q, grad_kv}, grad_out, q, kv, {out, lse}, shape);
 //
-// Forward: a chunk's keys and values go from rank to rank upwards, since only later queries see
-// them; each rank attends to its own chunk first, then to those of the ranks below, nearest first,
-// and merges. While it works on one chunk, the next is under way on the pass's stream of messages.
-// Backward: they go the same way again, now with the final log-sum-exp, and the gradients of a
-// chunk follow it, growing at each rank; the last rank sends them home. The order of all sums is
-// fixed. With cp = 1 no message is sent and no copy made. Collective over cp.
+// Forward: keys and values go once round the ring. Each rank attends to its own first, then to
+// those of the ranks before it, nearest first, and merges; pairs of runs in which no query sees a
+// key are left out. While it works on one rank's keys, the next are under way on the pass's stream
+// of messages. Backward: they go round again, now with the final log-sum-exp, and their gradients
+// follow them, growing at each rank, home to the owner. The order of all sums is fixed. With cp = 1
+// no message is sent and no copy made. Collective over cp.
 #pragma once
 
 #include "concordat/device/ops/attention.hpp"
@@ -17,16 +18,22 @@
 
 namespace concordat::model {
 
+struct RingShape {
+  std::int64_t heads = 1;
+  std::int64_t kv_heads = 1;
+  std::int64_t head_dim = 1;
+};
+
 /// Result and log-sum-exp of this rank's queries.
 struct AttentionResult {
   Tensor out;  ///< [rows, heads * head_dim]
   Tensor lse;  ///< [rows, heads]
 };
 
-/// kv: [rows, 2 * kv_heads * head_dim], keys then values; row-strided. `shape` is that of this
-/// rank's chunk against itself, its begins are the chunk's first position.
+/// kv: [rows, 2 * kv_heads * head_dim], keys then values; row-strided, like q. Rows are in the
+/// order of TokenLayout.
 void ring_attention_forward(Pass& pass, const AttentionResult& result, const Tensor& q,
-                            const Tensor& kv, const device::AttentionShape& shape);
+                            const Tensor& kv, const RingShape& shape);
 
 struct RingGradients {
   Tensor q;   ///< like q
@@ -36,6 +43,6 @@ struct RingGradients {
 /// `result` is what forward gave.
 void ring_attention_backward(Pass& pass, const RingGradients& gradients, const Tensor& grad_out,
                              const Tensor& q, const Tensor& kv, const AttentionResult& result,
-                             const device::AttentionShape& shape);
+                             const RingShape& shape);
 
 }  // namespace concordat::model

@@ -5,7 +5,8 @@
 //   stage.forward(MicroBatch(0), batches[0], {});
 //
 // The last micro-batch may be smaller. Positions of each sequence start at 0. Where cp ranks share
-// the sequences, all are given whole sequences, and each takes its run of positions of every one.
+// the sequences, all are given whole sequences, and each takes its runs of positions of every one
+// (SequenceRuns in model/length.hpp).
 #pragma once
 
 #include <span>
@@ -46,6 +47,7 @@ class MicroBatches {
 
  private:
   MicroBatchPlan plan_;
+  model::SequenceRuns runs_;
   std::vector<model::MicroBatchTensors> batches_;
   std::vector<std::int32_t> inputs_;
   std::vector<std::int32_t> targets_;

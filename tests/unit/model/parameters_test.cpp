@@ -172,6 +172,23 @@ TEST(Parameters, InitialValuesAreThoseOfTheLogicalTensorInEveryLayout) {
   EXPECT_NEAR(largest(one.at("lm_head.weight")), 0.9F, 0.5F);
 }
 
+TEST(SequenceRuns, RanksHoldAFrontAndItsMirrorImageAndSeeTheSameNumberOfKeys) {
+  EXPECT_EQ(sequence_runs(GlobalLength(12), 3, 0).begins, (std::vector<std::int64_t>{0, 10}));
+  EXPECT_EQ(sequence_runs(GlobalLength(12), 3, 2).begins, (std::vector<std::int64_t>{4, 6}));
+  EXPECT_EQ(sequence_runs(GlobalLength(12), 3, 2).length, 2);
+  EXPECT_EQ(sequence_runs(GlobalLength(9), 3, 1).begins, (std::vector<std::int64_t>{3}));
+  EXPECT_EQ(sequence_runs(GlobalLength(9), 1, 0).length, 9);
+  std::vector<std::int64_t> seen;
+  for (int rank = 0; rank < 4; ++rank) {
+    const SequenceRuns runs = sequence_runs(GlobalLength(64), 4, rank);
+    seen.push_back(0);
+    for (const std::int64_t begin : runs.begins) {
+      for (std::int64_t i = 0; i < runs.length; ++i) seen.back() += begin + i + 1;
+    }
+  }
+  EXPECT_EQ(seen, (std::vector<std::int64_t>(4, 64 * 65 / 2 / 4)));
+}
+
 TEST(Parameters, LayoutsAndConfigurationsThatDoNotFitAreRefused) {
   LlamaConfig config = tiny_config();
   const auto code = [](const auto& work) {
