@@ -112,7 +112,7 @@ class BpeTokenizer final : public Tokenizer {
     const JsonValue& model = root.at("model", where);
     check_model(model, where + ": model");
     read_vocabulary(model.at("vocab", where), where + ": model.vocab");
-    read_merges(model.at("merges", where), where + ": model.merges");
+    read_merges(model.at("merges", where), where + ": merges of the model");
     const JsonValue* ignore = model.find("ignore_merges");
     ignore_merges_ = ignore != nullptr && ignore->boolean(where);
     vocabulary_ = {.kind = std::string(Vocabulary::bpe), .digest = crypto::sha256(file)};

@@ -80,7 +80,7 @@ expect 65 federation.not_in_roster "a border with keys that are not in the roste
 expect 65 federation.not_in_roster "training with keys that are not in the roster" launch 1 train "$alba/site.toml"
 copy
 for other in dora hub; do
-  sed -i "s/^name = .*/name = \"$other\"/" "$alba/site.toml"
+  sed -i "/^\[site\]/,/^\[fed/s/^name = .*/name = \"$other\"/" "$alba/site.toml"
   expect 65 federation.not_in_roster "a border of $other" run border "$alba/site.toml"
   expect 65 federation.not_in_roster "training of $other" launch 1 train "$alba/site.toml"
 done
