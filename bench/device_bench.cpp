@@ -186,6 +186,28 @@ void optimizer(benchmark::State& state) {
   });
 }
 
+/// What memory gives: a += s b over arrays far larger than the caches. Nothing is written that was
+/// not read, as in the optimizer, so the bytes of both are all that travels.
+void stream(benchmark::State& state) {
+  const std::int64_t count = state.range(0);
+  std::vector<float> a(static_cast<std::size_t>(count), 1.0F);
+  std::vector<float> b(static_cast<std::size_t>(count), 2.0F);
+  const auto work = [&](float s) {
+    float* to = a.data();
+    const float* from = b.data();
+#pragma omp parallel for simd
+    for (std::int64_t i = 0; i < count; ++i) to[i] += s * from[i];
+  };
+  work(0.5F);
+  for (auto iteration : state) {
+    (void)iteration;
+    work(1e-6F);
+    benchmark::ClobberMemory();
+  }
+  state.counters["bytes"] = benchmark::Counter(12.0 * static_cast<double>(count),
+                                               benchmark::Counter::kIsIterationInvariantRate);
+}
+
 BENCHMARK(matmul_forward)->Args({width, 3 * width})->Args({width, 2 * ffn})->Args({ffn, width});
 BENCHMARK(matmul_backward_input)->Args({width, 3 * width})->Args({width, 2 * ffn});
 BENCHMARK(matmul_backward_weight)->Args({width, 3 * width})->Args({width, 2 * ffn});
@@ -193,7 +215,8 @@ BENCHMARK(attention)->Arg(0)->Arg(1);
 BENCHMARK(norm);
 BENCHMARK(rotate);
 BENCHMARK(swiglu)->Arg(0)->Arg(1);
-BENCHMARK(optimizer)->Arg(850000);
+BENCHMARK(optimizer)->Arg(850000)->Arg(1 << 25)->UseRealTime();
+BENCHMARK(stream)->Arg(1 << 26)->UseRealTime();
 
 }  // namespace
 

@@ -35,5 +35,34 @@ TEST(Schema, EveryKeyIsExplained) {
   }
 }
 
+TEST(Schema, TheDevicesPeakIsUnknownMeasuredOrANumber) {
+  const auto peak = [](const std::string& text) {
+    return site_settings(Config::load(site_schema(SiteNeeded::no), "", {"--train.peak=" + text}))
+        .local.peak;
+  };
+  EXPECT_EQ(peak("unknown").flops_per_s, 0.0);
+  EXPECT_FALSE(peak("unknown").measured);
+  EXPECT_TRUE(peak("measure").measured);
+  EXPECT_EQ(peak("1.6e11").flops_per_s, 1.6e11);
+  for (const char* wrong : {"fast", "-1", "0", "1.6e11x", "inf", "nan"}) {
+    EXPECT_ERROR_SAYS(peak(wrong), errors::config_bad_value, "FLOP/s above 0");
+  }
+}
+
+TEST(Schema, TheRatesScheduleIsFixedByTheAgreement) {
+  const auto agreed = [](const char* schedule) {
+    return agreement_from(
+        Config::load(federation_schema(), "",
+                     {std::string("--inner.schedule=") + schedule, "--inner.decay_share=0.5",
+                      "--inner.warmup_steps=0", "--run.rounds=2", "--run.inner_steps=10"}));
+  };
+  const auto wsd = agreed("wsd");
+  EXPECT_EQ(wsd.settings.at("inner.schedule"), "wsd");
+  EXPECT_EQ(wsd.settings.at("inner.decay_share"), federation::real_text(0.5));
+  EXPECT_DOUBLE_EQ(wsd.scales.summed_rates, 10 * 1e-3) << "all of round 0 is at the peak";
+  EXPECT_LT(agreed("cosine").scales.summed_rates, 9.9e-3);
+  EXPECT_ERROR_SAYS(agreed("linear"), errors::config_bad_value, "inner.schedule");
+}
+
 }  // namespace
 }  // namespace concordat::cli
