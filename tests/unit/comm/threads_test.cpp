@@ -3,12 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <condition_variable>
-#include <deque>
-#include <future>
 #include <thread>
 
 #include "concordat/comm/agree.hpp"
+#include "concordat/core/worker_stream.hpp"
 #include "unit/comm/collectives_suite.hpp"
 
 namespace concordat::comm {
@@ -128,55 +126,6 @@ TEST(Threads, a_longer_receive_than_was_sent_is_a_bug) {
                            }),
                Bug);
 }
-
-/// A stream with a thread of its own, as a GPU's or the strict back end's.
-class WorkerStream final : public Stream {
- public:
-  WorkerStream() : thread_([this] { loop(); }) {}
-  ~WorkerStream() override {
-    enqueue(nullptr);
-    thread_.join();
-  }
-  void enqueue(std::function<void()> work) override {
-    std::lock_guard lock(mutex_);
-    queue_.push_back(std::move(work));
-    changed_.notify_all();
-  }
-  Event record() override {
-    auto point = std::make_shared<Point>();
-    enqueue([point] { point->done.set_value(); });
-    return Event(point);
-  }
-  void wait(const Event& event) override {
-    enqueue([event] { event.wait(); });
-  }
-  void synchronize() override { record().wait(); }
-
- private:
-  struct Point final : Event::State {
-    std::promise<void> done;
-    std::shared_future<void> future = done.get_future().share();
-    bool happened() const override { return future.wait_for(0s) == std::future_status::ready; }
-    void wait() override { future.wait(); }
-  };
-  void loop() {
-    while (true) {
-      std::function<void()> work;
-      {
-        std::unique_lock lock(mutex_);
-        changed_.wait(lock, [&] { return !queue_.empty(); });
-        work = std::move(queue_.front());
-        queue_.pop_front();
-      }
-      if (!work) return;
-      work();
-    }
-  }
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<std::function<void()>> queue_;
-  std::thread thread_;
-};
 
 TEST(Threads, collectives_run_in_stream_order_while_the_host_goes_on) {
   run_threads(3, [](Communicator& comm) {

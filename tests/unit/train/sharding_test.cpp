@@ -1,5 +1,7 @@
 // Sequence parallel, context parallel, ZeRO-1, shared key-value heads and a tied table over stages
 // train as one rank does: losses, gradients, weights. Rank counts: 1, 2, 3, 4, 6, 8.
+#include <atomic>
+
 #include "concordat/comm/errors.hpp"
 #include "support.hpp"
 
@@ -333,6 +335,34 @@ TEST(Sharding, ARankThatThrowsIsNamedByAllOthersOnEveryAxis) {
       EXPECT_NE(text.find("rank " + std::to_string(kTorn)), std::string::npos) << text;
     }
   }
+}
+
+TEST(Sharding, ASumUnderWayEndsWhenARankGivesUp) {
+  // Rank 0 has a sum of a bucket under way that the others never join, and fails: neither its own
+  // clean-up nor the others wait.
+  std::atomic<int> told{0};
+  comm::run_threads(3, [&](comm::Communicator& comm) {
+    device::Session session("cpu");
+    parallel::ProcessMesh mesh(comm, {.dp = 3});
+    model::Stage stage(six_heads().model, session.exec(), mesh,
+                       {.parameters = {.bucket_elements = 300}});
+    const Ownership ownership(stage.parameters(), 3, comm.rank(), 1);
+    GradientReducer reducer(mesh, session.exec(), stage.specs(), stage.parameters(), ownership,
+                            /*overlaps=*/true);
+    if (comm.rank() == 0) {
+      reducer.reduce(stage.parameters().buckets().front());
+      comm.fail(Error(concordat::errors::malformed, {.what = "a shard is torn"}));
+      return;
+    }
+    try {
+      comm.barrier();
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), comm::errors::peer_failed);
+      EXPECT_NE(std::string(error.what()).find("rank 0"), std::string::npos) << error.what();
+      ++told;
+    }
+  });
+  EXPECT_EQ(told, 2);
 }
 
 TEST(Sharding, LayoutsThatDoNotDivideAreRefusedWithKeyAndRemedy) {
