@@ -18,6 +18,21 @@ std::size_t piece_elements(const Group& group, Dtype dtype) {
   return std::max<std::size_t>(1, per_operand / size_of(dtype));
 }
 
+/// Scratch of one call.
+class Scratch {
+ public:
+  Scratch(Transport& transport, std::size_t bytes)
+      : transport_(transport), bytes_(transport.take_scratch(bytes)) {}
+  ~Scratch() { transport_.give_back(std::move(bytes_)); }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+  std::uint8_t* data() { return bytes_.data(); }
+
+ private:
+  Transport& transport_;
+  Bytes bytes_;
+};
+
 /// Receives everybody's operand of [mine], sends mine of the others' parts, and reduces.
 /// part(r) is what rank r reduces, in the input.
 template <typename PartOf>
@@ -27,7 +42,7 @@ void exchange_and_reduce(const Group& group, int tag, Elements input, PartOf par
   const auto me = static_cast<std::size_t>(group.rank);
   const auto [my_begin, my_count] = part_of(me);
   const std::size_t operand_bytes = my_count * size_of(input.dtype);
-  Bytes scratch(operand_bytes * size);
+  Scratch scratch(*group.transport, operand_bytes * size);  // outlives the transfers into it
   std::vector<std::byte*> operands(size);
   Transfers transfers;
   for (std::size_t r = 0; r < size; ++r) {

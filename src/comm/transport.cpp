@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <new>
 #include <set>
 
 namespace concordat::comm {
@@ -75,6 +76,28 @@ void Transport::keep_until_sent(Bytes bytes, Transfers transfers) {
   }
   kept_bytes_ += bytes.size();
   kept_.push_back({std::move(bytes), std::move(transfers)});
+}
+
+Bytes Transport::take_scratch(std::size_t bytes) {
+  Bytes scratch;
+  {
+    std::lock_guard lock(scratch_mutex_);
+    if (!scratch_.empty()) {
+      scratch = std::move(scratch_.back());
+      scratch_.pop_back();
+    }
+  }
+  if (scratch.size() < bytes) scratch.resize(bytes);
+  return scratch;
+}
+
+void Transport::give_back(Bytes scratch) noexcept {
+  try {
+    std::lock_guard lock(scratch_mutex_);
+    scratch_.push_back(std::move(scratch));
+  } catch (const std::bad_alloc&) {
+    // Then it is simply freed.
+  }
 }
 
 void Transport::reap() {

@@ -62,6 +62,10 @@ class Transport {
 
   /// Takes over a buffer that is being sent. Waits for older ones beyond 256 MiB.
   void keep_until_sent(Bytes bytes, Transfers transfers);
+  /// A buffer of at least so many bytes, of any content: one that was given back, where there is
+  /// one. A step's reductions take the same ones again, so that they neither allocate nor clear.
+  Bytes take_scratch(std::size_t bytes);
+  void give_back(Bytes scratch) noexcept;
   /// Drops what has been sent.
   void reap();
   /// Waits until all kept buffers are sent, without throwing; false if that failed.
@@ -76,6 +80,8 @@ class Transport {
   std::mutex kept_mutex_;
   std::vector<Kept> kept_;
   std::size_t kept_bytes_ = 0;
+  std::mutex scratch_mutex_;
+  std::vector<Bytes> scratch_;  ///< one for each thread that ever reduced at the same time
 };
 
 /// Posts a message of any length in parts.

@@ -108,6 +108,7 @@ refused() {
     { cat "$work/refused.log" >&2; fail "no $key or '$expected' in the refusal of $*"; }
 }
 refused layout.tp "a divisor of model.heads = 6" 4 --layout.tp=4
+refused '[layout]' "tp x pp x cp that divides 5" 5 --layout.tp=2
 refused layout.cp "a divisor of 24" 5 --layout.cp=5
 refused layout.pp "at most 4 parts" 5 --layout.pp=5
 refused layout.sequence_parallel "a multiple of 2 rows" 2 --layout.tp=2 --layout.sequence_parallel=true \
