@@ -4,7 +4,9 @@
 
 sites=(alba brio cala)
 declare -A language=([alba]=de [brio]=fr [cala]=es) tongue=([de]=German [fr]=French [es]=Spanish)
-declare -A ranks=([alba]=1 [brio]=2 [cala]=1) train_flags=()
+# Three layouts of one model: one rank, two pipeline stages, two halves of every matrix.
+declare -A ranks=([alba]=1 [brio]=2 [cala]=2) train_flags=()
+declare -A layout=([alba]='' [brio]='s/^pp = 1/pp = 2/; s/^micro_batch = 16/micro_batch = 4/' [cala]='s/^tp = 1/tp = 2/')
 
 # Builds the program alone and sets `concordat` to it.
 build_program() {
@@ -50,7 +52,7 @@ make_federation() {
   for site in "${sites[@]}"; do
     code=${language[$site]}
     "$concordat" keys create --name "$site" --folder "$run/$site/keys" >/dev/null
-    sed "s/@SITE@/$site/" configs/site.toml >"$run/$site/site.toml"
+    sed "s/@SITE@/$site/; ${layout[$site]}" configs/site.toml >"$run/$site/site.toml"
     "$concordat" ingest --site "$run/$site" --name manuals --source "$run/corpora/$code" \
       --language "$code" --purpose "language model training" --validation-permille 100 | sed "s/^/        $site: /"
     members+=(--site "$run/$site/keys/$site.pub=${code^^}")

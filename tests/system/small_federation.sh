@@ -7,7 +7,7 @@ CONCORDAT_SKIP_SETUP=1
 . scripts/lib/setup.sh
 . scripts/lib/federation.sh
 concordat=${CONCORDAT_PROGRAM:?the program under test}
-tiny=(--run.rounds=2 --run.inner_steps=2 --model.width=32 --model.layers=1 --model.heads=2
+tiny=(--run.rounds=2 --run.inner_steps=2 --model.width=32 --model.layers=2 --model.heads=2
   --model.kv_heads=2 --model.ffn=64 --inner.length=32 --exchange.block_log2=12)
 for site in "${sites[@]}"; do train_flags[$site]="--train.batch=4 --train.micro_batch=2 --train.log_every=1"; done
 
