@@ -25,8 +25,8 @@ struct RunCheck {
 
 /// Computes the initial state in this process, one rank's worth of memory at a time is not needed:
 /// the model must fit this process. `terms` gives lanes, blocks and the outer step.
-/// @throws Error(train.bad_settings | exact.lane_could_wrap | exact.setting | exact.weight) for what
-/// no federation of `terms.minimum` sites could run.
+/// @throws Error(train.bad_settings | exact.lane_could_wrap | exact.setting | exact.weight) for
+/// what no federation of `terms.minimum` sites could run.
 RunCheck check_run(const SiteSettings& settings, const federation::RunAgreement& terms,
                    int num_ranks);
 

@@ -58,12 +58,12 @@ struct LocalSettings {
 
 /// How the ranks of the site share one model; dp is what they leave.
 struct LayoutSettings {
-  int tp = 1;                     ///< ranks that share each matrix
-  int pp = 1;                     ///< ranks that share the layers
-  int cp = 1;                     ///< ranks that share each sequence
+  int tp = 1;                      ///< ranks that share each matrix
+  int pp = 1;                      ///< ranks that share the layers
+  int cp = 1;                      ///< ranks that share each sequence
   bool sequence_parallel = false;  ///< with tp > 1: rows between layers are shared out too
-  int zero = 0;                   ///< 1: optimizer state is shared out over the replicas
-  bool overlap = true;           ///< gradients are summed on a thread beside the backward
+  int zero = 0;                    ///< 1: optimizer state is shared out over the replicas
+  bool overlap = true;             ///< gradients are summed on a thread beside the backward
   int model_ranks() const { return tp * pp * cp; }
 };
 
