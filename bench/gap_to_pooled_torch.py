@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """The quickstart's recipe in PyTorch: bits per byte of FedAvg and of a run on the pooled data.
 
-    python3 bench/gap_to_pooled_torch.py CORPORA SEED [SEED ...]     (PyTorch 2; 1.13 works, slowly)
+    python3 bench/gap_to_pooled_torch.py CORPORA SEED [SEED ...]     (PyTorch 2, numpy)
 
-CORPORA holds de/, fr/ and es/ as scripts/corpus.sh writes them. Model, split of the documents, order
-of the steps, learning rates, clipping and the held-out windows are those of configs/federation.toml
-and of `concordat eval --windows=200`; weights and the order of the data come from torch's generator.
+CORPORA holds de/, fr/ and es/ as scripts/corpus.sh writes them. Everything is that of
+configs/federation.toml and of `concordat eval --windows=200`: model, initial weights and order of
+the data of a seed (docs/formats/exact-numbers.md), split of the documents, learning rates, clipping,
+held-out windows. So the two programs differ in their arithmetic and in the exchange alone: here
+plain averages in fp32, there masked integers of 8 bits.
 Prints one line per seed and model: PyTorch SEED (federated|pooled) DE FR ES MEAN.
 
 FedAvg: McMahan et al. 2017, algorithm 1, equal weights; AdamW moments stay at each site.
@@ -15,6 +17,7 @@ import math
 import sys
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
@@ -41,35 +44,89 @@ def read_corpus(folder):
     return {name: torch.tensor(tokens) for name, tokens in splits.items()}
 
 
-class Windows:
-    """Training windows in a shuffled order, each at most once while there are enough."""
+INITIAL_WEIGHTS, DATA_ORDER = 1, 2
 
-    def __init__(self, tokens, generator):
+
+def words(seed, purpose, stream, indices):
+    """word(seed, purpose, stream, index) of exact-numbers.md for an array of indices: Philox4x32-10"""
+    low = np.uint64(0xFFFFFFFF)
+    block = indices // np.uint64(4)
+    c = [block & low, (block >> np.uint64(32)) + np.uint64(stream << 8),
+         np.full_like(block, purpose), np.zeros_like(block)]
+    k = [seed & 0xFFFFFFFF, seed >> 32]
+    for _ in range(10):
+        p, q = np.uint64(0xD2511F53) * c[0], np.uint64(0xCD9E8D57) * c[2]
+        c = [(q >> np.uint64(32)) ^ c[1] ^ np.uint64(k[0]), q & low,
+             (p >> np.uint64(32)) ^ c[3] ^ np.uint64(k[1]), p & low]
+        k = [(k[0] + 0x9E3779B9) & 0xFFFFFFFF, (k[1] + 0xBB67AE85) & 0xFFFFFFFF]
+    return np.choose((indices % np.uint64(4)).astype(int), c)
+
+
+assert [f"{w:08x}" for w in words(42, 2, 3, np.arange(3, dtype=np.uint64))] == ["a6bccc16", "3034d851", "6c8cc9cb"]
+
+
+def shuffled(seed, epoch, count):
+    """The permutation of range(count) of an epoch: a Feistel network of six rounds, walked into range."""
+    half = max(1, ((count - 1).bit_length() + 1) // 2)
+    mask = np.uint64((1 << half) - 1)
+
+    def permute(value):
+        left, right = value >> np.uint64(half), value & mask
+        for r in range(6):
+            mixed = words(seed, DATA_ORDER, epoch, np.uint64(r << 32) | right)
+            left, right = right, left ^ (mixed & mask)
+        return (left << np.uint64(half)) | right
+
+    value = permute(np.arange(count, dtype=np.uint64))
+    while (value >= count).any():
+        value = np.where(value >= count, permute(value), value)
+    return value.astype(np.int64)
+
+
+class Windows:
+    """The training windows of one corpus in the order of a seed; of its first epoch."""
+
+    def __init__(self, tokens, seed):
         self.tokens, self.next = tokens, 0
-        self.order = torch.randperm((len(tokens) - 1) // LENGTH - 1, generator=generator)
+        count = max(1, (len(tokens) - 1) // LENGTH - 1)
+        room = len(tokens) - 1 - count * LENGTH
+        high, low = words(seed, DATA_ORDER, 0, np.array([6 << 32, (6 << 32) + 1], dtype=np.uint64)).tolist()
+        shift = ((high << 32) | low) % min(room + 1, LENGTH)
+        self.begins = shift + shuffled(seed, 0, count) * LENGTH
 
     def batch(self):
-        begins = self.order[self.next:self.next + BATCH] * LENGTH
+        begins = self.begins[self.next:self.next + BATCH].tolist()
+        assert len(begins) == BATCH, "more steps than an epoch has"
         self.next += BATCH
-        return torch.stack([self.tokens[b:b + LENGTH + 1] for b in begins.tolist()])
+        return torch.stack([self.tokens[b:b + LENGTH + 1] for b in begins])
 
 
 class Llama(torch.nn.Module):
-    def __init__(self, generator):
+    def __init__(self, seed):
         super().__init__()
         narrow = INIT / math.sqrt(2 * LAYERS)
 
-        def matrix(rows, columns, stddev=INIT):
-            return torch.nn.Parameter(torch.randn(rows, columns, generator=generator) * stddev)
+        def draw(ordinal, rows, columns, stddev=INIT):
+            """Tensor `ordinal` in declared order: embedding, nine a layer, final norm, head."""
+            drawn = words(seed, INITIAL_WEIGHTS, ordinal, np.arange(rows * columns, dtype=np.uint64))
+            p = (torch.from_numpy(drawn.astype(np.float64)) + 0.5) / 2**32
+            return (torch.special.ndtri(p) * stddev).float().view(rows, columns)
 
-        self.embedding, self.head = matrix(VOCAB, WIDTH), matrix(VOCAB, WIDTH)
-        self.final_norm = torch.nn.Parameter(torch.ones(WIDTH))
-        self.blocks = torch.nn.ModuleList(
-            torch.nn.ParameterDict({
-                "norm1": torch.nn.Parameter(torch.ones(WIDTH)), "norm2": torch.nn.Parameter(torch.ones(WIDTH)),
-                "qkv": matrix(3 * WIDTH, WIDTH), "out": matrix(WIDTH, WIDTH, narrow),
-                "gate_up": matrix(2 * FFN, WIDTH), "down": matrix(WIDTH, FFN, narrow),
-            }) for _ in range(LAYERS))
+        def ones():
+            return torch.nn.Parameter(torch.ones(WIDTH))
+
+        def block(first):
+            return torch.nn.ParameterDict({
+                "norm1": ones(), "norm2": ones(),
+                "qkv": torch.nn.Parameter(torch.cat([draw(first + i, WIDTH, WIDTH) for i in (1, 2, 3)])),
+                "out": torch.nn.Parameter(draw(first + 4, WIDTH, WIDTH, narrow)),
+                "gate_up": torch.nn.Parameter(torch.cat([draw(first + i, FFN, WIDTH) for i in (6, 7)])),
+                "down": torch.nn.Parameter(draw(first + 8, WIDTH, FFN, narrow))})
+
+        self.embedding = torch.nn.Parameter(draw(0, VOCAB, WIDTH))
+        self.blocks = torch.nn.ModuleList(block(1 + 9 * layer) for layer in range(LAYERS))
+        self.final_norm = ones()
+        self.head = torch.nn.Parameter(draw(2 + 9 * LAYERS, VOCAB, WIDTH))
         inverse = ROPE_BASE ** (-torch.arange(HEAD_DIM // 2, dtype=torch.float64) * 2 / HEAD_DIM)
         angle = torch.arange(LENGTH, dtype=torch.float64)[:, None] * inverse[None, :]
         self.cos, self.sin = angle.cos().float(), angle.sin().float()
@@ -140,11 +197,7 @@ def report(seed, name, model, corpora):
 
 
 def train_federated(seed, corpora):
-    def generator(site):
-        return torch.Generator().manual_seed(1000 * seed + site)
-
-    sites = [Trainer(Llama(generator(0)), [Windows(corpora[code]["train"], generator(i + 1))])
-             for i, code in enumerate(LANGUAGES)]
+    sites = [Trainer(Llama(seed), [Windows(corpora[code]["train"], seed)]) for code in LANGUAGES]
     for _ in range(ROUNDS):
         for site in sites:
             site.run(INNER_STEPS)
@@ -157,11 +210,7 @@ def train_federated(seed, corpora):
 
 
 def train_pooled(seed, corpora):
-    def generator(site):
-        return torch.Generator().manual_seed(1000 * seed + site)
-
-    pooled = Trainer(Llama(generator(0)),
-                     [Windows(corpora[code]["train"], generator(i + 1)) for i, code in enumerate(LANGUAGES)])
+    pooled = Trainer(Llama(seed), [Windows(corpora[code]["train"], seed) for code in LANGUAGES])
     pooled.run(ROUNDS * INNER_STEPS)
     report(seed, "pooled", pooled.model, corpora)
 
