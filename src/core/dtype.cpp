@@ -2,6 +2,7 @@
 
 #include <array>
 #include <bit>
+#include <cmath>
 #include <string>
 #include <utility>
 
@@ -52,6 +53,33 @@ Bf16 to_bf16(float value) {
 
 float to_float(Bf16 value) {
   return std::bit_cast<float>(static_cast<std::uint32_t>(value.bits) << 16U);
+}
+
+F16 to_f16(float value) {
+  const std::uint32_t bits = std::bit_cast<std::uint32_t>(value);
+  const auto sign = static_cast<std::uint16_t>((bits >> 16U) & 0x8000U);
+  if (std::isnan(value)) return {static_cast<std::uint16_t>(sign | 0x7e00U)};
+  const float magnitude = std::fabs(value);
+  if (magnitude >= 65520.0F) return {static_cast<std::uint16_t>(sign | 0x7c00U)};
+  if (magnitude < 6.103515625e-05F) {  // subnormal: units of 2^-24, and the current mode is nearest
+    return {static_cast<std::uint16_t>(
+        sign | static_cast<std::uint16_t>(std::nearbyint(magnitude * 16777216.0F)))};
+  }
+  const std::uint32_t payload = std::bit_cast<std::uint32_t>(magnitude);
+  const std::uint32_t rounded = payload + 0xfffU + ((payload >> 13U) & 1U);
+  return {static_cast<std::uint16_t>(sign | ((rounded - 0x38000000U) >> 13U))};
+}
+
+float to_float(F16 value) {
+  const std::uint32_t sign = (value.bits & 0x8000U) << 16U;
+  const std::uint32_t exponent = (value.bits >> 10U) & 0x1fU;
+  const std::uint32_t fraction = value.bits & 0x3ffU;
+  if (exponent == 0) {
+    const float magnitude = static_cast<float>(fraction) * 5.9604644775390625e-08F;
+    return sign != 0 ? -magnitude : magnitude;
+  }
+  const std::uint32_t wide = exponent == 31 ? 0x7f800000U : (exponent + 112U) << 23U;
+  return std::bit_cast<float>(sign | wide | (fraction << 13U));
 }
 
 }  // namespace concordat

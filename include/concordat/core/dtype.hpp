@@ -20,6 +20,13 @@ struct Bf16 {
 Bf16 to_bf16(float value);
 float to_float(Bf16 value);
 
+/// IEEE 754 half precision storage; conversions round to nearest even, NaN stays NaN.
+struct F16 {
+  std::uint16_t bits = 0;
+};
+F16 to_f16(float value);
+float to_float(F16 value);
+
 template <typename T>
 struct DtypeOf;
 template <>
@@ -33,6 +40,10 @@ struct DtypeOf<double> {
 template <>
 struct DtypeOf<Bf16> {
   static constexpr Dtype value = Dtype::bf16;
+};
+template <>
+struct DtypeOf<F16> {
+  static constexpr Dtype value = Dtype::f16;
 };
 template <>
 struct DtypeOf<std::int32_t> {

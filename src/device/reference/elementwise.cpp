@@ -1,7 +1,6 @@
 #include <cstring>
 #include <vector>
 
-#include "device/half.hpp"
 #include "device/reference/reference_kernels.hpp"
 #include "device/views.hpp"
 
@@ -42,7 +41,7 @@ double load(const Tensor& t, std::int64_t at) {
     case Dtype::bf16:
       return double{to_float(as(Bf16{}))};
     case Dtype::f16:
-      return double{from_half(as(std::uint16_t{}))};
+      return double{to_float(as(F16{}))};
     case Dtype::i32:
       return double{static_cast<double>(as(std::int32_t{}))};
     case Dtype::i64:
@@ -69,7 +68,7 @@ void store(const Tensor& t, std::int64_t at, double value) {
     case Dtype::bf16:
       return as(to_bf16(static_cast<float>(value)));
     case Dtype::f16:
-      return as(to_half(static_cast<float>(value)));
+      return as(to_f16(static_cast<float>(value)));
     case Dtype::i32:
       return as(static_cast<std::int32_t>(value));
     case Dtype::i64:

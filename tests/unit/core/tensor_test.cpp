@@ -42,5 +42,23 @@ TEST(Dtype, Bf16RoundsToNearestEvenAndKeepsNan) {
   EXPECT_TRUE(std::isinf(to_float(to_bf16(3.4e38F))));
 }
 
+TEST(Dtype, HalfPrecisionReadsBackEveryNumberAndRoundsToTheNearest) {
+  for (std::uint32_t bits = 0; bits < 65536; ++bits) {
+    const F16 half{static_cast<std::uint16_t>(bits)};
+    const float value = to_float(half);
+    if (std::isnan(value)) {
+      EXPECT_TRUE(std::isnan(to_float(to_f16(value))));
+      continue;
+    }
+    ASSERT_EQ(to_f16(value).bits, half.bits) << bits;
+    const float next = to_float(F16{static_cast<std::uint16_t>(bits + 1)});
+    if ((bits & 0x7fffU) >= 0x7bffU || !std::isfinite(next)) continue;
+    const float middle = value + (next - value) / 2;  // a tie: to the even one
+    ASSERT_EQ(to_f16(middle).bits, (bits & 1U) == 0 ? bits : bits + 1) << bits;
+  }
+  EXPECT_TRUE(std::isinf(to_float(to_f16(65520.0F))));
+  EXPECT_EQ(to_float(to_f16(65519.0F)), 65504.0F);
+}
+
 }  // namespace
 }  // namespace concordat
