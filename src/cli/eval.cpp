@@ -21,9 +21,8 @@ std::string help() {
          "nothing leaves the site. RUN_FOLDER is the run whose newest checkpoint is taken: this\n"
          "site's by default, or any run with a model of the same shape. N bounds the windows of\n"
          "each dataset (default: all); anything but a whole number above 0 is refused (64).\n"
-         "Perplexity is per token of the dataset; for token files bits per byte are not known and\n"
-         "printed as nan. "
-         "--plain prints 'DATASET BITS' alone.\n\n"
+         "Perplexity is per token of the dataset; bits per byte of token files are not known.\n"
+         "--plain prints 'DATASET BITS' alone, or 'DATASET unknown'.\n\n"
          "keys (in SITE.toml as [section] key = value, or as flags):\n" +
          site_schema().help();
 }
@@ -49,15 +48,21 @@ int run(const Args& given) {
                                        data::Split::validation, s.seed);
     data::require_vocabulary(dataset.manifest(), s.tokenizer, s.model.vocab);
     auto report = loaded.evaluate(dataset, windows);
-    // Ids that were given stand for a text that nobody knows the length of.
-    const double bits = report.bytes > 0 ? report.bits_per_byte : std::nan("");
+    const auto nats = report.nats_per_token;
     char line[200];
-    if (plain) {
-      std::snprintf(line, sizeof line, "%s %.4f\n", name.c_str(), bits);
+    // Ids that were given stand for a text that nobody knows the length of.
+    if (plain && report.bytes == 0) {
+      std::snprintf(line, sizeof line, "%s unknown\n", name.c_str());
+    } else if (plain) {
+      std::snprintf(line, sizeof line, "%s %.4f\n", name.c_str(), report.bits_per_byte);
+    } else if (report.bytes == 0) {
+      std::snprintf(line, sizeof line,
+                    "%-8s %.4f nats per token, perplexity %.3f; bytes of the text are not known\n",
+                    name.c_str(), nats, std::exp(nats));
     } else {
       std::snprintf(line, sizeof line,
                     "%-8s %.4f bits per byte (%.4f nats per token, perplexity %.3f, %lld bytes)\n",
-                    name.c_str(), bits, report.nats_per_token, std::exp(report.nats_per_token),
+                    name.c_str(), report.bits_per_byte, nats, std::exp(nats),
                     static_cast<long long>(report.bytes));
     }
     std::cout << line;

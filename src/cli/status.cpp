@@ -2,11 +2,12 @@
 #include <cstdio>
 #include <iostream>
 #include <map>
-#include <nlohmann/json.hpp>
+#include <optional>
 
 #include "cli/command.hpp"
 #include "concordat/checkpoint/checkpoint.hpp"
 #include "concordat/core/error.hpp"
+#include "concordat/core/json_value.hpp"
 #include "concordat/crypto/key_files.hpp"
 #include "concordat/ledger/entries.hpp"
 #include "concordat/ledger/verify.hpp"
@@ -36,19 +37,32 @@ void row(const std::string& label, const std::string& text) {
 
 std::string holder(const Path& lock) { return role_holder(lock).value_or("not running"); }
 
+/// Of a line of metrics.jsonl; nullopt if it is no whole line of a step.
+std::optional<std::string> step_text(const std::string& line) {
+  try {
+    const std::string where = "metrics.jsonl";
+    const JsonValue json = JsonValue::parse(line, where);
+    if (json.at("event", where).text(where) != "step") return std::nullopt;
+    char numbers[128];
+    std::snprintf(numbers, sizeof numbers, "step %lld, round %lld, loss %.3f, %s tokens/s",
+                  static_cast<long long>(json.at("step", where).integer(where) + 1),
+                  static_cast<long long>(json.at("round", where).integer(where)),
+                  json.at("loss", where).real(where),
+                  observe::short_count(json.at("tokens_per_s", where).real(where)).c_str());
+    return numbers;
+  } catch (const Error&) {
+    return std::nullopt;  // the job may be writing it
+  }
+}
+
 void show_run(const Path& folder) {
   std::string text = "no step yet";
   auto lines = observe::read_metrics(posix_files(), folder / "metrics.jsonl");
   for (auto line = lines.rbegin(); line != lines.rend(); ++line) {
-    auto json = nlohmann::json::parse(*line, nullptr, false);
-    if (!json.is_object() || json.value("event", "") != "step") continue;
-    char numbers[128];
-    std::snprintf(numbers, sizeof numbers, "step %lld, round %lld, loss %.3f, %s tokens/s",
-                  static_cast<long long>(json.value("step", 0) + 1),
-                  static_cast<long long>(json.value("round", 0)), json.value("loss", 0.0),
-                  observe::short_count(json.value("tokens_per_s", 0.0)).c_str());
-    text = numbers;
-    break;
+    if (auto step = step_text(*line)) {
+      text = *step;
+      break;
+    }
   }
   auto generations = checkpoint::list_generations(posix_files(), folder / "checkpoints");
   text += generations.empty() ? "; no checkpoint" : "; newest checkpoint " + generations.front();
@@ -114,9 +128,10 @@ void show_crossings(const Path& folder) {
 void show_status_file(const Path& folder) {
   Path path = folder / "status.json";
   if (!posix_files().exists(path)) return;
-  auto json = nlohmann::json::parse(read_text(posix_files(), path), nullptr, false);
-  for (const auto& [key, value] : json.items()) {
-    row(key, value.is_string() ? value.get<std::string>() : value.dump());
+  const JsonValue json = JsonValue::parse(read_text(posix_files(), path), path.string());
+  for (const auto& [key, value] : json.members(path.string())) {
+    const bool text = value.kind() == JsonValue::Kind::text;
+    row(key, text ? value.text(key) : value.described());
   }
 }
 

@@ -1,6 +1,6 @@
 #include "coordinator/status.hpp"
 
-#include <nlohmann/json.hpp>
+#include "concordat/core/json_value.hpp"
 
 namespace concordat::coordinator {
 namespace {
@@ -28,22 +28,22 @@ std::string line_of(const DeskStatus& status) {
 }
 
 std::string to_json(const StatusPage& page) {
-  nlohmann::ordered_json json;
-  json["coordinator"] = page.name;
-  json["state"] = line_of(page.desk);
-  json["round"] = std::to_string(page.desk.round.value());
-  json["rounds"] = std::to_string(page.desk.num_rounds);
-  json["phase"] = page.desk.phase;
-  json["waiting_for"] = joined(page.desk.waiting_for);
-  for (const auto& [site, progress] : page.desk.uploads) json["upload of " + site] = progress;
-  json["connected"] = joined(page.connected);
-  json["last_closed"] = page.desk.last_closed;
-  json["final_state"] = page.desk.final_state;
-  json["refused_messages"] = std::to_string(page.desk.num_refused);
-  json["peak_in_flight_bytes"] = std::to_string(page.peak_in_flight_bytes);
-  json["updated_unix_seconds"] = std::to_string(page.unix_seconds);
-  json["end"] = page.end;
-  return json.dump(2) + "\n";
+  JsonValue json = JsonValue::object();
+  json.add("coordinator", page.name);
+  json.add("state", line_of(page.desk));
+  json.add("round", std::to_string(page.desk.round.value()));
+  json.add("rounds", std::to_string(page.desk.num_rounds));
+  json.add("phase", page.desk.phase);
+  json.add("waiting_for", joined(page.desk.waiting_for));
+  for (const auto& [site, progress] : page.desk.uploads) json.add("upload of " + site, progress);
+  json.add("connected", joined(page.connected));
+  json.add("last_closed", page.desk.last_closed);
+  json.add("final_state", page.desk.final_state);
+  json.add("refused_messages", std::to_string(page.desk.num_refused));
+  json.add("peak_in_flight_bytes", std::to_string(page.peak_in_flight_bytes));
+  json.add("updated_unix_seconds", std::to_string(page.unix_seconds));
+  json.add("end", page.end);
+  return json.document(JsonValue::NotUtf8::replace);
 }
 
 }  // namespace concordat::coordinator

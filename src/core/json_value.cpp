@@ -26,37 +26,16 @@ class JsonReader final : public nlohmann::json_sax<nlohmann::json> {
   JsonValue take() && { return std::move(root_); }
 
   bool null() override { return add({}); }
-  bool boolean(bool value) override {
-    JsonValue v;
-    v.kind_ = JsonValue::Kind::boolean;
-    v.boolean_ = value;
-    return add(std::move(v));
-  }
-  bool number_integer(number_integer_t value) override {
-    JsonValue v;
-    v.kind_ = JsonValue::Kind::integer;
-    v.integer_ = value;
-    v.real_ = static_cast<double>(value);
-    return add(std::move(v));
-  }
-  bool number_unsigned(number_unsigned_t value) override {
-    if (value <= static_cast<std::uint64_t>(INT64_MAX)) {
-      return number_integer(static_cast<number_integer_t>(value));
-    }
-    return number_float(static_cast<double>(value), {});  // integer() refuses it
-  }
+  bool boolean(bool value) override { return add(value); }
+  bool number_integer(number_integer_t value) override { return add(value); }
+  bool number_unsigned(number_unsigned_t value) override { return add(value); }
   bool number_float(number_float_t value, const string_t&) override {
     JsonValue v;
     v.kind_ = JsonValue::Kind::real;
     v.real_ = value;
     return add(std::move(v));
   }
-  bool string(string_t& value) override {
-    JsonValue v;
-    v.kind_ = JsonValue::Kind::text;
-    v.text_ = std::move(value);
-    return add(std::move(v));
-  }
+  bool string(string_t& value) override { return add(std::move(value)); }
   bool binary(binary_t&) override { return false; }  // no such thing in text
   bool start_object(std::size_t) override { return open(JsonValue::Kind::object); }
   bool end_object() override { return close(); }
@@ -65,6 +44,11 @@ class JsonReader final : public nlohmann::json_sax<nlohmann::json> {
   bool key(string_t& name) override {
     if (!open_.back().names.insert(name).second) {
       fail(where_, "a key stands twice in one object", json_quoted(name), "each key once");
+    }
+    if (open_.back().names.size() > bounds_.max_members) {
+      fail(where_, "an object has too many fields",
+           "more than " + std::to_string(bounds_.max_members),
+           "at most " + std::to_string(bounds_.max_members));
     }
     open_.back().key = name;
     return true;
@@ -143,13 +127,21 @@ bool JsonValue::boolean(std::string_view where) const {
 }
 
 std::int64_t JsonValue::integer(std::string_view where) const {
-  if (kind_ != Kind::integer) refuse(where, "a whole number that fits 63 bits and a sign");
-  return integer_;
+  const bool fits = negative_ || natural_ <= static_cast<std::uint64_t>(INT64_MAX);
+  if (kind_ != Kind::integer || !fits) refuse(where, "a whole number that fits 63 bits and a sign");
+  return static_cast<std::int64_t>(natural_);
+}
+
+std::uint64_t JsonValue::natural(std::string_view where) const {
+  if (kind_ != Kind::integer || negative_) refuse(where, "a whole number from 0 to 2^64 - 1");
+  return natural_;
 }
 
 double JsonValue::real(std::string_view where) const {
-  if (kind_ != Kind::integer && kind_ != Kind::real) refuse(where, "a number");
-  return real_;
+  if (kind_ == Kind::real) return real_;
+  if (kind_ != Kind::integer) refuse(where, "a number");
+  return negative_ ? static_cast<double>(static_cast<std::int64_t>(natural_))
+                   : static_cast<double>(natural_);
 }
 
 const std::string& JsonValue::text(std::string_view where) const {
@@ -190,7 +182,8 @@ std::string JsonValue::described() const {
     case Kind::boolean:
       return boolean_ ? "true" : "false";
     case Kind::integer:
-      return std::to_string(integer_);
+      return negative_ ? std::to_string(static_cast<std::int64_t>(natural_))
+                       : std::to_string(natural_);
     case Kind::real:
       return nlohmann::json(real_).dump();
     case Kind::text:
@@ -201,6 +194,72 @@ std::string JsonValue::described() const {
       return "an object of " + std::to_string(members_.size()) + " keys";
   }
   return "a value";
+}
+
+JsonValue::JsonValue(const std::vector<std::string>& texts)
+    : kind_(Kind::list), list_(texts.begin(), texts.end()) {}
+
+JsonValue::JsonValue(const std::map<std::string, std::string>& texts) : kind_(Kind::object) {
+  for (const auto& [name, text] : texts) add(name, text);
+}
+
+JsonValue JsonValue::object() {
+  JsonValue value;
+  value.kind_ = Kind::object;
+  return value;
+}
+
+JsonValue& JsonValue::add(std::string name, JsonValue value) {
+  CONCORDAT_REQUIRE(kind_ == Kind::object && find(name) == nullptr, name);
+  members_.emplace_back(std::move(name), std::move(value));
+  return *this;
+}
+
+/// The library's tree, which knows how to write.
+class JsonWriter {
+ public:
+  using Json = nlohmann::ordered_json;
+  static Json tree(const JsonValue& value) {
+    switch (value.kind_) {
+      case JsonValue::Kind::null:
+        return nullptr;
+      case JsonValue::Kind::boolean:
+        return value.boolean_;
+      case JsonValue::Kind::integer:
+        return value.negative_ ? Json(static_cast<std::int64_t>(value.natural_))
+                               : Json(value.natural_);
+      case JsonValue::Kind::real:
+        return value.real_;
+      case JsonValue::Kind::text:
+        return value.text_;
+      case JsonValue::Kind::list: {
+        Json list = Json::array();
+        for (const JsonValue& each : value.list_) list.push_back(tree(each));
+        return list;
+      }
+      case JsonValue::Kind::object: {
+        Json object = Json::object();
+        for (const auto& [name, each] : value.members_) object[name] = tree(each);
+        return object;
+      }
+    }
+    throw Bug("a kind of JSON value");
+  }
+};
+
+std::string JsonValue::document(NotUtf8 treatment) const {
+  using Handler = nlohmann::json::error_handler_t;
+  try {
+    return JsonWriter::tree(*this).dump(
+               2, ' ', false, treatment == NotUtf8::refuse ? Handler::strict : Handler::replace) +
+           "\n";
+  } catch (const nlohmann::json::type_error& error) {
+    throw Error(errors::malformed, {.what = "a text is not UTF-8",
+                                    .where = "a document to be written",
+                                    .found = error.what(),
+                                    .expected = "UTF-8",
+                                    .remedy = "correct the name"});
+  }
 }
 
 std::string json_quoted(std::string_view text) {

@@ -29,10 +29,10 @@ constexpr std::uint64_t max_u64 = 0xffff'ffff'ffff'ffffU;
                .remedy = "correct the agreement and let everybody sign it again"});
 }
 
-JsonBuilder to_json(const exact::Quantiser& quantiser) {
-  JsonBuilder json;
-  json.integer("bits", static_cast<std::uint64_t>(quantiser.bits));
-  json.integer("lane", static_cast<std::uint64_t>(quantiser.lane));
+JsonValue to_json(const exact::Quantiser& quantiser) {
+  JsonValue json = JsonValue::object();
+  json.add("bits", quantiser.bits);
+  json.add("lane", static_cast<int>(quantiser.lane));
   return json;
 }
 
@@ -60,13 +60,13 @@ float real32(JsonObject& json, const std::string& field) {
   return narrow;
 }
 
-JsonBuilder outer_json(const exact::OuterSettings& outer) {
-  JsonBuilder json;
-  json.text("kind", std::string(exact::name_of(outer.kind)));
-  json.text("eta", real_text(static_cast<double>(outer.eta)));
-  json.text("mu", real_text(static_cast<double>(outer.mu)));
-  json.text("b2", real_text(static_cast<double>(outer.b2)));
-  json.text("tau", real_text(static_cast<double>(outer.tau)));
+JsonValue outer_json(const exact::OuterSettings& outer) {
+  JsonValue json = JsonValue::object();
+  json.add("kind", std::string(exact::name_of(outer.kind)));
+  json.add("eta", real_text(static_cast<double>(outer.eta)));
+  json.add("mu", real_text(static_cast<double>(outer.mu)));
+  json.add("b2", real_text(static_cast<double>(outer.b2)));
+  json.add("tau", real_text(static_cast<double>(outer.tau)));
   return json;
 }
 
@@ -81,17 +81,17 @@ exact::OuterSettings to_outer(JsonObject json) {
   return outer;
 }
 
-JsonBuilder quantiser_json(const RunAgreement& agreement) {
+JsonValue quantiser_json(const RunAgreement& agreement) {
   const exact::ScaleRule& scales = agreement.scales;
-  JsonBuilder json;
-  json.text("rule", std::string(scale_rule));
-  json.object("first_round", to_json(agreement.first_round));
-  json.object("later_rounds", to_json(agreement.later_rounds));
-  json.text("first_multiple", real_text(scales.first_multiple));
-  json.text("summed_rates", real_text(scales.summed_rates));
-  json.text("spread", real_text(scales.spread));
-  json.text("floor", real_text(static_cast<double>(scales.floor)));
-  json.text("cap", real_text(static_cast<double>(scales.cap)));
+  JsonValue json = JsonValue::object();
+  json.add("rule", std::string(scale_rule));
+  json.add("first_round", to_json(agreement.first_round));
+  json.add("later_rounds", to_json(agreement.later_rounds));
+  json.add("first_multiple", real_text(scales.first_multiple));
+  json.add("summed_rates", real_text(scales.summed_rates));
+  json.add("spread", real_text(scales.spread));
+  json.add("floor", real_text(static_cast<double>(scales.floor)));
+  json.add("cap", real_text(static_cast<double>(scales.cap)));
   return json;
 }
 
@@ -153,19 +153,19 @@ double real_from(std::string_view text, std::string_view where) {
 }
 
 Bytes encode(const RunAgreement& agreement) {
-  JsonBuilder json;
-  json.text("format", std::string(format)).text("run", agreement.run);
-  json.text("roster", agreement.roster.hex());
-  json.integer("seed", agreement.seed).integer("rounds", agreement.rounds);
-  json.integer("inner_steps", agreement.inner_steps);
-  json.text_map("settings", agreement.settings);
-  json.object("outer", outer_json(agreement.outer));
-  json.object("quantiser", quantiser_json(agreement));
-  json.integer("weight_cap", agreement.weight_cap).integer("block_log2", agreement.block_log2);
-  json.integer("minimum", agreement.minimum).integer("colluding", agreement.colluding);
-  json.text("recovery", "none").integer("num_elements", agreement.num_elements);
-  json.text("initial_state", agreement.initial_state.hex());
-  return json.document();
+  JsonValue json = JsonValue::object();
+  json.add("format", std::string(format)).add("run", agreement.run);
+  json.add("roster", agreement.roster.hex());
+  json.add("seed", agreement.seed).add("rounds", agreement.rounds);
+  json.add("inner_steps", agreement.inner_steps);
+  json.add("settings", agreement.settings);
+  json.add("outer", outer_json(agreement.outer));
+  json.add("quantiser", quantiser_json(agreement));
+  json.add("weight_cap", agreement.weight_cap).add("block_log2", agreement.block_log2);
+  json.add("minimum", agreement.minimum).add("colluding", agreement.colluding);
+  json.add("recovery", "none").add("num_elements", agreement.num_elements);
+  json.add("initial_state", agreement.initial_state.hex());
+  return document_of(json);
 }
 
 RunAgreement parse_agreement(ByteView document, std::string_view where) {

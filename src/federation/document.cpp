@@ -41,14 +41,14 @@ DocumentSignature sign_document(DocumentKind kind, ByteView document, std::strin
 }
 
 Bytes encode(const Signatures& signatures) {
-  std::vector<JsonBuilder> entries;
+  std::vector<JsonValue> entries;
   for (const DocumentSignature& one : signatures) {
-    JsonBuilder entry;
-    entry.text("signer", one.signer).text("keyid", one.key.hex());
-    entry.text("sig", to_base64(one.signature));
+    JsonValue entry = JsonValue::object();
+    entry.add("signer", one.signer).add("keyid", one.key.hex());
+    entry.add("sig", to_base64(one.signature));
     entries.push_back(std::move(entry));
   }
-  return JsonBuilder().objects("signatures", entries).document();
+  return document_of(JsonValue::object().add("signatures", std::move(entries)));
 }
 
 Signatures parse_signatures(ByteView text, std::string_view where) {

@@ -1,4 +1,4 @@
-// Strict, bounded JSON for signed documents; the library behind it stays in json.cpp.
+// Strict, bounded JSON for signed documents: what core/json_value.hpp reads, field by field.
 //
 //   JsonObject root = JsonObject::parse(document, "roster.json");
 //   std::string name = root.text("name", 64);
@@ -11,21 +11,18 @@
 
 #include <cstdint>
 #include <map>
-#include <memory>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "concordat/core/bytes.hpp"
+#include "concordat/core/json_value.hpp"
 
 namespace concordat::federation {
 
 class JsonObject {
  public:
   static JsonObject parse(ByteView text, std::string_view where);
-  JsonObject(JsonObject&&) noexcept;
-  JsonObject& operator=(JsonObject&&) noexcept;
-  ~JsonObject();
 
   /// Printable UTF-8 of 1 to max_bytes.
   std::string text(const std::string& field, std::size_t max_bytes);
@@ -45,31 +42,15 @@ class JsonObject {
   const std::string& where() const { return where_; }
 
  private:
-  struct Node;
-  JsonObject(std::unique_ptr<Node> node, std::string where);
-  std::unique_ptr<Node> node_;
+  JsonObject(JsonValue value, std::string where)
+      : value_(std::move(value)), where_(std::move(where)) {}
+  const JsonValue& field(const std::string& name);
+  JsonValue value_;
+  std::set<std::string> read_;
   std::string where_;
 };
 
-/// Builds a document; fields stay in the order in which they were added.
-class JsonBuilder {
- public:
-  JsonBuilder();
-  JsonBuilder(JsonBuilder&&) noexcept;
-  JsonBuilder& operator=(JsonBuilder&&) noexcept;
-  ~JsonBuilder();
-  JsonBuilder& text(const std::string& field, const std::string& value);
-  JsonBuilder& integer(const std::string& field, std::uint64_t value);
-  JsonBuilder& object(const std::string& field, const JsonBuilder& value);
-  JsonBuilder& objects(const std::string& field, const std::vector<JsonBuilder>& values);
-  JsonBuilder& texts(const std::string& field, const std::vector<std::string>& values);
-  JsonBuilder& text_map(const std::string& field, const std::map<std::string, std::string>& values);
-  /// Indented text that ends with a newline.
-  Bytes document() const;
-
- private:
-  struct Node;
-  std::unique_ptr<Node> node_;
-};
+/// The bytes of a document to be signed. @throws Error(malformed) for a text that is not UTF-8.
+Bytes document_of(const JsonValue& value);
 
 }  // namespace concordat::federation

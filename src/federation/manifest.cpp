@@ -12,16 +12,16 @@ constexpr std::string_view format = "concordat-manifest-v1";
 constexpr std::uint64_t max_u32 = 0xffff'ffffU;
 constexpr std::uint64_t max_u64 = 0xffff'ffff'ffff'ffffU;
 
-JsonBuilder to_json(const Participant& participant) {
+JsonValue to_json(const Participant& participant) {
   const ReadyBody& ready = participant.ready;
   std::vector<std::string> path;
   for (const Digest& node : ready.consistency) path.push_back(node.hex());
-  JsonBuilder json;
-  json.integer("site", participant.site.value()).integer("round", ready.round.value());
-  json.text("state", ready.state.hex());
-  json.integer("ledger_size", ready.ledger.size).text("ledger_root", ready.ledger.root.hex());
-  json.texts("ledger_consistency", path);
-  json.text("mask", ready.mask.hex()).text("share", ready.share.hex());
+  JsonValue json = JsonValue::object();
+  json.add("site", participant.site.value()).add("round", ready.round.value());
+  json.add("state", ready.state.hex());
+  json.add("ledger_size", ready.ledger.size).add("ledger_root", ready.ledger.root.hex());
+  json.add("ledger_consistency", path);
+  json.add("mask", ready.mask.hex()).add("share", ready.share.hex());
   return json;
 }
 
@@ -51,18 +51,18 @@ std::vector<SiteId> Manifest::sites() const {
 }
 
 Bytes encode(const Manifest& manifest) {
-  std::vector<JsonBuilder> participants;
+  std::vector<JsonValue> participants;
   for (const Participant& one : manifest.participants) participants.push_back(to_json(one));
-  JsonBuilder json;
-  json.text("format", std::string(format)).text("federation", manifest.federation.hex());
-  json.integer("round", manifest.exchange.round.value());
-  json.integer("fragment", manifest.exchange.fragment.value());
-  json.integer("attempt", manifest.exchange.attempt.value());
-  json.text("roster", manifest.roster.hex()).text("agreement", manifest.agreement.hex());
-  json.text("previous_closing", manifest.previous_closing.hex());
-  json.text("state", manifest.state.hex()).integer("threshold", manifest.threshold);
-  json.objects("participants", participants);
-  return json.document();
+  JsonValue json = JsonValue::object();
+  json.add("format", std::string(format)).add("federation", manifest.federation.hex());
+  json.add("round", manifest.exchange.round.value());
+  json.add("fragment", manifest.exchange.fragment.value());
+  json.add("attempt", manifest.exchange.attempt.value());
+  json.add("roster", manifest.roster.hex()).add("agreement", manifest.agreement.hex());
+  json.add("previous_closing", manifest.previous_closing.hex());
+  json.add("state", manifest.state.hex()).add("threshold", manifest.threshold);
+  json.add("participants", participants);
+  return document_of(json);
 }
 
 Manifest parse_manifest(ByteView document, std::string_view where) {

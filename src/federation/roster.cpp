@@ -22,11 +22,11 @@ constexpr std::string_view format = "concordat-roster-v1";
                                    .remedy = "correct the roster and let everybody sign it again"});
 }
 
-JsonBuilder to_json(const Member& member) {
-  JsonBuilder json;
-  json.text("name", member.name).text("jurisdiction", member.jurisdiction);
-  json.text("verify", member.verify.hex()).text("seal", member.seal.hex());
-  json.text("tls", member.tls.hex()).text("log", member.log.hex());
+JsonValue to_json(const Member& member) {
+  JsonValue json = JsonValue::object();
+  json.add("name", member.name).add("jurisdiction", member.jurisdiction);
+  json.add("verify", member.verify.hex()).add("seal", member.seal.hex());
+  json.add("tls", member.tls.hex()).add("log", member.log.hex());
   return json;
 }
 
@@ -102,13 +102,13 @@ std::string Roster::text_of(SiteId id) const {
 }
 
 Bytes encode(const Roster& roster) {
-  std::vector<JsonBuilder> sites;
+  std::vector<JsonValue> sites;
   for (const Member& site : roster.sites) sites.push_back(to_json(site));
-  JsonBuilder json;
-  json.text("format", std::string(format)).text("name", roster.name);
-  json.integer("version", roster.version).objects("sites", sites);
-  json.object("coordinator", to_json(roster.coordinator)).text("address", roster.address);
-  return json.document();
+  JsonValue json = JsonValue::object();
+  json.add("format", std::string(format)).add("name", roster.name);
+  json.add("version", roster.version).add("sites", sites);
+  json.add("coordinator", to_json(roster.coordinator)).add("address", roster.address);
+  return document_of(json);
 }
 
 Roster parse_roster(ByteView document, std::string_view where) {

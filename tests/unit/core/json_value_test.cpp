@@ -42,5 +42,37 @@ TEST(JsonValue, GettersRefuseAnotherKindAndSayWhere) {
   EXPECT_ERROR_SAYS(v.at("u", "f.json"), errors::malformed, "\"u\"");
 }
 
+TEST(JsonValue, ObjectsHaveABoundOfTheirOwn) {
+  const std::string two = R"({"a":{"b":1,"c":2}})";
+  EXPECT_ERROR_SAYS(JsonValue::parse(two, "f.json", {.max_members = 1}), errors::malformed,
+                    "too many fields");
+  EXPECT_EQ(JsonValue::parse(two, "f.json", {.max_members = 2}).members("f.json").size(), 1U);
+}
+
+TEST(JsonValue, WritesWhatItReads) {
+  JsonValue built = JsonValue::object();
+  built.add("flag", true).add("least", INT64_MIN).add("most", UINT64_MAX).add("text", "ä \"x\"\n");
+  built.add("names", std::vector<std::string>{"a", "b"}).add("none", std::vector<JsonValue>{});
+  built.add("inner", std::map<std::string, std::string>{{"k", "v"}}).add("null", JsonValue());
+  const std::string text = built.document();
+  EXPECT_EQ(text,
+            "{\n  \"flag\": true,\n  \"least\": -9223372036854775808,\n"
+            "  \"most\": 18446744073709551615,\n  \"text\": \"ä \\\"x\\\"\\n\",\n"
+            "  \"names\": [\n    \"a\",\n    \"b\"\n  ],\n  \"none\": [],\n"
+            "  \"inner\": {\n    \"k\": \"v\"\n  },\n  \"null\": null\n}\n");
+  const JsonValue read = JsonValue::parse(text, "x");
+  EXPECT_EQ(read.document(), text);
+  EXPECT_EQ(read.at("most", "x").natural("x"), UINT64_MAX);
+  EXPECT_EQ(read.at("least", "x").integer("x"), INT64_MIN);
+  EXPECT_ERROR(read.at("least", "x").natural("x"), errors::malformed);
+  EXPECT_ERROR(read.at("most", "x").integer("x"), errors::malformed);
+}
+
+TEST(JsonValue, WritesNoBytesThatAreNotText) {
+  const JsonValue bad = JsonValue::object().add("name", "\xff");
+  EXPECT_ERROR(bad.document(), errors::malformed);
+  EXPECT_EQ(bad.document(JsonValue::NotUtf8::replace), "{\n  \"name\": \"\xef\xbf\xbd\"\n}\n");
+}
+
 }  // namespace
 }  // namespace concordat
