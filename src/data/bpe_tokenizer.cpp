@@ -29,15 +29,6 @@ constexpr std::string_view end_names[] = {"<|endoftext|>", "<|end_of_text|>", "<
                          "token files made elsewhere"});
 }
 
-[[noreturn]] void damaged(const std::string& where, std::string what, std::string found,
-                          std::string expected) {
-  throw Error(errors::bad_tokens, {.what = std::move(what),
-                                   .where = where,
-                                   .found = std::move(found),
-                                   .expected = std::move(expected),
-                                   .remedy = "get the tokenizer's file again"});
-}
-
 /// The code point by which the files write each byte: printable ones as themselves, the rest from
 /// U+0100 on.
 std::array<std::string, 256> byte_names() {
@@ -149,12 +140,7 @@ class BpeTokenizer final : public Tokenizer {
       }
       const auto found = bytes_of_.find(token);
       if (found == bytes_of_.end()) {
-        throw Error(concordat::errors::malformed,
-                    {.what = "an id is no token",
-                     .where = "byte-level BPE tokenizer",
-                     .found = std::to_string(token),
-                     .expected = "an id of the tokenizer's vocabulary",
-                     .remedy = "mask the padded part of the vocabulary before sampling"});
+        refuse_id("byte-level BPE tokenizer", token, "an id of the tokenizer's vocabulary");
       }
       out.insert(out.end(), found->second.begin(), found->second.end());
     }
@@ -191,12 +177,12 @@ class BpeTokenizer final : public Tokenizer {
     for (const auto& [name, value] : vocab.members(where)) {
       const std::int64_t id = value.integer(where);
       if (id < 0 || id >= static_cast<std::int64_t>(max_vocabulary)) {
-        damaged(where, "an id is out of range", std::to_string(id),
-                "0 to " + std::to_string(max_vocabulary - 1));
+        refuse_tokenizer(where, "an id is out of range", std::to_string(id),
+                         "0 to " + std::to_string(max_vocabulary - 1));
       }
       const auto token = static_cast<Token>(id);
       if (!id_of_.emplace(name, token).second || !bytes_of_.emplace(token, Bytes{}).second) {
-        damaged(where, "two tokens have one id", std::to_string(id), "each id once");
+        refuse_tokenizer(where, "two tokens have one id", std::to_string(id), "each id once");
       }
     }
     std::unordered_map<std::string, std::uint8_t> byte_of;
@@ -205,8 +191,8 @@ class BpeTokenizer final : public Tokenizer {
       byte_of[names[byte]] = static_cast<std::uint8_t>(byte);
       const auto found = id_of_.find(names[byte]);
       if (found == id_of_.end()) {
-        damaged(where, "a byte has no token", "no " + json_quoted(names[byte]),
-                "a token for each of the 256 bytes");
+        refuse_tokenizer(where, "a byte has no token", "no " + json_quoted(names[byte]),
+                         "a token for each of the 256 bytes");
       }
       id_of_byte_[byte] = found->second;
     }
@@ -247,8 +233,9 @@ class BpeTokenizer final : public Tokenizer {
       const auto b = id_of_.find(right);
       const auto c = id_of_.find(left + right);
       if (a == id_of_.end() || b == id_of_.end() || c == id_of_.end()) {
-        damaged(where, "a merge names what is no token",
-                json_quoted(left) + " and " + json_quoted(right), "tokens of the vocabulary");
+        refuse_tokenizer(where, "a merge names what is no token",
+                         json_quoted(left) + " and " + json_quoted(right),
+                         "tokens of the vocabulary");
       }
       merges_.emplace(pair_key(a->second, b->second), Merge{rank++, c->second});
     }
@@ -266,8 +253,8 @@ class BpeTokenizer final : public Tokenizer {
         const std::string& content = entry.at("content", where).text(where);
         const std::int64_t id = entry.at("id", where).integer(where);
         if (id < 0 || id >= static_cast<std::int64_t>(max_vocabulary)) {
-          damaged(where, "an id is out of range", std::to_string(id),
-                  "0 to " + std::to_string(max_vocabulary - 1));
+          refuse_tokenizer(where, "an id is out of range", std::to_string(id),
+                           "0 to " + std::to_string(max_vocabulary - 1));
         }
         const JsonValue* special = entry.find("special");
         if (special == nullptr || !special->boolean(where)) {
@@ -276,8 +263,8 @@ class BpeTokenizer final : public Tokenizer {
         const Bytes bytes(content.begin(), content.end());
         const auto [known, fresh] = bytes_of_.emplace(static_cast<Token>(id), bytes);
         if (!fresh && known->second != bytes) {
-          damaged(where, "two tokens have one id",
-                  json_quoted(content) + " at " + std::to_string(id), "each id once");
+          refuse_tokenizer(where, "two tokens have one id",
+                           json_quoted(content) + " at " + std::to_string(id), "each id once");
         }
         added[content] = static_cast<Token>(id);
         whole_.erase(content);  // never from text
@@ -291,9 +278,10 @@ class BpeTokenizer final : public Tokenizer {
       if (!end && found != added.end()) end = static_cast<std::uint32_t>(found->second);
     }
     if (!end || bytes_of_.count(static_cast<Token>(*end)) == 0) {
-      damaged(where, "no token ends a text",
-              end ? std::to_string(*end) + ", which is no token" : "none of the usual names",
-              "<|endoftext|>, <|end_of_text|>, </s> or <eos>, or --separator ID");
+      refuse_tokenizer(
+          where, "no token ends a text",
+          end ? std::to_string(*end) + ", which is no token" : "none of the usual names",
+          "<|endoftext|>, <|end_of_text|>, </s> or <eos>, or --separator ID");
     }
     vocabulary_.separator = *end;
   }

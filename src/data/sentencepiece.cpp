@@ -8,30 +8,21 @@
 namespace concordat::data {
 namespace {
 
-[[noreturn]] void damaged(const std::string& where, std::string what, std::string found,
-                          std::string expected) {
-  throw Error(errors::bad_tokens, {.what = std::move(what),
-                                   .where = where,
-                                   .found = std::move(found),
-                                   .expected = std::move(expected),
-                                   .remedy = "get the tokenizer's file again"});
-}
-
 class Pieces final : public Tokenizer {
  public:
   Pieces(ByteView file, std::string where, std::optional<std::uint32_t> separator)
       : where_(std::move(where)) {
     const auto status = processor_.LoadFromSerializedProto(to_string(file));
     if (!status.ok()) {
-      damaged(where_, "this is no sentencepiece model", std::string(status.ToString()),
-              "a tokenizer.model file");
+      refuse_tokenizer(where_, "this is no sentencepiece model", std::string(status.ToString()),
+                       "a tokenizer.model file");
     }
     const int size = processor_.GetPieceSize();
     const std::int64_t end = separator ? std::int64_t{*separator} : processor_.eos_id();
     if (size < 2 || static_cast<std::uint32_t>(size) > max_vocabulary || end < 0 || end >= size) {
-      damaged(where_, "no piece ends a text",
-              "end " + std::to_string(end) + " of " + std::to_string(size) + " pieces",
-              "a model with </s>, or --separator ID");
+      refuse_tokenizer(where_, "no piece ends a text",
+                       "end " + std::to_string(end) + " of " + std::to_string(size) + " pieces",
+                       "a model with </s>, or --separator ID");
     }
     vocabulary_ = {.kind = std::string(Vocabulary::sentencepiece),
                    .size = static_cast<std::uint32_t>(size),
@@ -45,7 +36,8 @@ class Pieces final : public Tokenizer {
     std::vector<int> ids;
     const auto status = processor_.Encode(to_string(text), &ids);
     if (!status.ok()) {
-      damaged(where_, "the library could not encode a text", std::string(status.ToString()), "ids");
+      refuse_tokenizer(where_, "the library could not encode a text",
+                       std::string(status.ToString()), "ids");
     }
     return {ids.begin(), ids.end()};
   }
@@ -57,19 +49,15 @@ class Pieces final : public Tokenizer {
       std::string text;
       const auto status = processor_.Decode(ids, &text);
       if (!status.ok()) {
-        damaged(where_, "the library could not decode ids", std::string(status.ToString()), "text");
+        refuse_tokenizer(where_, "the library could not decode ids", std::string(status.ToString()),
+                         "text");
       }
       out += text;
       ids.clear();
     };
     for (const Token token : tokens) {
       if (token < 0 || static_cast<std::uint32_t>(token) >= vocabulary_.size) {
-        throw Error(concordat::errors::malformed,
-                    {.what = "an id is no token",
-                     .where = "sentencepiece tokenizer",
-                     .found = std::to_string(token),
-                     .expected = "below " + std::to_string(vocabulary_.size),
-                     .remedy = "mask the padded part of the vocabulary before sampling"});
+        refuse_id("sentencepiece tokenizer", token, "below " + std::to_string(vocabulary_.size));
       }
       if (token == static_cast<Token>(vocabulary_.separator)) {
         flush();

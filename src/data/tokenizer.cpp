@@ -34,8 +34,19 @@ std::size_t sequence_at(ByteView text, std::size_t at) {
 class ByteTokenizer final : public Tokenizer {
  public:
   const Vocabulary& vocabulary() const override { return vocabulary_; }
-  std::vector<Token> encode(ByteView text) override { return data::encode(text); }
-  Bytes decode(std::span<const Token> tokens) override { return data::decode(tokens); }
+  std::vector<Token> encode(ByteView text) override { return {text.begin(), text.end()}; }
+  Bytes decode(std::span<const Token> tokens) override {
+    Bytes text;
+    text.reserve(tokens.size());
+    for (const Token token : tokens) {
+      if (token < 0 || token > separator_token) {
+        refuse_id("byte-level tokenizer", token, "0 to " + std::to_string(separator_token));
+      }
+      text.push_back(token == separator_token ? std::uint8_t{'\n'}
+                                              : static_cast<std::uint8_t>(token));
+    }
+    return text;
+  }
 
  private:
   Vocabulary vocabulary_;
@@ -85,24 +96,22 @@ std::unique_ptr<Tokenizer> load_tokenizer(FileSystem& fs, const FileSystem::Path
                .remedy = "name the file that the model's folder holds"});
 }
 
-std::vector<Token> encode(ByteView text) { return {text.begin(), text.end()}; }
+void refuse_tokenizer(const std::string& where, std::string what, std::string found,
+                      std::string expected) {
+  throw Error(errors::bad_tokens, {.what = std::move(what),
+                                   .where = where,
+                                   .found = std::move(found),
+                                   .expected = std::move(expected),
+                                   .remedy = "get the tokenizer's file again"});
+}
 
-Bytes decode(std::span<const Token> tokens) {
-  Bytes text;
-  text.reserve(tokens.size());
-  for (Token token : tokens) {
-    if (token < 0 || token > separator_token) {
-      throw Error(concordat::errors::malformed,
-                  {.what = "an id is no token",
-                   .where = "byte-level tokenizer",
-                   .found = std::to_string(token),
-                   .expected = "0 to " + std::to_string(separator_token),
-                   .remedy = "mask the padded part of the vocabulary before sampling"});
-    }
-    text.push_back(token == separator_token ? std::uint8_t{'\n'}
-                                            : static_cast<std::uint8_t>(token));
-  }
-  return text;
+void refuse_id(std::string_view tokenizer, Token token, std::string expected) {
+  throw Error(concordat::errors::malformed,
+              {.what = "an id is no token",
+               .where = std::string(tokenizer),
+               .found = std::to_string(token),
+               .expected = std::move(expected),
+               .remedy = "mask the padded part of the vocabulary before sampling"});
 }
 
 }  // namespace concordat::data

@@ -69,9 +69,4 @@ std::size_t utf8_valid_prefix(ByteView text);
 /// @throws Error(not_utf8) naming `where` and the offset and value of the offending byte.
 void require_utf8(ByteView text, std::string_view where);
 
-/// Of the byte-level tokenizer.
-std::vector<Token> encode(ByteView text);
-/// @throws Error(malformed) for an id that is no token.
-Bytes decode(std::span<const Token> tokens);
-
 }  // namespace concordat::data

@@ -154,7 +154,7 @@ TEST(Shard, BytesOfTheDocumentedExample) {
   testing_support::TemporaryFolder folder;
   ShardWriter out(posix_files(), folder.path(), {"german", Split::train, 0}, Bytes(32),
                   crypto::system_random());
-  out.add(encode(as_bytes("hi")), crypto::sha256(as_bytes("hi")));
+  out.add(byte_tokenizer()->encode(as_bytes("hi")), crypto::sha256(as_bytes("hi")));
   out.finish();
   crypto::SealedFileReader in(posix_files(), folder.path() / "train-0000.tok", Bytes(32),
                               "token-shard german train 0");

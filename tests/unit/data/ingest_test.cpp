@@ -27,7 +27,7 @@ class Ingest : public CorpusTest {
         shard.read(entry.begin, tokens);
         EXPECT_EQ(tokens.back(), separator_token);
         tokens.pop_back();
-        out.push_back(to_string(decode(tokens)));
+        out.push_back(to_string(byte_tokenizer()->decode(tokens)));
         EXPECT_EQ(crypto::sha256(as_bytes(out.back())), entry.content);
       }
     }

@@ -12,12 +12,14 @@ Bytes hex(std::string_view text) { return from_hex(text, "test"); }
 
 TEST(Tokenizer, BytesAreTokensAndBack) {
   std::string text = "für, où, ñ\n";
-  std::vector<Token> tokens = encode(as_bytes(text));
+  const auto tokenizer = byte_tokenizer();
+  std::vector<Token> tokens = tokenizer->encode(as_bytes(text));
   EXPECT_EQ(tokens.size(), text.size());
   EXPECT_EQ(tokens[0], 'f');
-  EXPECT_EQ(to_string(decode(tokens)), text);
-  EXPECT_EQ(to_string(decode(std::vector<Token>{'a', separator_token, 'b'})), "a\nb");
-  EXPECT_ERROR_SAYS(decode(std::vector<Token>{300}), concordat::errors::malformed, "300");
+  EXPECT_EQ(to_string(tokenizer->decode(tokens)), text);
+  EXPECT_EQ(to_string(tokenizer->decode(std::vector<Token>{'a', separator_token, 'b'})), "a\nb");
+  EXPECT_ERROR_SAYS(tokenizer->decode(std::vector<Token>{300}), concordat::errors::malformed,
+                    "300");
 }
 
 // The boundary cases of Unicode's table of well-formed sequences.
