@@ -129,15 +129,12 @@ void ForeignModel::read_shards(std::span<const parallel::ParameterSpec> specs,
   std::int64_t begin = 0;
   for (const auto& spec : specs) {
     if (!parallel::holds(spec, coords)) continue;
-    const parallel::CanonicalSpace::Entry alone{
-        .name = spec.name, .shape = spec.shape, .count = num_elements(spec.shape)};
-    for (const auto& segment : parallel::segments(spec, alone, mesh, coords)) {
-      for (std::int64_t i = 0; i < segment.count; ++i) {
-        const auto at = begin + segment.local_begin + i * segment.local_stride;
-        read(spec, segment.begin + i * segment.stride,
-             master.subspan(static_cast<std::size_t>(at), static_cast<std::size_t>(segment.run)));
-      }
-    }
+    parallel::each_run(spec, mesh, coords,
+                       [&](std::int64_t first, std::int64_t local, std::int64_t run) {
+                         read(spec, first,
+                              master.subspan(static_cast<std::size_t>(begin + local),
+                                             static_cast<std::size_t>(run)));
+                       });
     begin += num_elements(parallel::local_shape(spec, mesh, coords));
     if (progress) progress(begin);
   }
@@ -147,18 +144,11 @@ void ForeignModel::read_shards(std::span<const parallel::ParameterSpec> specs,
 void ForeignModel::read_range(std::span<const parallel::ParameterSpec> specs,
                               const parallel::CanonicalSpace& space, std::int64_t begin,
                               std::span<float> out) {
-  const std::int64_t end = begin + static_cast<std::int64_t>(out.size());
-  CONCORDAT_REQUIRE(
-      begin >= 0 && end <= space.num_elements() && specs.size() == space.tensors().size(),
-      std::to_string(begin) + " to " + std::to_string(end));
-  for (std::size_t i = 0; i < specs.size(); ++i) {
-    const auto& tensor = space.tensors()[i];
-    const std::int64_t from = std::max(begin, tensor.begin);
-    const std::int64_t to = std::min(end, tensor.begin + tensor.count);
-    if (from >= to) continue;
-    read(specs[i], from - tensor.begin,
-         out.subspan(static_cast<std::size_t>(from - begin), static_cast<std::size_t>(to - from)));
-  }
+  CONCORDAT_REQUIRE(specs.size() == space.tensors().size(), std::to_string(specs.size()));
+  parallel::each_tensor(space, begin, out,
+                        [&](std::size_t i, std::int64_t first, std::span<float> part) {
+                          read(specs[i], first, part);
+                        });
 }
 
 }  // namespace concordat::model

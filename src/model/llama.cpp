@@ -148,37 +148,23 @@ void initialise(const ParameterSet& set, const parallel::ProcessMesh& mesh, std:
                     std::to_string(master.size()) + " for " + std::to_string(set.num_local()));
   std::fill(master.begin(), master.end(), 0.0F);
   for (const LocalTensor& tensor : set.tensors()) {
-    const parallel::CanonicalSpace::Entry alone{.name = tensor.spec.name,
-                                                .shape = tensor.spec.shape,
-                                                .count = num_elements(tensor.spec.shape)};
-    for (const parallel::Segment& segment :
-         parallel::segments(tensor.spec, alone, mesh.shape(), mesh.coords())) {
-      for (std::int64_t i = 0; i < segment.count; ++i) {
-        const auto at = tensor.begin + segment.local_begin + i * segment.local_stride;
-        fill_values(
-            tensor.spec, static_cast<std::size_t>(tensor.ordinal), seed,
-            segment.begin + i * segment.stride,
-            master.subspan(static_cast<std::size_t>(at), static_cast<std::size_t>(segment.run)));
-      }
-    }
+    parallel::each_run(tensor.spec, mesh.shape(), mesh.coords(),
+                       [&](std::int64_t first, std::int64_t local, std::int64_t run) {
+                         fill_values(tensor.spec, static_cast<std::size_t>(tensor.ordinal), seed,
+                                     first,
+                                     master.subspan(static_cast<std::size_t>(tensor.begin + local),
+                                                    static_cast<std::size_t>(run)));
+                       });
   }
 }
 
 void initialise_range(std::span<const ParameterSpec> specs, const parallel::CanonicalSpace& space,
                       std::uint64_t seed, std::int64_t begin, std::span<float> out) {
-  const std::int64_t end = begin + static_cast<std::int64_t>(out.size());
-  CONCORDAT_REQUIRE(
-      begin >= 0 && end <= space.num_elements() && specs.size() == space.tensors().size(),
-      std::to_string(begin) + " to " + std::to_string(end));
-  for (std::size_t i = 0; i < specs.size(); ++i) {
-    const auto& tensor = space.tensors()[i];
-    const std::int64_t from = std::max(begin, tensor.begin);
-    const std::int64_t to = std::min(end, tensor.begin + tensor.count);
-    if (from >= to) continue;
-    fill_values(
-        specs[i], i, seed, from - tensor.begin,
-        out.subspan(static_cast<std::size_t>(from - begin), static_cast<std::size_t>(to - from)));
-  }
+  CONCORDAT_REQUIRE(specs.size() == space.tensors().size(), std::to_string(specs.size()));
+  parallel::each_tensor(space, begin, out,
+                        [&](std::size_t i, std::int64_t first, std::span<float> part) {
+                          fill_values(specs[i], i, seed, first, part);
+                        });
 }
 
 }  // namespace concordat::model

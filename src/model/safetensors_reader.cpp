@@ -21,21 +21,6 @@ constexpr std::size_t piece_bytes = std::size_t{1} << 20U;
                                     .remedy = "get the file again from where it came"});
 }
 
-/// IEEE 754 half precision; exact.
-float from_half(std::uint16_t bits) {
-  const int exponent = (bits >> 10) & 0x1f;
-  const int fraction = bits & 0x3ff;
-  float value = 0.0F;
-  if (exponent == 0x1f) {
-    value = fraction == 0 ? INFINITY : NAN;
-  } else if (exponent == 0) {
-    value = std::ldexp(static_cast<float>(fraction), -24);
-  } else {
-    value = std::ldexp(static_cast<float>(fraction | 0x400), exponent - 25);
-  }
-  return (bits & 0x8000U) != 0 ? -value : value;
-}
-
 void convert(const std::string& dtype, ByteView bytes, std::span<float> out) {
   if (dtype == "F32") {
     std::memcpy(out.data(), bytes.data(), bytes.size());
@@ -44,7 +29,7 @@ void convert(const std::string& dtype, ByteView bytes, std::span<float> out) {
   for (std::size_t i = 0; i < out.size(); ++i) {
     std::uint16_t bits = 0;
     std::memcpy(&bits, bytes.data() + 2 * i, 2);
-    out[i] = dtype == "BF16" ? to_float(Bf16{bits}) : from_half(bits);
+    out[i] = dtype == "BF16" ? to_float(Bf16{bits}) : to_float(F16{bits});
   }
 }
 

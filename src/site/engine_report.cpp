@@ -103,7 +103,7 @@ void Engine::report_steps(std::int64_t total_steps) {
     if (first) report_memory(*metrics);
     if (r.skipped) {
       log::warn("step " + std::to_string(r.step) +
-                " was skipped: its gradient is not finite at a " + "loss scale of " +
+                " was skipped: its gradient is not finite at a loss scale of " +
                 observe::short_count(r.loss_scale) + ", which is halved");
     }
     const bool last = r.step + 1 == total_steps;

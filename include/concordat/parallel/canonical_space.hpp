@@ -10,11 +10,13 @@
 // values; the format page is docs/formats/canonical-space.md.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "concordat/core/error.hpp"
 #include "concordat/parallel/parameter_spec.hpp"
 
 namespace concordat::parallel {
@@ -68,6 +70,39 @@ class CanonicalSpace {
 /// if the rank does not hold it. `tensor` is space.tensors()[i] for specs[i].
 std::vector<Segment> segments(const ParameterSpec& spec, const CanonicalSpace::Entry& tensor,
                               const MeshShape& mesh, const MeshCoords& coords);
+
+/// visit(first, local, run): `run` neighbours of the tensor from its row-major element `first` on
+/// lie from `local` on in the rank's shard. All that the rank holds of it, in the shard's order.
+template <typename Visit>
+void each_run(const ParameterSpec& spec, const MeshShape& mesh, const MeshCoords& coords,
+              Visit&& visit) {
+  const CanonicalSpace::Entry alone{
+      .name = spec.name, .shape = spec.shape, .count = num_elements(spec.shape)};
+  for (const Segment& segment : segments(spec, alone, mesh, coords)) {
+    for (std::int64_t i = 0; i < segment.count; ++i) {
+      visit(segment.begin + i * segment.stride, segment.local_begin + i * segment.local_stride,
+            segment.run);
+    }
+  }
+}
+
+/// visit(tensor, first, part) for each tensor that canonical elements begin, begin + 1, ... of
+/// `out` lie in: `part` is the piece of `out` from the tensor's row-major element `first` on.
+/// @pre [begin, begin + out.size()) lies in the space.
+template <typename T, typename Visit>
+void each_tensor(const CanonicalSpace& space, std::int64_t begin, std::span<T> out, Visit&& visit) {
+  const std::int64_t end = begin + static_cast<std::int64_t>(out.size());
+  CONCORDAT_REQUIRE(begin >= 0 && end <= space.num_elements(),
+                    std::to_string(begin) + " to " + std::to_string(end));
+  for (std::size_t i = 0; i < space.tensors().size(); ++i) {
+    const auto& tensor = space.tensors()[i];
+    const std::int64_t from = std::max(begin, tensor.begin);
+    const std::int64_t to = std::min(end, tensor.begin + tensor.count);
+    if (from >= to) continue;
+    visit(i, from - tensor.begin,
+          out.subspan(static_cast<std::size_t>(from - begin), static_cast<std::size_t>(to - from)));
+  }
+}
 
 /// All tensors of one rank. @throws Error(parallel.bad_layout).
 LocalLayout layout_of(std::span<const ParameterSpec> specs, const CanonicalSpace& space,
