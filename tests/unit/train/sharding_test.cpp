@@ -20,9 +20,6 @@ TrainSettings six_heads() {
 
 class ShardingTest : public testing::TestWithParam<std::string> {
  protected:
-  /// After one step: loss, gradient norm, and every gradient, which the first moment is a multiple
-  /// of. The same sums in another order and grouping differ by a few ulp of the largest element.
-  /// Then two more steps, by their losses: the weights were updated alike.
   void expect_one_rank(const TrainSettings& settings, const parallel::MeshShape& shape) {
     SCOPED_TRACE(shape.text());
     TrainSettings alone = settings;
@@ -31,29 +28,7 @@ class ShardingTest : public testing::TestWithParam<std::string> {
     alone.zero = 0;
     alone.sequence_parallel = false;
     alone.recompute = model::Recompute::none;
-    const Outcome one = train(GetParam(), {}, alone, 1);
-    const Outcome found = train(GetParam(), shape, settings, 1);
-    EXPECT_NEAR(found.reports[0].loss, one.reports[0].loss, 1e-6);
-    EXPECT_NEAR(found.reports[0].gradient_norm, one.reports[0].gradient_norm,
-                3e-6 * one.reports[0].gradient_norm);
-    ASSERT_EQ(found.state.size(), one.state.size());
-    for (const auto& [name, values] : one.state) {
-      if (!name.starts_with("adamw_m/")) continue;
-      const auto& others = found.state.at(name);
-      ASSERT_EQ(others.size(), values.size()) << name;
-      const float most = largest(values);
-      EXPECT_GT(most, 0.0F) << name;
-      for (std::size_t i = 0; i < values.size(); ++i) {
-        ASSERT_NEAR(others[i], values[i], 1e-5F * most) << name << " [" << i << "]";
-      }
-    }
-    const Outcome one_later = train(GetParam(), {}, alone, 3);
-    const Outcome later = train(GetParam(), shape, settings, 3);
-    for (std::size_t step = 0; step < 3; ++step) {
-      EXPECT_NEAR(later.reports[step].loss, one_later.reports[step].loss, 2e-5) << step;
-    }
-    EXPECT_NEAR(later.validation.nats_per_token, one_later.validation.nats_per_token, 2e-5);
-    EXPECT_EQ(later.validation.bytes, one_later.validation.bytes);
+    test::expect_one_rank(GetParam(), alone, shape, settings, 3e-6);
   }
 };
 

@@ -69,27 +69,22 @@ inline void gather(const HostState& state, const parallel::ProcessMesh& mesh, By
     if (part.local.empty()) continue;
     auto& logical = into[part.name];
     logical.resize(static_cast<std::size_t>(num_elements(part.spec.shape)));
-    const parallel::CanonicalSpace::Entry alone{
-        .name = part.spec.name, .shape = part.spec.shape, .count = num_elements(part.spec.shape)};
-    const auto local = part.local.span<float>();
-    for (const auto& run : parallel::segments(part.spec, alone, mesh.shape(), mesh.coords())) {
-      for (std::int64_t i = 0; i < run.count * run.run; ++i) {
-        const std::int64_t row = i / run.run;
-        const std::int64_t column = i % run.run;
-        logical[static_cast<std::size_t>(run.begin + row * run.stride + column)] =
-            local[static_cast<std::size_t>(run.local_begin + row * run.local_stride + column)];
-      }
-    }
+    const auto values = part.local.span<float>();
+    parallel::each_run(part.spec, mesh.shape(), mesh.coords(),
+                       [&](std::int64_t first, std::int64_t local, std::int64_t run) {
+                         std::copy_n(values.begin() + local, run, logical.begin() + first);
+                       });
   }
 }
 
 struct Outcome {
   std::vector<StepReport> reports;
   ValidationReport validation;
-  ByName state;
+  ByName first_state;  ///< after the first step
+  ByName state;        ///< in the end
 };
 
-/// Trains on a mesh of threads and gathers what all ranks hold in the end.
+/// Trains on a mesh of threads and gathers what all ranks hold.
 inline Outcome train(const std::string& backend, const parallel::MeshShape& shape,
                      const TrainSettings& settings, int steps) {
   Outcome outcome;
@@ -101,11 +96,16 @@ inline Outcome train(const std::string& backend, const parallel::MeshShape& shap
     Trainer trainer(settings, session.exec(), mesh, data, system_clock());
     std::vector<StepReport> reports;
     trainer.on_step([&](const StepReport& report) { reports.push_back(report); });
-    for (int i = 0; i < steps; ++i) trainer.step();
+    HostState first = trainer.make_state();
+    for (int i = 0; i < steps; ++i) {
+      trainer.step();
+      if (i == 0) trainer.read_state(first);
+    }
     const ValidationReport validation = trainer.validate(data);
     HostState state = trainer.make_state();
     trainer.read_state(state);
     const std::lock_guard lock(mutex);
+    gather(first, mesh, outcome.first_state);
     gather(state, mesh, outcome.state);
     outcome.reports = reports;
     outcome.validation = validation;
@@ -117,6 +117,36 @@ inline float largest(const std::vector<float>& values) {
   float most = 0.0F;
   for (const float value : values) most = std::max(most, std::abs(value));
   return most;
+}
+
+/// Three steps on one rank as `alone` says and on a mesh as `settings` says. After the first: loss,
+/// gradient norm (to a relative `norm_tolerance`), and every gradient, which the first moment is a
+/// multiple of. The same sums in another order and grouping differ by a few ulp of the largest
+/// element. Then by the losses: the weights were updated alike.
+inline void expect_one_rank(const std::string& backend, const TrainSettings& alone,
+                            const parallel::MeshShape& shape, const TrainSettings& settings,
+                            double norm_tolerance) {
+  const Outcome one = train(backend, {}, alone, 3);
+  const Outcome found = train(backend, shape, settings, 3);
+  EXPECT_NEAR(found.reports[0].loss, one.reports[0].loss, 1e-6);
+  EXPECT_NEAR(found.reports[0].gradient_norm, one.reports[0].gradient_norm,
+              norm_tolerance * one.reports[0].gradient_norm);
+  ASSERT_EQ(found.first_state.size(), one.first_state.size());
+  for (const auto& [name, values] : one.first_state) {
+    if (!name.starts_with("adamw_m/")) continue;
+    const auto& others = found.first_state.at(name);
+    ASSERT_EQ(others.size(), values.size()) << name;
+    const float most = largest(values);
+    EXPECT_GT(most, 0.0F) << name;
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      ASSERT_NEAR(others[i], values[i], 1e-5F * most) << name << " [" << i << "]";
+    }
+  }
+  for (std::size_t step = 0; step < 3; ++step) {
+    EXPECT_NEAR(found.reports[step].loss, one.reports[step].loss, 2e-5) << step;
+  }
+  EXPECT_NEAR(found.validation.nats_per_token, one.validation.nats_per_token, 2e-5);
+  EXPECT_EQ(found.validation.bytes, one.validation.bytes);
 }
 
 }  // namespace concordat::train::test

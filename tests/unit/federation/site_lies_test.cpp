@@ -1,262 +1,13 @@
-// Each party lies about each thing it can lie about; each lie ends in its typed error and leaves
-// the machine that refused it as it was.
+// A site, or a stranger, lies about each thing it can lie about; each lie ends in its typed error
+// and leaves the machine that refused it as it was.
 #include <gtest/gtest.h>
 
 #include <algorithm>
 
-#include "concordat/crypto/dsse.hpp"
-#include "unit/federation/world.hpp"
+#include "unit/federation/lies.hpp"
 
 namespace concordat::federation::test {
 namespace {
-
-using border::MessageType;
-
-/// Runs until the lie is refused.
-Error refusal_of(World& world) {
-  return error_of([&] { world.run(); });
-}
-
-/// Changes the manifest that `victim` gets.
-template <typename Change>
-World::Intercept altered_manifest(SiteId victim, Change change) {
-  return [=](border::Header& header, Bytes& body) {
-    if (header.type == MessageType::manifest && header.recipient == victim) {
-      Manifest manifest = parse_manifest(body, "test");
-      change(manifest);
-      body = encode(manifest);
-    }
-    return true;
-  };
-}
-
-template <typename Change>
-Error refused_manifest(Change change) {
-  World world(3, 1, false);
-  world.intercept = altered_manifest(SiteId{1}, change);
-  Error error = refusal_of(world);
-  EXPECT_EQ(world.sites[1].phase(), SitePhase::ready);
-  return error;
-}
-
-TEST(Lies, ManifestWithASwappedOwnKey) {
-  Error error = refused_manifest([](Manifest& m) { m.participants[1].ready.mask = seal_key(250); });
-  EXPECT_EQ(error.code(), errors::manifest_refused);
-  EXPECT_NE(std::string(error.what()).find("own ready"), std::string::npos);
-}
-
-TEST(Lies, ManifestThatMisstatesRosterAgreementChainThresholdOrParticipants) {
-  const std::vector<std::function<void(Manifest&)>> changes = {
-      [](Manifest& m) { m.federation = digest_of("x"); },
-      [](Manifest& m) { m.roster = digest_of("x"); },
-      [](Manifest& m) { m.agreement = digest_of("x"); },
-      [](Manifest& m) { m.previous_closing = digest_of("x"); },
-      [](Manifest& m) { m.state = digest_of("x"); },
-      [](Manifest& m) { m.threshold = 2; },
-      [](Manifest& m) { m.exchange.attempt = Attempt{1}; },
-      [](Manifest& m) { m.participants.pop_back(); },
-      [](Manifest& m) { m.participants.push_back(m.participants.back()); },
-      [](Manifest& m) { std::swap(m.participants[0], m.participants[2]); },
-      [](Manifest& m) { m.participants[0].ready.round = Round{1}; },
-      [](Manifest& m) { m.participants[2].ready.mask = m.participants[0].ready.mask; }};
-  for (const auto& change : changes) {
-    EXPECT_EQ(refused_manifest(change).code(), errors::manifest_refused);
-  }
-}
-
-TEST(Lies, AManifestThatDiffersBetweenTwoSitesIsNeverCosignedByAll) {
-  // Site 1 is shown another mask key of site 0: to read the masks between them.
-  World world(3, 1, false);
-  world.intercept = altered_manifest(
-      SiteId{1}, [](Manifest& m) { m.participants[0].ready.mask = seal_key(250); });
-  Error error = refusal_of(world);
-  // Its cosignature is tied to what it saw, and the coordinator cannot use it.
-  EXPECT_EQ(error.code(), errors::wrong_exchange);
-  for (const SiteExchange& site : world.sites) EXPECT_LT(site.phase(), SitePhase::going);
-}
-
-TEST(Lies, GoWithACosignatureOverAnotherManifest) {
-  World world(3, 1, false);
-  world.intercept = [](border::Header& header, Bytes& body) {
-    if (header.type == MessageType::go && header.recipient == SiteId{0}) {
-      GoBody go = decode_go(body);
-      go.cosignatures[2].signature = signing(site_number(2))
-                                         .sign(cosign_statement(header.federation, header.exchange,
-                                                                digest_of("another manifest")));
-      body = encode(go);
-    }
-    return true;
-  };
-  Error error = refusal_of(world);
-  EXPECT_EQ(error.code(), errors::statement_refused);
-  EXPECT_NE(std::string(error.what()).find("clba (site 2)"), std::string::npos) << error.what();
-  EXPECT_EQ(world.sites[0].phase(), SitePhase::cosigned);
-}
-
-TEST(Lies, GoWithoutEveryCosignature) {
-  World world(3, 1, false);
-  world.intercept = [](border::Header& header, Bytes& body) {
-    if (header.type == MessageType::go) {
-      GoBody go = decode_go(body);
-      go.cosignatures.pop_back();
-      body = encode(go);
-    }
-    return true;
-  };
-  EXPECT_EQ(refusal_of(world).code(), errors::statement_refused);
-}
-
-TEST(Lies, ASecondManifestForALockedExchangeIsEvidence) {
-  World world(3, 1, false);
-  world.intercept = [](border::Header& header, Bytes&) { return header.type != MessageType::go; };
-  world.run();
-  SiteExchange& site = world.sites[0];
-  ASSERT_EQ(site.phase(), SitePhase::cosigned);
-  Bytes before = site.snapshot();
-  Manifest second = world.hub->manifest();
-  second.participants[1].ready.mask = seal_key(250);
-  border::Header header{world.terms().federation,
-                        world.terms().exchange,
-                        world.terms().agreement,
-                        coordinator_id,
-                        SiteId{0},
-                        MessageType::manifest,
-                        0};
-  Error error = error_of([&] { site.handle(Incoming{header, encode(second)}); });
-  EXPECT_EQ(error.code(), errors::equivocation);
-  EXPECT_EQ(site.snapshot(), before);
-  // The first one again is only a repetition.
-  EXPECT_TRUE(site.handle(Incoming{header, encode(world.hub->manifest())}).empty());
-}
-
-TEST(Lies, SurvivorsThatMisstateThisSitesHeaderOrLeaveSomebodyOut) {
-  for (bool shorten : {false, true}) {
-    World world(3, 1, false);
-    world.intercept = [=](border::Header& header, Bytes& body) {
-      if (header.type == MessageType::survivors) {
-        SurvivorsBody survivors = decode_survivors(body);
-        if (shorten) {
-          survivors.survivors.pop_back();
-        } else {
-          survivors.survivors[header.recipient.value()].header = digest_of("x");
-        }
-        body = encode(survivors);
-      }
-      return true;
-    };
-    EXPECT_EQ(refusal_of(world).code(), errors::survivors_refused);
-    EXPECT_EQ(world.sites[0].phase(), SitePhase::committed);
-  }
-}
-
-TEST(Lies, SurvivorsThatDifferBetweenSitesDoNotGetEveryAgreement) {
-  World world(3, 1, false);
-  world.intercept = [](border::Header& header, Bytes& body) {
-    if (header.type == MessageType::survivors && header.recipient == SiteId{1}) {
-      SurvivorsBody survivors = decode_survivors(body);
-      survivors.survivors[2].header = digest_of("x");
-      body = encode(survivors);
-    }
-    return true;
-  };
-  Error error = refusal_of(world);
-  EXPECT_EQ(error.code(), errors::statement_refused);
-  EXPECT_NE(std::string(error.what()).find("blba (site 1)"), std::string::npos);
-}
-
-// A coordinator that shows site 1 other survivors and passes over its agreement and receipt: the
-// closing record does not hold for the others.
-TEST(Lies, DifferentSurvivorsCannotBeClosed) {
-  for (bool coordinator_lies : {false, true}) {
-    World world(3, 1, false);
-    const crypto::SigningKey key = signing(site_number(1));
-    std::optional<crypto::Signature> original;
-    world.intercept = [&](border::Header& header, Bytes& body) {
-      const ExchangeTerms& terms = world.terms();
-      const Digest& manifest = world.hub->manifest_digest();
-      const SurvivorsBody& right = world.hub->survivors();
-      if (header.type == MessageType::survivors && header.recipient == SiteId{1}) {
-        SurvivorsBody survivors = decode_survivors(body);
-        survivors.survivors[2].header = digest_of("x");
-        body = encode(survivors);
-      }
-      if (header.type == MessageType::agree && header.sender == SiteId{1}) {
-        body = encode(AgreeBody{
-            key.sign(agree_statement(terms.federation, terms.exchange, manifest, right))});
-      }
-      if (header.type == MessageType::received && header.sender == SiteId{1} && coordinator_lies) {
-        ReceivedBody received = decode_received(body);
-        original = received.signature;
-        received.signature = key.sign(received_statement(terms.federation, terms.exchange, manifest,
-                                                         crypto::sha256(encode(right)),
-                                                         received.root, received.total_weight));
-        body = encode(received);
-      }
-      if (header.type == MessageType::closed && original) {
-        ClosedBody closed = decode_closed(body);
-        closed.received[1].signature = *original;
-        body = encode(closed);
-      }
-      return true;
-    };
-    Error error = refusal_of(world);
-    EXPECT_EQ(error.code(), coordinator_lies ? errors::closing_refused : errors::statement_refused);
-    EXPECT_NE(std::string(error.what()).find("blba (site 1)"), std::string::npos) << error.what();
-    EXPECT_EQ(world.sites[0].phase(), SitePhase::received);
-  }
-}
-
-TEST(Lies, AnAggregateOfOtherBlocks) {
-  World world(3, 1, false);
-  world.intercept = [](border::Header& header, Bytes& body) {
-    if (header.type == MessageType::aggregate) {
-      TableBody table = decode_table(body);
-      table.table.vectors[0].num_blocks += 1;
-      body = encode(table);
-    }
-    return true;
-  };
-  EXPECT_EQ(refusal_of(world).code(), errors::table_refused);
-}
-
-TEST(Lies, DifferentAggregatesToDifferentSites) {
-  World world(3, 1, false);
-  world.intercept = [](border::Header& header, Bytes& body) {
-    if (header.type == MessageType::aggregate && header.recipient == SiteId{1}) {
-      TableBody table = decode_table(body);
-      table.table.root = digest_of("another sum");
-      body = encode(table);
-    }
-    return true;
-  };
-  Error error = refusal_of(world);
-  EXPECT_EQ(error.code(), errors::aggregate_differs);
-  EXPECT_NE(std::string(error.what()).find("blba (site 1)"), std::string::npos);
-}
-
-TEST(Lies, AClosingRecordThatDiffers) {
-  const std::vector<std::pair<std::function<void(ClosedBody&)>, ErrorCode>> changes = {
-      {[](ClosedBody& c) { c.manifest = digest_of("x"); }, errors::closing_refused},
-      {[](ClosedBody& c) { c.root = digest_of("x"); }, errors::aggregate_differs},
-      {[](ClosedBody& c) { c.total_weight += 1; }, errors::closing_refused},
-      {[](ClosedBody& c) { c.received.pop_back(); }, errors::closing_refused},
-      {[](ClosedBody& c) { c.received[0].signature[5] ^= 1; }, errors::closing_refused},
-      {[](ClosedBody& c) { c.received[2].signature = c.received[0].signature; },
-       errors::closing_refused}};
-  for (const auto& [change, code] : changes) {
-    World world(3, 1, false);
-    world.intercept = [&](border::Header& header, Bytes& body) {
-      if (header.type == MessageType::closed) {
-        ClosedBody closed = decode_closed(body);
-        change(closed);
-        body = encode(closed);
-      }
-      return true;
-    };
-    EXPECT_EQ(refusal_of(world).code(), code);
-    EXPECT_EQ(world.sites[0].phase(), SitePhase::received);
-  }
-}
 
 /// Round 1 begins; this site states another model.
 void drift(World& world, SiteId liar) {
@@ -272,7 +23,7 @@ void drift(World& world, SiteId liar) {
   };
 }
 
-TEST(Lies, AnAcceptedUnequalStateNamesWhoDiffersAndEndsTheRound) {
+TEST(SiteLies, AnAcceptedUnequalStateNamesWhoDiffersAndEndsTheRound) {
   World world(3, 1, false);
   drift(world, SiteId{1});
   Error error = refusal_of(world);
@@ -283,7 +34,7 @@ TEST(Lies, AnAcceptedUnequalStateNamesWhoDiffersAndEndsTheRound) {
   EXPECT_EQ(text.find("alba"), std::string::npos) << text;
 }
 
-TEST(Lies, AnUnequalStateThatWasNotAcceptedIsOnlyRefused) {
+TEST(SiteLies, AnUnequalStateThatWasNotAcceptedIsOnlyRefused) {
   World world(3, 1, false);
   drift(world, SiteId{2});
   Error error = refusal_of(world);
@@ -297,7 +48,7 @@ TEST(Lies, AnUnequalStateThatWasNotAcceptedIsOnlyRefused) {
   EXPECT_TRUE(world.all_closed());
 }
 
-TEST(Lies, AStateInRoundZeroThatIsNotTheAgreements) {
+TEST(SiteLies, AStateInRoundZeroThatIsNotTheAgreements) {
   World world(3, 1, false);
   ReadyBody ready = world.ready_of(0);
   ready.state = digest_of("other weights");
@@ -311,7 +62,7 @@ TEST(Lies, AStateInRoundZeroThatIsNotTheAgreements) {
   EXPECT_NE(std::string(error.what()).find("alba (site 0)"), std::string::npos);
 }
 
-TEST(Lies, ALedgerThatForgetsIsNamed) {
+TEST(SiteLies, ALedgerThatForgetsIsNamed) {
   World world(3, 1, false);
   world.run();
   world.begin(Round{1}, world.hub->chain());
@@ -329,7 +80,7 @@ TEST(Lies, ALedgerThatForgetsIsNamed) {
   EXPECT_NE(std::string(error.what()).find("clba (site 2)"), std::string::npos);
 }
 
-TEST(Lies, ASiteThatSaysTwoThings) {
+TEST(SiteLies, ASiteThatSaysTwoThings) {
   World world(3, 1, false);
   world.run();
   const ExchangeTerms& terms = world.terms();
@@ -350,7 +101,7 @@ TEST(Lies, ASiteThatSaysTwoThings) {
 }
 
 // Points of X25519 that give no secret, or the secret of another key.
-TEST(Lies, FreshKeysThatWouldStopEveryBorderAreRefusedAtTheCoordinator) {
+TEST(SiteLies, FreshKeysThatWouldStopEveryBorderAreRefusedAtTheCoordinator) {
   const auto key = [](const char* hex) {
     crypto::SealKey point;
     Bytes raw = from_hex(hex, "test");
@@ -387,7 +138,7 @@ TEST(Lies, FreshKeysThatWouldStopEveryBorderAreRefusedAtTheCoordinator) {
   }
 }
 
-TEST(Lies, WhatWasSaidInAnotherRunOfTheRosterIsNoContradiction) {
+TEST(SiteLies, WhatWasSaidInAnotherRunOfTheRosterIsNoContradiction) {
   World world(3, 1, false);
   border::Header ready = world.ready_header(0);
   ready.manifest = digest_of("another agreement");
@@ -418,7 +169,7 @@ TEST(Lies, WhatWasSaidInAnotherRunOfTheRosterIsNoContradiction) {
   EXPECT_NO_THROW(check_run(world.terms(), cosign, cosign.manifest));
 }
 
-TEST(Lies, AForgedSignatureOfASite) {
+TEST(SiteLies, AForgedSignatureOfASite) {
   for (MessageType type : {MessageType::cosign, MessageType::agree, MessageType::received}) {
     World world(3, 1, false);
     world.intercept = [=](border::Header& header, Bytes& body) {
@@ -434,7 +185,7 @@ TEST(Lies, AForgedSignatureOfASite) {
   }
 }
 
-TEST(Lies, MessagesOfOtherExchangesFederationsAndSenders) {
+TEST(SiteLies, MessagesOfOtherExchangesFederationsAndSenders) {
   const std::vector<std::function<void(border::Header&)>> changes = {
       [](border::Header& h) { h.federation = digest_of("x"); },
       [](border::Header& h) { h.exchange.round = Round{9}; },
@@ -476,7 +227,7 @@ TEST(Lies, MessagesOfOtherExchangesFederationsAndSenders) {
             errors::not_in_roster);
 }
 
-TEST(Lies, ACommitThatChangesAfterItsHeader) {
+TEST(SiteLies, ACommitThatChangesAfterItsHeader) {
   World world(3, 1, false);
   world.run();
   EXPECT_TRUE(world.sites[0].handle(Committed{world.upload_of(0)}).empty());
@@ -484,7 +235,7 @@ TEST(Lies, ACommitThatChangesAfterItsHeader) {
   EXPECT_EQ(error.code(), errors::equivocation);
 }
 
-TEST(Lies, ASumThatIsNotWhatWasAnnouncedOrTooHeavy) {
+TEST(SiteLies, ASumThatIsNotWhatWasAnnouncedOrTooHeavy) {
   World world(3, 1, false);
   world.intercept = [](border::Header& header, Bytes&) {
     return header.type != MessageType::received && header.type != MessageType::aggregate;
@@ -508,7 +259,7 @@ TEST(Lies, ASumThatIsNotWhatWasAnnouncedOrTooHeavy) {
   EXPECT_EQ(site.phase(), SitePhase::fetching);
 }
 
-TEST(Lies, MessagesOutOfTurnMayComeAgain) {
+TEST(SiteLies, MessagesOutOfTurnMayComeAgain) {
   World world(3, 1, false);
   world.to_site(0, Start{world.ready_of(0)});
   border::Header header{world.terms().federation,
