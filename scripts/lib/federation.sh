@@ -92,7 +92,17 @@ progress_line() { # progress_line LABEL RUN_FOLDER ...
   say "$line"
 }
 
-# run_federation RUN: seven programs; fails if any fails.
+# Ends background functions with the programs that they started.
+end_all() { # end_all PID...
+  local pid children
+  for pid in "$@"; do
+    children=$(pgrep -P "$pid") || true
+    # shellcheck disable=SC2086  # the pids are words
+    kill "$pid" $children 2>/dev/null || true
+  done
+}
+
+# run_federation RUN: seven programs; fails, and ends the others, if any fails.
 run_federation() {
   local run=$1 site pids=() names=() i failed=0
   start_coordinator "$run" & pids+=($!); names+=("coordinator (log: $run/hub/log)")
@@ -118,7 +128,7 @@ run_federation() {
   done
   if [ "$failed" -ne 0 ]; then
     tail -n 5 "$run"/hub/log "$run"/*/border.log "$run"/*/train.log >&2
-    kill "${pids[@]}" 2>/dev/null || true
+    end_all "${pids[@]}"
     return 70
   fi
   for i in "${!pids[@]}"; do

@@ -9,8 +9,8 @@ concordat_top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 program_packages=(g++ cmake ninja-build pkg-config libopenmpi-dev openmpi-bin libhdf5-dev libboost-dev
   libboost-program-options-dev libssl-dev libdnnl-dev libtomlplusplus-dev nlohmann-json3-dev
   libspdlog-dev libfmt-dev libsentencepiece-dev)
-quickstart_packages=(groff-base)
-test_packages=(libgtest-dev clang-format clang-tidy python3 python3-h5py openssl git groff-base)
+quickstart_packages=(groff-base procps)
+test_packages=(libgtest-dev clang-format clang-tidy python3 python3-h5py openssl git groff-base procps)
 
 concordat_missing() {
   local package

@@ -3,7 +3,7 @@
 # the exit code and the error code of the design, and say what, where, found, expected, remedy.
 . "$(dirname "$0")/small_federation.sh"
 work=$(mktemp -d "${TMPDIR:-/tmp}/concordat-bad-XXXXXX")
-trap 'status=$?; kill $(jobs -p) 2>/dev/null || true; [ $status -eq 0 ] && rm -rf "$work" || echo "left in $work" >&2' EXIT
+trap 'status=$?; end_all $(jobs -p); [ $status -eq 0 ] && rm -rf "$work" || echo "left in $work" >&2' EXIT
 passed=0
 
 # expect EXIT_CODE ERROR_CODE WHAT COMMAND...: and the message says where, found, expected and remedy.

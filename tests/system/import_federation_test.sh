@@ -4,7 +4,7 @@
 # or from none, is refused before it takes part.
 . "$(dirname "$0")/small_federation.sh"
 work=$(mktemp -d "${TMPDIR:-/tmp}/concordat-import-XXXXXX")
-trap 'status=$?; kill $(jobs -p) 2>/dev/null || true; [ $status -eq 0 ] && rm -rf "$work" || echo "left in $work" >&2' EXIT
+trap 'status=$?; end_all $(jobs -p); [ $status -eq 0 ] && rm -rf "$work" || echo "left in $work" >&2' EXIT
 
 run=$work/run
 make_template "$run"

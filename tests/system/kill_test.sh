@@ -7,7 +7,7 @@
 count=${1:-8}
 seed=${2:-1}
 work=$(mktemp -d "${TMPDIR:-/tmp}/concordat-kill-XXXXXX")
-trap 'status=$?; kill $(jobs -p) 2>/dev/null || true; [ $status -eq 0 ] && rm -rf "$work" || echo "left in $work" >&2' EXIT
+trap 'status=$?; end_all $(jobs -p); [ $status -eq 0 ] && rm -rf "$work" || echo "left in $work" >&2' EXIT
 
 border_points=(start_journaled keys_saved aggregate_journaled aggregate_stored blocks_fetched closed_written
   commit_journaled commit_recorded finish_journaled frame_key_saved frames_flushed over_journaled secrets_erased secrets_written)
@@ -27,7 +27,8 @@ persist() { # persist ROLE KILL_AT FUNCTION ARGUMENT...
   CONCORDAT_KILL_AT=$at "$@" && return 0 || code=$?
   while [ "$code" -ne 0 ]; do
     tries=$((tries + 1))
-    [ "$tries" -le 5 ] || return "$code"
+    # Any other end is an error of its own, which starting again would only hide.
+    { [ "$code" -eq 137 ] || [ "$code" -eq 1 ]; } && [ "$tries" -le 5 ] || return "$code"
     echo "$role ended with $code, starting it again" >>"$work/restarts"
     [ "$code" -eq 137 ] || tail -n 3 "$2"/*/train.log >>"$work/restarts"
     "$@" && return 0 || code=$?

@@ -4,7 +4,7 @@
 # rank. All prove the same state, stop in the middle, change their layouts and end in the same state.
 . "$(dirname "$0")/small_federation.sh"
 work=$(mktemp -d "${TMPDIR:-/tmp}/concordat-fedlay-XXXXXX")
-trap 'status=$?; kill $(jobs -p) 2>/dev/null || true; [ $status -eq 0 ] && rm -rf "$work" || echo "left in $work" >&2' EXIT
+trap 'status=$?; end_all $(jobs -p); [ $status -eq 0 ] && rm -rf "$work" || echo "left in $work" >&2' EXIT
 tiny=("${tiny[@]/--run.rounds=2/--run.rounds=4}")
 tiny=("${tiny[@]/--model.kv_heads=2/--model.kv_heads=1}")
 template=$work/template

@@ -2,24 +2,12 @@
 # layouts_test.sh: a site's layout is its own affair. Eight ranks in tp x pp x dp, and six in cp and
 # tp, train as one rank does; a stopped run goes on from its checkpoint in another layout; what does
 # not divide is refused by its key.
-set -euo pipefail
-concordat=${CONCORDAT_PROGRAM:?the program under test}
+. "$(dirname "$0")/solo_site.sh"
 work=$(mktemp -d "${TMPDIR:-/tmp}/concordat-layouts-XXXXXX")
 trap 'status=$?; [ $status -eq 0 ] && rm -rf "$work" || echo "left in $work" >&2' EXIT
-fail() { echo "FAILED: $*" >&2; exit 1; }
 steps=40
 
-mkdir -p "$work/text"
-for i in $(seq 60); do seq -f "Satz %.0f von Dokument $i." 40 >"$work/text/$i.txt"; done
-"$concordat" keys create --name alba --folder "$work/alba/keys" >/dev/null
-"$concordat" ingest --site "$work/alba" --name texts --source "$work/text" --language de \
-  --purpose test --validation-permille 100 >/dev/null
-cat >"$work/site.toml" <<TOML
-[site]
-name = "alba"
-folder = "alba"
-[data]
-datasets = ["texts"]
+make_solo "$work" <<TOML
 [train]
 batch = 8
 micro_batch = 2
@@ -40,16 +28,7 @@ length = 24
 TOML
 
 # train EXIT_CODE RANKS RUN FLAG...
-train() {
-  local wanted=$1 ranks=$2 run=$3 code=0 session
-  shift 3
-  session=$(mktemp -d /tmp/cc-XXXXXX)
-  OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMP_NUM_THREADS=1 mpirun --mca orte_tmpdir_base "$session" \
-    --bind-to none --oversubscribe --mca mpi_yield_when_idle 1 -n "$ranks" "$concordat" train "$work/site.toml" \
-    --run.name="$run" "$@" >"$work/$run.log" 2>&1 || code=$?
-  rm -rf "$session"
-  [ "$code" -eq "$wanted" ] || { cat "$work/$run.log" >&2; fail "$run: exit code $code, expected $wanted"; }
-}
+train() { trained "$1" "$work/$3.log" "$2" "$work/site.toml" --run.name="$3" "${@:4}"; }
 # losses RUN: "step loss" of every step, the last one made of it.
 losses() {
   sed -n 's/.*"step":\([0-9]*\),.*"loss":\([-0-9.e+]*\).*/\1 \2/p' "$work/alba/runs/$1/metrics.jsonl" |

@@ -4,7 +4,7 @@
 # saves and goes on, TERM saves and exits 75.
 . "$(dirname "$0")/small_federation.sh"
 work=$(mktemp -d "${TMPDIR:-/tmp}/concordat-stops-XXXXXX")
-trap 'status=$?; kill $(jobs -p) 2>/dev/null || true; [ $status -eq 0 ] && rm -rf "$work" || echo "left in $work" >&2' EXIT
+trap 'status=$?; end_all $(jobs -p); [ $status -eq 0 ] && rm -rf "$work" || echo "left in $work" >&2' EXIT
 
 template=$work/template
 make_template "$template"
@@ -96,4 +96,13 @@ kill -TERM "$solo"
 expect_code 75 "$solo" "training alone after TERM"
 [ "$(ls "$alone/checkpoints" | grep -c '^step-')" -gt "$generations" ] || fail "TERM saved nothing"
 [ ! -e "$alone/REQUEUE" ] || fail "TERM left REQUEUE"
-echo "stops: 7 passed"
+
+# A federation of which one job cannot start ends as a whole and leaves nothing running.
+broken=$work/broken
+fresh_copy "$template" "$broken"
+sed -i 's/^pp = .*/pp = 7/' "$broken/brio/site.toml"
+! run_federation "$broken" >"$work/broken.log" 2>&1 || fail "a federation of a job that cannot start"
+grep -q 'training of brio .* failed' "$work/broken.log" || fail "who failed is not said: $(cat "$work/broken.log")"
+none_left() { ! pgrep -f "concordat [a-z]* $broken/" >/dev/null; }
+wait_for 20 "the other programs of a failed federation" none_left
+echo "stops: 8 passed"
