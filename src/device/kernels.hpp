@@ -28,6 +28,8 @@ class Kernels {
   virtual std::size_t attention_scratch_bytes(const AttentionShape& shape, bool backward) const;
   virtual std::size_t rms_norm_scratch_bytes(std::int64_t rows, std::int64_t width) const;
   virtual std::size_t sum_scratch_bytes(std::int64_t count) const;
+  /// Of partial sums of columns: `width` floats for each stretch of rows.
+  virtual std::size_t column_sums_scratch_bytes(std::int64_t rows, std::int64_t width) const;
   virtual std::size_t matmul_scratch_bytes(const Tensor& c, const Tensor& a, const Tensor& b,
                                            const MatmulOptions& options, bool is_weight);
 
@@ -47,7 +49,7 @@ class Kernels {
                       const MatmulOptions& options, const std::uint64_t& weight_version,
                       const Tensor& scratch) = 0;
   virtual void embedding_forward(const Tensor& x, const Tensor& tokens, const Tensor& table,
-                                 const std::int64_t& vocab_begin) = 0;
+                                 const std::int64_t& vocab_begin, const Write& write) = 0;
   virtual void embedding_backward(const Tensor& grad_table, const Tensor& grad_x,
                                   const Tensor& tokens, const std::int64_t& vocab_begin) = 0;
   virtual void rms_norm_forward(const Tensor& y, const Tensor& inv_rms, const Tensor& x,
@@ -58,6 +60,17 @@ class Kernels {
   virtual void rms_norm_backward_weight(const Tensor& grad_weight, const Tensor& grad_y,
                                         const Tensor& x, const Tensor& inv_rms,
                                         const Tensor& scratch) = 0;
+  virtual void layer_norm_forward(const Tensor& y, const Tensor& statistics, const Tensor& x,
+                                  const Tensor& weight, const Tensor& bias, const float& eps) = 0;
+  virtual void layer_norm_backward_input(const Tensor& grad_x, const Tensor& grad_y,
+                                         const Tensor& x, const Tensor& weight,
+                                         const Tensor& statistics, const Write& write) = 0;
+  virtual void layer_norm_backward_weight(const Tensor& grad_weight, const Tensor& grad_bias,
+                                          const Tensor& grad_y, const Tensor& x,
+                                          const Tensor& statistics, const Tensor& scratch) = 0;
+  virtual void gelu_forward(const Tensor& out, const Tensor& x) = 0;
+  virtual void gelu_backward(const Tensor& grad_x, const Tensor& grad_out, const Tensor& x) = 0;
+  virtual void add_column_sums(const Tensor& out, const Tensor& in, const Tensor& scratch) = 0;
   virtual void rope(const Tensor& out, const Tensor& x, const Tensor& positions,
                     const RopeOptions& options) = 0;
   virtual void swiglu_forward(const Tensor& out, const Tensor& gate, const Tensor& up) = 0;
@@ -93,6 +106,9 @@ class Kernels {
 inline bool Kernels::takes_operands(Dtype) const { return false; }
 inline std::size_t Kernels::attention_scratch_bytes(const AttentionShape&, bool) const { return 0; }
 inline std::size_t Kernels::rms_norm_scratch_bytes(std::int64_t, std::int64_t) const { return 0; }
+inline std::size_t Kernels::column_sums_scratch_bytes(std::int64_t, std::int64_t) const {
+  return 0;
+}
 inline std::size_t Kernels::sum_scratch_bytes(std::int64_t) const { return 0; }
 inline std::size_t Kernels::matmul_scratch_bytes(const Tensor&, const Tensor&, const Tensor&,
                                                  const MatmulOptions&, bool) {

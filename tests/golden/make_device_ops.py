@@ -107,3 +107,13 @@ for step in range(4):
 state = optimizer.state[weight]
 emit("adamw/m", state["exp_avg"])
 emit("adamw/v", state["exp_avg_sq"])
+
+# What gpt2 has beside that. These come last: random numbers are drawn in this order.
+x, w, b = leaf("layer_norm/x", 7, 20), leaf("layer_norm/w", 20), leaf("layer_norm/b", 20)
+gradients("layer_norm", F.layer_norm(x, (20,), w, b, EPS), x=x, w=w, b=b)
+
+x = leaf("gelu/x", 4, 10, factor=3.0)
+gradients("gelu", F.gelu(x, approximate="tanh"), x=x)
+
+x, w, b = leaf("biased/x", 5, 12), leaf("biased/w", 9, 12), leaf("biased/b", 9)
+gradients("biased", F.linear(x, w, b), x=x, w=w, b=b)

@@ -17,6 +17,7 @@ class CpuKernels final : public ReferenceKernels {
   std::size_t attention_scratch_bytes(const AttentionShape& shape, bool backward) const override;
   std::size_t rms_norm_scratch_bytes(std::int64_t rows, std::int64_t width) const override;
   std::size_t sum_scratch_bytes(std::int64_t count) const override;
+  std::size_t column_sums_scratch_bytes(std::int64_t rows, std::int64_t width) const override;
   std::size_t matmul_scratch_bytes(const Tensor& c, const Tensor& a, const Tensor& b,
                                    const MatmulOptions& options, bool is_weight) override;
 
@@ -29,7 +30,7 @@ class CpuKernels final : public ReferenceKernels {
   void matmul(const Tensor& c, const Tensor& a, const Tensor& b, const MatmulOptions& options,
               const std::uint64_t& weight_version, const Tensor& scratch) override;
   void embedding_forward(const Tensor& x, const Tensor& tokens, const Tensor& table,
-                         const std::int64_t& vocab_begin) override;
+                         const std::int64_t& vocab_begin, const Write& write) override;
   void embedding_backward(const Tensor& grad_table, const Tensor& grad_x, const Tensor& tokens,
                           const std::int64_t& vocab_begin) override;
   void rms_norm_forward(const Tensor& y, const Tensor& inv_rms, const Tensor& x,
@@ -39,6 +40,17 @@ class CpuKernels final : public ReferenceKernels {
                                const Write& write) override;
   void rms_norm_backward_weight(const Tensor& grad_weight, const Tensor& grad_y, const Tensor& x,
                                 const Tensor& inv_rms, const Tensor& scratch) override;
+  void layer_norm_forward(const Tensor& y, const Tensor& statistics, const Tensor& x,
+                          const Tensor& weight, const Tensor& bias, const float& eps) override;
+  void layer_norm_backward_input(const Tensor& grad_x, const Tensor& grad_y, const Tensor& x,
+                                 const Tensor& weight, const Tensor& statistics,
+                                 const Write& write) override;
+  void layer_norm_backward_weight(const Tensor& grad_weight, const Tensor& grad_bias,
+                                  const Tensor& grad_y, const Tensor& x, const Tensor& statistics,
+                                  const Tensor& scratch) override;
+  void gelu_forward(const Tensor& out, const Tensor& x) override;
+  void gelu_backward(const Tensor& grad_x, const Tensor& grad_out, const Tensor& x) override;
+  void add_column_sums(const Tensor& out, const Tensor& in, const Tensor& scratch) override;
   void rope(const Tensor& out, const Tensor& x, const Tensor& positions,
             const RopeOptions& options) override;
   void swiglu_forward(const Tensor& out, const Tensor& gate, const Tensor& up) override;

@@ -1,58 +1,50 @@
 // Embedding, RMSNorm, RoPE, SwiGLU and cross entropy: rows over threads, vector code inside.
 #include <algorithm>
+#include <array>
 
 #include "device/cpu/cpu_kernels.hpp"
-#include "device/cpu/parallel_rows.hpp"
-#include "device/cpu/vector_kernels.hpp"
+#include "device/cpu/row_ranges.hpp"
 
 namespace concordat::device {
-namespace {
-
-// Rows per partial sum of a weight gradient: fixed, so that the bits do not depend on the threads.
-constexpr std::int64_t rows_per_partial = 256;
-
-Rows rows_of(const Tensor& t, std::int64_t begin, std::int64_t end) {
-  auto all = matrix<float>(t);
-  return {all.row(begin), end - begin, all.cols, all.stride};
-}
-
-ConstRows const_rows(const Tensor& t, std::int64_t begin, std::int64_t end) {
-  auto all = matrix<float>(t);
-  return {all.row(begin), end - begin, all.cols, all.stride};
-}
-
-std::int64_t partials(std::int64_t rows) {
-  return (rows + rows_per_partial - 1) / rows_per_partial;
-}
-
-}  // namespace
 
 void CpuKernels::embedding_forward(const Tensor& x, const Tensor& tokens, const Tensor& table,
-                                   const std::int64_t& vocab_begin) {
+                                   const std::int64_t& vocab_begin, const Write& write) {
   const VectorKernels& vector = vector_kernels();
   auto out = matrix<float>(x);
   const std::int32_t* token = tokens.raw<std::int32_t>();
+  const bool adds = write == Write::accumulate;
   auto look_up = [&](auto weights, auto&& convert) {
     parallel_rows(out.rows, out.cols, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t t = begin; t < end; ++t) {
         const std::int64_t row = token[t] - vocab_begin;
         if (row >= 0 && row < weights.rows) {
           convert(out.row(t), weights.row(row), out.cols);
-        } else {
+        } else if (!adds) {
           std::fill_n(out.row(t), out.cols, 0.0F);
         }
       }
     });
   };
   if (table.dtype() == Dtype::f32) {
-    look_up(matrix<float>(table),
-            [](float* to, const float* from, std::int64_t n) { std::copy_n(from, n, to); });
+    look_up(matrix<float>(table), [&](float* to, const float* from, std::int64_t n) {
+      adds ? vector.add(to, to, from, n) : (void)std::copy_n(from, n, to);
+    });
     return;
   }
   const Matrix<const std::uint16_t> narrow{
       reinterpret_cast<const std::uint16_t*>(table.raw_bytes()), table.dim(0), table.dim(1),
       table.strides()[0]};
-  look_up(narrow, table.dtype() == Dtype::bf16 ? vector.from_bf16 : vector.from_f16);
+  const auto widen = table.dtype() == Dtype::bf16 ? vector.from_bf16 : vector.from_f16;
+  if (!adds) return look_up(narrow, widen);
+  look_up(narrow, [&](float* to, const std::uint16_t* from, std::int64_t n) {
+    constexpr std::int64_t piece = 256;
+    std::array<float, piece> wide;
+    for (std::int64_t at = 0; at < n; at += piece) {
+      const std::int64_t count = std::min(piece, n - at);
+      widen(wide.data(), from + at, count);
+      vector.add(to + at, to + at, wide.data(), count);
+    }
+  });
 }
 
 // Threads own columns, so every element is added to in ascending order of t.

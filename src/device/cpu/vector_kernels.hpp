@@ -31,6 +31,16 @@ struct VectorKernels {
   /// cosines and sines: one row of head_dim / 2 per position.
   void (*rope)(Rows out, ConstRows x, const std::int32_t* positions, const float* cosines,
                const float* sines, std::int64_t half, float direction);
+  /// statistics: mean and 1 / standard deviation, in turn.
+  void (*layer_norm_forward)(Rows y, float* statistics, ConstRows x, const float* weight,
+                             const float* bias, float eps);
+  void (*layer_norm_backward_input)(Rows grad_x, ConstRows grad_y, ConstRows x, const float* weight,
+                                    const float* statistics, bool accumulate);
+  /// weight, bias += the rows' share.
+  void (*layer_norm_backward_weight)(float* weight, float* bias, ConstRows grad_y, ConstRows x,
+                                     const float* statistics);
+  void (*gelu_forward)(Rows out, ConstRows x);
+  void (*gelu_backward)(Rows grad_x, ConstRows grad_out, ConstRows x);
   void (*swiglu_forward)(Rows out, ConstRows gate, ConstRows up);
   void (*swiglu_backward)(Rows grad_gate, Rows grad_up, ConstRows grad_out, ConstRows gate,
                           ConstRows up);

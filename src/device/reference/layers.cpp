@@ -7,14 +7,16 @@
 namespace concordat::device {
 
 void ReferenceKernels::embedding_forward(const Tensor& x, const Tensor& tokens, const Tensor& table,
-                                         const std::int64_t& vocab_begin) {
+                                         const std::int64_t& vocab_begin, const Write& write) {
   // A row by the generic copy, which casts from every format that a table is kept in.
+  const Tensor wide = host_tensor(x.dtype(), {1, x.dim(1)});
   for (std::int64_t t = 0; t < x.dim(0); ++t) {
     const std::int64_t row = tokens.raw<std::int32_t>()[t] - vocab_begin;
     const Tensor to = x.slice(0, t, 1);
     if (row >= 0 && row < table.dim(0)) {
-      copy(to, table.slice(0, row, 1));
-    } else {
+      copy(write == Write::set ? to : wide, table.slice(0, row, 1));
+      if (write == Write::accumulate) add(to, to, wide);
+    } else if (write == Write::set) {
       fill(to, 0.0);
     }
   }

@@ -13,9 +13,12 @@
 #include <vector>
 
 #include "concordat/device/ops/attention.hpp"
+#include "concordat/device/ops/column_sums.hpp"
 #include "concordat/device/ops/cross_entropy.hpp"
 #include "concordat/device/ops/elementwise.hpp"
 #include "concordat/device/ops/embedding.hpp"
+#include "concordat/device/ops/gelu.hpp"
+#include "concordat/device/ops/layer_norm.hpp"
 #include "concordat/device/ops/matmul.hpp"
 #include "concordat/device/ops/optimizer.hpp"
 #include "concordat/device/ops/rms_norm.hpp"

@@ -99,6 +99,49 @@ TEST_P(AgainstPyTorch, Swiglu) {
   expect(grad_up, "swiglu/grad_up");
 }
 
+TEST_P(AgainstPyTorch, LayerNorm) {
+  Tensor x = in({7, 20}, "layer_norm/x");
+  Tensor weight = in({20}, "layer_norm/w");
+  Tensor statistics = out({7, 2});
+  Tensor y = out({7, 20});
+  layer_norm_forward(exec(), y, statistics, x, weight, in({20}, "layer_norm/b"), 1e-3F);
+  expect(y, "layer_norm/out");
+  Tensor grad = in({7, 20}, "layer_norm/grad_out");
+  Tensor grad_x = out({7, 20});
+  Tensor grad_weight = zeros({20});
+  Tensor grad_bias = zeros({20});
+  layer_norm_backward_input(exec(), grad_x, grad, x, weight, statistics);
+  layer_norm_backward_weight(exec(), grad_weight, grad_bias, grad, x, statistics);
+  expect(grad_x, "layer_norm/grad_x");
+  expect(grad_weight, "layer_norm/grad_w");
+  expect(grad_bias, "layer_norm/grad_b");
+}
+
+TEST_P(AgainstPyTorch, Gelu) {
+  Tensor x = in({4, 10}, "gelu/x");
+  Tensor y = out({4, 10});
+  Tensor grad_x = out({4, 10});
+  gelu_forward(exec(), y, x);
+  gelu_backward(exec(), grad_x, in({4, 10}, "gelu/grad_out"), x);
+  expect(y, "gelu/out");
+  expect(grad_x, "gelu/grad_x");
+}
+
+TEST_P(AgainstPyTorch, LinearWithABias) {
+  Tensor x = in({5, 12}, "biased/x");
+  Tensor w = in({9, 12}, "biased/w");
+  Tensor grad = in({5, 9}, "biased/grad_out");
+  Tensor y = out({5, 9});
+  Tensor grad_w = zeros({9, 12});
+  Tensor grad_b = zeros({9});
+  matmul(exec(), y, x, w, {.transpose_b = true, .bias = in({9}, "biased/b")});
+  matmul(exec(), grad_w, grad, x, {.transpose_a = true, .beta = 1.0F});
+  add_column_sums(exec(), grad_b, grad);
+  expect(y, "biased/out");
+  expect(grad_w, "biased/grad_w");
+  expect(grad_b, "biased/grad_b");
+}
+
 TEST_P(AgainstPyTorch, Attention) {
   AttentionShape s{
       .batch = 2, .heads = 4, .kv_heads = 2, .head_dim = 6, .q_length = 9, .k_length = 9};

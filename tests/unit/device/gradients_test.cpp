@@ -107,6 +107,60 @@ TEST(Gradients, RmsNorm) {
       });
 }
 
+TEST(Gradients, LayerNorm) {
+  check_gradients(
+      {{3, 7}, {7}, {7}},
+      [](Lab<double>& lab, const std::vector<Tensor>& in) {
+        Tensor y = lab.out({3, 7});
+        layer_norm_forward(lab.exec(), y, lab.out({3, 2}), in[0], in[1], in[2], 1e-3F);
+        return y;
+      },
+      [](Lab<double>& lab, const std::vector<Tensor>& in, const Tensor& grad) {
+        Tensor statistics = lab.out({3, 2});
+        layer_norm_forward(lab.exec(), lab.out({3, 7}), statistics, in[0], in[1], in[2], 1e-3F);
+        Tensor x = lab.out({3, 7});
+        Tensor weight = zeros(lab, {7});
+        Tensor bias = zeros(lab, {7});
+        layer_norm_backward_input(lab.exec(), x, grad, in[0], in[1], statistics);
+        layer_norm_backward_weight(lab.exec(), weight, bias, grad, in[0], statistics);
+        return std::vector<Tensor>{x, weight, bias};
+      });
+}
+
+TEST(Gradients, Gelu) {
+  check_gradients(
+      {{4, 6}},
+      [](Lab<double>& lab, const std::vector<Tensor>& in) {
+        Tensor y = lab.out({4, 6});
+        gelu_forward(lab.exec(), y, in[0]);
+        return y;
+      },
+      [](Lab<double>& lab, const std::vector<Tensor>& in, const Tensor& grad) {
+        Tensor x = lab.out({4, 6});
+        gelu_backward(lab.exec(), x, grad, in[0]);
+        return std::vector<Tensor>{x};
+      });
+}
+
+TEST(Gradients, BiasOfAProduct) {
+  check_gradients(
+      {{4, 3}, {5, 3}, {5}},
+      [](Lab<double>& lab, const std::vector<Tensor>& in) {
+        Tensor y = lab.out({4, 5});
+        matmul(lab.exec(), y, in[0], in[1], {.transpose_b = true, .bias = in[2]});
+        return y;
+      },
+      [](Lab<double>& lab, const std::vector<Tensor>& in, const Tensor& grad) {
+        Tensor x = lab.out({4, 3});
+        Tensor w = zeros(lab, {5, 3});
+        Tensor bias = zeros(lab, {5});
+        matmul(lab.exec(), x, grad, in[1]);
+        matmul(lab.exec(), w, grad, in[0], {.transpose_a = true, .beta = 1.0F});
+        add_column_sums(lab.exec(), bias, grad);
+        return std::vector<Tensor>{x, w, bias};
+      });
+}
+
 TEST(Gradients, Rope) {
   RopeOptions options{.head_dim = 6, .base = 100.0};
   check_gradients(

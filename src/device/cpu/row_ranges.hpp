@@ -1,0 +1,26 @@
+// Ranges of a matrix's rows for the vector code, and how sums over rows are cut into partial ones.
+#pragma once
+
+#include "device/cpu/parallel_rows.hpp"
+#include "device/cpu/vector_kernels.hpp"
+
+namespace concordat::device {
+
+// Rows per partial sum of a weight gradient: fixed, so that the bits do not depend on the threads.
+inline constexpr std::int64_t rows_per_partial = 256;
+
+inline std::int64_t partials(std::int64_t rows) {
+  return (rows + rows_per_partial - 1) / rows_per_partial;
+}
+
+inline Rows rows_of(const Tensor& t, std::int64_t begin, std::int64_t end) {
+  auto all = matrix<float>(t);
+  return {all.row(begin), end - begin, all.cols, all.stride};
+}
+
+inline ConstRows const_rows(const Tensor& t, std::int64_t begin, std::int64_t end) {
+  auto all = matrix<float>(t);
+  return {all.row(begin), end - begin, all.cols, all.stride};
+}
+
+}  // namespace concordat::device
