@@ -34,18 +34,19 @@ std::optional<ConfigValue> wrap(std::optional<T> value) {
 
 ConfigSchema& ConfigSchema::boolean(std::string name, std::optional<bool> fallback,
                                     std::string help) {
-  return add({std::move(name), Kind::boolean, wrap(fallback), {}, {}, std::move(help), {}});
+  return add({std::move(name), Kind::boolean, wrap(fallback), {}, {}, std::move(help), {}, {}, {}});
 }
 
 ConfigSchema& ConfigSchema::integer(std::string name, std::optional<std::int64_t> fallback,
                                     ValueRange<std::int64_t> range, std::string help) {
   ValueRange<double> bounds{static_cast<double>(range.low), static_cast<double>(range.high)};
-  return add({std::move(name), Kind::integer, wrap(fallback), bounds, {}, std::move(help), {}});
+  return add(
+      {std::move(name), Kind::integer, wrap(fallback), bounds, {}, std::move(help), {}, {}, {}});
 }
 
 ConfigSchema& ConfigSchema::real(std::string name, std::optional<double> fallback,
                                  ValueRange<double> range, std::string help) {
-  return add({std::move(name), Kind::real, wrap(fallback), range, {}, std::move(help), {}});
+  return add({std::move(name), Kind::real, wrap(fallback), range, {}, std::move(help), {}, {}, {}});
 }
 
 ConfigSchema& ConfigSchema::text(std::string name, std::optional<std::string> fallback,
@@ -56,12 +57,37 @@ ConfigSchema& ConfigSchema::text(std::string name, std::optional<std::string> fa
               {},
               std::move(choices),
               std::move(help),
+              {},
+              {},
               {}});
 }
 
 ConfigSchema& ConfigSchema::list(std::string name, std::optional<std::vector<std::string>> fallback,
                                  std::string help) {
-  return add({std::move(name), Kind::list, wrap(std::move(fallback)), {}, {}, std::move(help), {}});
+  return add({std::move(name),
+              Kind::list,
+              wrap(std::move(fallback)),
+              {},
+              {},
+              std::move(help),
+              {},
+              {},
+              {}});
+}
+
+ConfigSchema& ConfigSchema::only_with(std::string key, std::string value) {
+  const Key* other = find(key);
+  CONCORDAT_REQUIRE(other != nullptr && other->kind == Kind::text && other != &keys_.back(), key);
+  keys_.back().with = {std::move(key), std::move(value)};
+  return *this;
+}
+
+ConfigSchema& ConfigSchema::fallback_with(std::string key, std::string value,
+                                          ConfigValue fallback) {
+  const Key* other = find(key);
+  CONCORDAT_REQUIRE(other != nullptr && other->kind == Kind::text && other != &keys_.back(), key);
+  keys_.back().fallbacks.push_back({std::move(key), std::move(value), std::move(fallback)});
+  return *this;
 }
 
 const ConfigSchema::Key* ConfigSchema::find(std::string_view name) const {
@@ -137,6 +163,12 @@ std::string ConfigSchema::help() const {
     }
     text += "  --" + key.name + " = " + config_allowed(key);
     text += key.fallback ? "; default " + config_text(*key.fallback) : "; required";
+    for (const auto& other : key.fallbacks) {
+      text += ", with " + other.key + " = " + other.value + " " + config_text(other.fallback);
+    }
+    if (!key.with.first.empty()) {
+      text += "; only with " + key.with.first + " = " + key.with.second;
+    }
     text += "\n        " + key.help + "\n";
   }
   return text;

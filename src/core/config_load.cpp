@@ -183,6 +183,25 @@ T number(const ConfigSchema::Key& key, const RawValue& raw) {
   return value;
 }
 
+[[noreturn]] void not_with(const ConfigSchema::Key& key, const RawValue& raw,
+                           const Config& config) {
+  const auto& [other, value] = key.with;
+  throw Error(
+      errors::config_bad_value,
+      {.what = key.name + " belongs to " + other + " = \"" + value + "\" alone",
+       .where = raw.origin,
+       .found = other + " = " + (config.has(other) ? "\"" + config.text(other) + "\"" : "none"),
+       .expected = "no " + key.name,
+       .remedy = "take the key out, or change " + other});
+}
+
+const ConfigValue& fallback_of(const ConfigSchema::Key& key, const Config& config) {
+  for (const auto& other : key.fallbacks) {
+    if (config.has(other.key) && config.text(other.key) == other.value) return other.fallback;
+  }
+  return *key.fallback;
+}
+
 ConfigValue convert(const ConfigSchema::Key& key, const RawValue& raw) {
   using Kind = ConfigSchema::Kind;
   if (raw.is_list != (key.kind == Kind::list) || (!raw.is_list && raw.texts.empty())) {
@@ -244,10 +263,15 @@ Config Config::load(const ConfigSchema& schema, const std::string& path,
   }
   for (const auto& key : schema.keys()) {
     auto found = values.find(key.name);
+    if (!key.with.first.empty() &&
+        (!config.has(key.with.first) || config.text(key.with.first) != key.with.second)) {
+      if (found != values.end()) not_with(key, found->second, config);
+      continue;
+    }
     if (found != values.end()) {
       config.entries_[key.name] = {convert(key, found->second), found->second.origin};
     } else if (key.fallback) {
-      config.entries_[key.name] = {*key.fallback, "default"};
+      config.entries_[key.name] = {fallback_of(key, config), "default"};
     } else {
       throw Error(errors::config_missing_key,
                   {.what = "a required key is missing",

@@ -5,12 +5,14 @@
 //   schema.section("train", "The inner training of a site")
 //       .integer("train.steps", 360, {1, 1'000'000}, "inner steps in all")
 //       .real("train.rate", 1e-3, {0.0, 1.0}, "peak learning rate")
-//       .text("train.device", "auto", {"auto", "cpu", "reference"}, "back end");
+//       .text("train.device", "auto", {"auto", "cpu", "reference"}, "back end")
+//       .integer("train.streams", 1, {1, 8}, "streams").only_with("train.device", "cpu");
 //   Config config = Config::load(schema, "site.toml", {"--train.rate=3e-3"});
 //   double rate = config.real("train.rate");
 //   config.effective_toml();     // every key with its value and, as a comment, its origin
 //
-// Precedence: flag, file, default. A key declared without a default must be given.
+// Precedence: flag, file, default. A key declared without a default must be given. One that belongs
+// to a value of another key is refused with another value, and then absent.
 #pragma once
 
 #include <cstdint>
@@ -42,6 +44,14 @@ class ConfigSchema {
     std::vector<std::string> choices;  ///< of a text; empty: any
     std::string help;
     std::string section;
+    /// The key exists only where the text key `with.first` has the value `with.second`.
+    std::pair<std::string, std::string> with{};
+    /// Other defaults where the key of that name has that value.
+    struct Fallback {
+      std::string key, value;
+      ConfigValue fallback;
+    };
+    std::vector<Fallback> fallbacks{};
   };
 
   /// Starts a titled group of --help; the keys that follow belong to it.
@@ -55,6 +65,12 @@ class ConfigSchema {
                      std::vector<std::string> choices, std::string help);
   ConfigSchema& list(std::string name, std::optional<std::vector<std::string>> fallback,
                      std::string help);
+
+  /// Of the key that was declared last: it exists only where `key`, a text that was declared
+  /// before it, has this value.
+  ConfigSchema& only_with(std::string key, std::string value);
+  /// Of the key that was declared last: its default where `key` has this value.
+  ConfigSchema& fallback_with(std::string key, std::string value, ConfigValue fallback);
 
   const std::vector<Key>& keys() const { return keys_; }
   const Key* find(std::string_view name) const;
@@ -82,6 +98,8 @@ class Config {
   static Config load(const ConfigSchema& schema, const std::string& path,
                      const std::vector<std::string>& flags, const ConfigOverlay& overlay = {});
 
+  /// Whether the key exists here (only_with). Asking for the value of one that does not is a Bug.
+  bool has(std::string_view key) const { return entries_.find(key) != entries_.end(); }
   bool boolean(std::string_view key) const;
   std::int64_t integer(std::string_view key) const;
   double real(std::string_view key) const;

@@ -57,6 +57,45 @@ TEST(Config, EffectiveTomlReadsBackTheSame) {
   EXPECT_EQ(again.integer("train.steps"), 10);
 }
 
+TEST(Config, AKeyThatBelongsToAnotherKeysValueIsAbsentOrRefusedWithoutIt) {
+  ConfigSchema schema;
+  schema.section("shape", "what to draw")
+      .text("shape.kind", "circle", {"circle", "box"}, "kind")
+      .real("shape.radius", 1.0, {0.0, 9.0}, "of a circle")
+      .only_with("shape.kind", "circle")
+      .real("shape.edge", 2.0, {0.0, 9.0}, "of a box")
+      .only_with("shape.kind", "box")
+      .boolean("shape.filled", false, "paint the inside")
+      .fallback_with("shape.kind", "box", true);
+  const Config circle = Config::load(schema, "", {});
+  EXPECT_TRUE(circle.has("shape.radius"));
+  EXPECT_FALSE(circle.has("shape.edge"));
+  EXPECT_FALSE(circle.boolean("shape.filled"));
+  EXPECT_THROW(circle.real("shape.edge"), Bug);
+  const Config box = Config::load(schema, "", {"--shape.kind=box", "--shape.edge=3"});
+  EXPECT_FALSE(box.has("shape.radius"));
+  EXPECT_EQ(box.real("shape.edge"), 3.0);
+  EXPECT_TRUE(box.boolean("shape.filled"));
+  EXPECT_FALSE(box.given("shape.filled"));
+  EXPECT_FALSE(Config::load(schema, "", {"--shape.kind=box", "--shape.filled=false"})
+                   .boolean("shape.filled"));
+
+  EXPECT_ERROR_SAYS(Config::load(schema, "", {"--shape.edge=3"}), errors::config_bad_value,
+                    "shape.edge belongs to shape.kind = \"box\" alone");
+  const auto path = written("[shape]\nkind = \"box\"\nradius = 1.0\n");
+  EXPECT_ERROR_SAYS(Config::load(schema, path, {}), errors::config_bad_value, path + ":3");
+  // A signed document that fixes the kind fixes which keys there are.
+  const ConfigOverlay agreed{.origin = "the agreement", .values = {{"shape.kind", "box"}}};
+  EXPECT_FALSE(Config::load(schema, "", {}, agreed).has("shape.radius"));
+  EXPECT_ERROR_SAYS(Config::load(schema, "", {"--shape.radius=2"}, agreed),
+                    errors::config_bad_value, "shape.radius");
+
+  const Config again = Config::load(schema, written(box.effective_toml()), {});
+  EXPECT_EQ(again.real("shape.edge"), 3.0);
+  EXPECT_NE(schema.help().find("only with shape.kind = box"), std::string::npos);
+  EXPECT_NE(schema.help().find("with shape.kind = box true"), std::string::npos);
+}
+
 TEST(Config, AWholeNumberIsAcceptedWhereARealIsWanted) {
   EXPECT_EQ(Config::load(schema(), written("train.rate = 1\n"), {}).real("train.rate"), 1.0);
 }
