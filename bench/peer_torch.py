@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""The peer of train_step: the same llama in plain PyTorch on the CPU, trained the same way.
+"""The peer of train_step: the same llama or GPT-2 in plain PyTorch on the CPU, trained the same way.
 
     OMP_NUM_THREADS=2 python3 bench/peer_torch.py shape=gpt2 batch=4 length=512 steps=5
-    ... compile=1 precision=bf16
+    ... compile=1 precision=bf16 family=gpt2
 
-Keys are those of train_step, and compile=1 for torch.compile. RMSNorm,
-rotary positions, SwiGLU, scaled_dot_product_attention, cross entropy, AdamW (fused where this
-PyTorch has it for the CPU), clipping of the global norm. precision=bf16 is autocast. Random weights
-and tokens. The last line is for scripts: key=value.
+Keys are those of train_step, and compile=1 for torch.compile. RMSNorm, rotary positions and SwiGLU,
+or LayerNorm, learned positions, GELU (tanh) and biases; scaled_dot_product_attention, cross
+entropy, AdamW (fused where this PyTorch has it for the CPU), clipping of the global norm.
+precision=bf16 is autocast. Random weights and tokens. The last line is for scripts: key=value.
 """
 
 import resource
@@ -19,8 +19,10 @@ import torch.nn as nn
 import torch.nn.functional as F
 
 SHAPES = {
-    "quickstart": dict(width=128, layers=4, heads=4, ffn=384, vocab=257, tied=0, length=128, batch=16, steps=20),
-    "gpt2": dict(width=768, layers=12, heads=12, ffn=2048, vocab=50257, tied=1, length=512, batch=4, steps=5),
+    "quickstart": dict(width=128, layers=4, heads=4, ffn=384, vocab=257, tied=0, length=128, batch=16, steps=20,
+                       positions=1024),
+    "gpt2": dict(width=768, layers=12, heads=12, ffn=2048, vocab=50257, tied=1, length=512, batch=4, steps=5,
+                 positions=1024),
 }
 
 
@@ -60,6 +62,45 @@ class Block(nn.Module):
         return x + self.down(F.silu(gate) * up)
 
 
+class Gpt2Block(nn.Module):
+    def __init__(self, k):
+        super().__init__()
+        w = k["width"]
+        self.heads = k["heads"]
+        self.norm1, self.norm2 = nn.LayerNorm(w, eps=1e-5), nn.LayerNorm(w, eps=1e-5)
+        self.qkv, self.out = nn.Linear(w, 3 * w), nn.Linear(w, w)
+        self.up, self.down = nn.Linear(w, k["ffn"]), nn.Linear(k["ffn"], w)
+
+    def forward(self, x):
+        b, t, w = x.shape
+        q, key, v = self.qkv(self.norm1(x)).view(b, t, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        y = F.scaled_dot_product_attention(q, key, v, is_causal=True)
+        x = x + self.out(y.transpose(1, 2).reshape(b, t, w))
+        return x + self.down(F.gelu(self.up(self.norm2(x)), approximate="tanh"))
+
+
+class Gpt2(nn.Module):
+    def __init__(self, k):
+        super().__init__()
+        self.tokens = nn.Embedding(k["vocab"], k["width"])
+        self.positions = nn.Embedding(k["positions"], k["width"])
+        self.blocks = nn.ModuleList(Gpt2Block(k) for _ in range(k["layers"]))
+        self.norm = nn.LayerNorm(k["width"], eps=1e-5)
+        self.head = nn.Linear(k["width"], k["vocab"], bias=False)
+        for p in self.parameters():
+            if p.dim() == 2:
+                nn.init.normal_(p, std=0.02)
+        if k["tied"]:
+            self.head.weight = self.tokens.weight
+
+    def forward(self, tokens, targets):
+        x = self.tokens(tokens) + self.positions(torch.arange(tokens.shape[1]))
+        for block in self.blocks:
+            x = block(x)
+        logits = self.head(self.norm(x))
+        return F.cross_entropy(logits.float().view(-1, logits.shape[-1]), targets.view(-1))
+
+
 class Llama(nn.Module):
     def __init__(self, k):
         super().__init__()
@@ -87,12 +128,16 @@ class Llama(nn.Module):
 
 def main():
     given = dict(arg.split("=", 1) for arg in sys.argv[1:])
-    k = dict(SHAPES[given.pop("shape", "quickstart")])
+    gpt2 = given.pop("family", "llama") == "gpt2"
+    shape = given.pop("shape", "gpt2" if gpt2 else "quickstart")
+    k = dict(SHAPES[shape])
+    if gpt2 and shape == "gpt2":
+        k["ffn"] = 3072
     compile_it = given.pop("compile", "0") == "1"
     bf16 = given.pop("precision", "fp32") == "bf16"
     k.update({name: int(value) for name, value in given.items()})
     torch.manual_seed(1)
-    model = Llama(k)
+    model = (Gpt2 if gpt2 else Llama)(k)
     params = [p for p in model.parameters()]
     groups = [
         {"params": [p for p in params if p.dim() == 2], "weight_decay": 0.1},
@@ -125,8 +170,8 @@ def main():
     seconds.sort()
     median = seconds[len(seconds) // 2]
     tokens = k["batch"] * k["length"]
-    # As Concordat counts: 6 N without the look-up but with the head, and attention's full square.
-    n = count - (0 if k["tied"] else k["vocab"] * k["width"])
+    # As Concordat counts: 6 N without look-ups but with the head, and attention's full square.
+    n = count - (0 if k["tied"] else k["vocab"] * k["width"]) - (k["positions"] * k["width"] if gpt2 else 0)
     flops = tokens * (6 * n + 12 * k["layers"] * k["width"] * k["length"])
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     print(f"median_ms={median * 1e3:.1f} best_ms={seconds[0] * 1e3:.1f} tokens_per_s={tokens / median:.1f} "

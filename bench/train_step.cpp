@@ -3,10 +3,12 @@
 //   OMP_NUM_THREADS=2 ./train_step shape=gpt2 batch=4 length=512 steps=5
 //   OMP_NUM_THREADS=1 ./train_step shape=quickstart steps=20 precision=bf16 recompute=block
 //
-// Keys: shape (quickstart: llama of 0.92 M parameters, width 128, 4 layers, 4 heads, ffn 384, 257
-// tokens; gpt2: llama of GPT-2 124M's shape, width 768, 12 layers, 12 heads, ffn 2048, 50257
-// tokens, tied) and over it width, layers, heads, kv_heads, ffn, vocab, tied; length, batch,
-// micro_batch, steps, precision (fp32, bf16, fp16), recompute (none, attention, block), backend.
+// Keys: family (llama, or gpt2: LayerNorm, learned positions, GELU, biases), shape (quickstart:
+// 0.92 M parameters, width 128, 4 layers, 4 heads, ffn 384, 257 tokens; gpt2: GPT-2 124M's, width
+// 768, 12 layers, 12 heads, 50257 tokens, tied, with ffn 3072 and 1024 positions in the family
+// gpt2, where it is the default, and ffn 2048 in llama) and over it width, layers, heads, kv_heads
+// (llama), ffn, positions (gpt2), vocab, tied; length, batch, micro_batch, steps, precision (fp32,
+// bf16, fp16), recompute (none, attention, block), backend.
 // FLOPs: 6 N + 12 layers width length (include/concordat/model/config.hpp). The data are made up;
 // the loss only shows that the run is one of training. The last line is for scripts: key=value.
 #include <algorithm>
@@ -45,11 +47,11 @@ class MadeUp final : public train::TrainingData {
 
 using Keys = std::map<std::string, std::string>;
 
-const Keys quickstart{{"width", "128"},     {"layers", "4"},    {"heads", "4"},
-                      {"kv_heads", "4"},    {"ffn", "384"},     {"vocab", "257"},
-                      {"tied", "0"},        {"length", "128"},  {"batch", "16"},
-                      {"steps", "20"},      {"backend", "cpu"}, {"precision", "fp32"},
-                      {"recompute", "none"}};
+const Keys quickstart{{"family", "llama"}, {"positions", "1024"}, {"width", "128"},
+                      {"layers", "4"},     {"heads", "4"},        {"kv_heads", "4"},
+                      {"ffn", "384"},      {"vocab", "257"},      {"tied", "0"},
+                      {"length", "128"},   {"batch", "16"},       {"steps", "20"},
+                      {"backend", "cpu"},  {"precision", "fp32"}, {"recompute", "none"}};
 const Keys gpt2{{"width", "768"}, {"layers", "12"},   {"heads", "12"}, {"kv_heads", "12"},
                 {"ffn", "2048"},  {"vocab", "50257"}, {"tied", "1"},   {"length", "512"},
                 {"batch", "4"},   {"steps", "5"}};
@@ -69,7 +71,12 @@ Keys read(int argc, char** argv) {
     given[key] = arg.substr(at + 1);
   }
   Keys keys = given;
-  if (given.contains("shape") && given.at("shape") == "gpt2") keys.insert(gpt2.begin(), gpt2.end());
+  const bool of_gpt2 = given.contains("family") && given.at("family") == "gpt2";
+  if (of_gpt2) keys.insert({{"shape", "gpt2"}});
+  if (keys["shape"] == "gpt2") {
+    if (of_gpt2) keys.insert({{"ffn", "3072"}});
+    keys.insert(gpt2.begin(), gpt2.end());
+  }
   keys.insert(quickstart.begin(), quickstart.end());
   keys.insert({"micro_batch", keys.at("batch")});
   return keys;
@@ -78,12 +85,16 @@ Keys read(int argc, char** argv) {
 train::TrainSettings settings_of(const Keys& keys) {
   const auto whole = [&](const char* key) { return std::atoi(keys.at(key).c_str()); };
   train::TrainSettings settings;
-  settings.model = {.vocab = whole("vocab"),
+  const auto family = model::family_named(keys.at("family"));
+  const bool learned = model::traits_of(family).learned_positions;
+  settings.model = {.family = family,
+                    .vocab = whole("vocab"),
                     .width = whole("width"),
                     .layers = whole("layers"),
                     .heads = whole("heads"),
-                    .kv_heads = whole("kv_heads"),
+                    .kv_heads = whole(learned ? "heads" : "kv_heads"),
                     .ffn = whole("ffn"),
+                    .positions = learned ? whole("positions") : 0,
                     .tied = whole("tied") != 0};
   settings.length = train::GlobalLength(whole("length"));
   settings.batch = whole("batch");

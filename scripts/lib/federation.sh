@@ -38,13 +38,13 @@ launch() { # launch RANKS ARGUMENT...
   return "$code"
 }
 
-# make_federation RUN [--key=value of federation.toml ...]
+# make_federation RUN [--key=value of federation.toml ...]: from configs/federation.toml or $federation_config
 make_federation() {
   local run=$1 site code digest
   shift
   port=$(free_port)
   echo "127.0.0.1:$port" >"$run/port"
-  cp configs/federation.toml "$run/federation.toml"
+  cp "${federation_config:-configs/federation.toml}" "$run/federation.toml"
   printf '%s\n' "$@" >"$run/flags"
   "$concordat" keys create --name hub --folder "$run/hub/keys" >/dev/null
   sed "s/127.0.0.1:7443/127.0.0.1:$port/" configs/coordinator.toml >"$run/hub/coordinator.toml"

@@ -54,7 +54,8 @@ federation::RunAgreement agreement_from(const Config& config) {
   a.rounds = static_cast<std::uint32_t>(config.integer("run.rounds"));
   a.inner_steps = static_cast<std::uint32_t>(config.integer("run.inner_steps"));
   for (const auto& key : schema.keys()) {
-    if (is_carried(key.name)) a.settings[key.name] = setting_text(config, key);
+    if (is_carried(key.name) && config.has(key.name))
+      a.settings[key.name] = setting_text(config, key);
   }
   a.outer = {.kind = exact::outer_kind_from(config.text("outer.kind"), config.origin("outer.kind")),
              .eta = static_cast<float>(config.real("outer.rate")),

@@ -41,7 +41,8 @@ std::string check_text(const Args& args, const std::optional<std::string>& ranks
   row("layout", c.mesh.text() + ", batch " + std::to_string(settings.local.batch) +
                     " sequences of " + std::to_string(settings.inner.length) + " tokens, " +
                     std::to_string(settings.local.micro_batch) + " at once");
-  row("model", settings.model.tied ? "llama, tied head" : "llama");
+  row("model", std::string(model::name_of(settings.model.family)) +
+                   (settings.model.tied ? ", tied head" : ""));
   row("parameters",
       std::to_string(c.num_elements) + " in " + std::to_string(c.num_tensors) + " tensors");
   row("blocks", std::to_string(c.num_blocks) + " of 2^" + std::to_string(terms.block_log2) +

@@ -7,8 +7,8 @@
 #include "concordat/core/clock.hpp"
 #include "concordat/core/log.hpp"
 #include "concordat/crypto/hash.hpp"
+#include "concordat/model/declaration.hpp"
 #include "concordat/model/import.hpp"
-#include "concordat/model/llama.hpp"
 #include "concordat/observe/progress.hpp"
 
 namespace concordat::cli {
@@ -64,11 +64,16 @@ int run(const Args& args) {
   const parallel::CanonicalSpace space(specs);
   foreign.check_tensors(specs);
   const Digest digest = digest_of(foreign, space, specs);
-  std::cout << "model       llama, " << space.num_elements() << " parameters in " << specs.size()
-            << " tensors\nfiles       " << foreign.weights().num_files() << ", "
+  std::cout << "model       " << model::name_of(foreign.model().config.family) << ", "
+            << space.num_elements() << " parameters in " << specs.size() << " tensors\nfiles       "
+            << foreign.weights().num_files() << ", "
             << observe::short_bytes(foreign.weights().num_bytes()) << "\npositions   "
             << foreign.model().max_length << " (inner.length may be at most that)\nweights     "
             << digest.hex() << '\n';
+  if (foreign.model().dropout > 0.0F) {
+    std::cout << "dropout     up to " << foreign.model().dropout
+              << " in config.json; training here applies none\n";
+  }
   std::string section = "# Of " + folder.string() + "; weights " + digest.hex() + "\n" +
                         model::model_section(foreign.model().config);
   if (flags.given("out")) {

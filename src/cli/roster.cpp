@@ -7,7 +7,7 @@
 #include "concordat/crypto/hash.hpp"
 #include "concordat/crypto/process.hpp"
 #include "concordat/federation/agreement.hpp"
-#include "concordat/model/llama.hpp"
+#include "concordat/model/declaration.hpp"
 #include "concordat/parallel/canonical_space.hpp"
 
 namespace concordat::cli {

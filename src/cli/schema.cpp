@@ -11,7 +11,9 @@ constexpr std::int64_t many = std::int64_t{1} << 40;
 
 void add_model_keys(ConfigSchema& schema) {
   schema.section("model", "the shared model; the agreement fixes it for a federation")
-      .text("model.family", "llama", {"llama"}, "model family")
+      .text("model.family", "llama", {"llama", "gpt2"},
+            "llama: RMSNorm, rotary positions, SwiGLU; gpt2: LayerNorm, learned positions, GELU, "
+            "biases")
       .integer("model.vocab", 257, {2, 1 << 24}, "vocabulary; 257 for byte-level tokens")
       .text("model.tokenizer", "bytes", {},
             "what all datasets were made with: bytes, or as ingest printed it")
@@ -19,10 +21,16 @@ void add_model_keys(ConfigSchema& schema) {
       .integer("model.layers", 4, {1, 4096}, "transformer blocks")
       .integer("model.heads", 4, {1, 4096}, "attention heads; must divide the width")
       .integer("model.kv_heads", 4, {1, 4096}, "key and value heads; must divide the heads")
+      .only_with("model.family", "llama")
       .integer("model.ffn", 384, {8, 1 << 20}, "inner width of the feed-forward part")
+      .integer("model.positions", 1024, {1, 1 << 24},
+               "rows of the table of positions: the most that inner.length can be")
+      .only_with("model.family", "gpt2")
       .real("model.rope_base", 10000.0, {1.0, 1e9}, "base of the rotary positions")
-      .real("model.norm_eps", 1e-5, {1e-12, 1.0}, "epsilon of RMSNorm")
+      .only_with("model.family", "llama")
+      .real("model.norm_eps", 1e-5, {1e-12, 1.0}, "epsilon of the norms")
       .boolean("model.tied", false, "the output head is the embedding table")
+      .fallback_with("model.family", "gpt2", true)
       .real("model.init_stddev", 0.02, {0.0, 10.0}, "standard deviation of initial weights");
 }
 
@@ -157,17 +165,22 @@ std::filesystem::path resolve(const Config& config, const std::string& path) {
   return std::filesystem::path(config.folder()) / path;
 }
 
-model::LlamaConfig model_config(const Config& config) {
-  model::LlamaConfig model{.vocab = config.integer("model.vocab"),
+model::ModelConfig model_config(const Config& config) {
+  model::ModelConfig model{.family = model::family_named(config.text("model.family")),
+                           .vocab = config.integer("model.vocab"),
                            .width = config.integer("model.width"),
                            .layers = static_cast<int>(config.integer("model.layers")),
                            .heads = static_cast<int>(config.integer("model.heads")),
-                           .kv_heads = static_cast<int>(config.integer("model.kv_heads")),
                            .ffn = config.integer("model.ffn"),
-                           .rope_base = static_cast<float>(config.real("model.rope_base")),
                            .norm_eps = static_cast<float>(config.real("model.norm_eps")),
                            .tied = config.boolean("model.tied"),
                            .init_stddev = static_cast<float>(config.real("model.init_stddev"))};
+  model.kv_heads = config.has("model.kv_heads") ? static_cast<int>(config.integer("model.kv_heads"))
+                                                : model.heads;
+  if (config.has("model.positions")) model.positions = config.integer("model.positions");
+  if (config.has("model.rope_base")) {
+    model.rope_base = static_cast<float>(config.real("model.rope_base"));
+  }
   model.validate();
   return model;
 }

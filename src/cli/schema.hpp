@@ -22,7 +22,7 @@ ConfigSchema federation_schema();
 ConfigSchema coordinator_schema();
 
 /// @throws Error(model.bad_config).
-model::LlamaConfig model_config(const Config& config);
+model::ModelConfig model_config(const Config& config);
 
 /// @throws Error(config_bad_value) for what does not fit together.
 site::SiteSettings site_settings(const Config& config);

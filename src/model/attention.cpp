@@ -16,11 +16,12 @@ Parts split(const Tensor& qkv, std::int64_t q_width) {
 }
 }  // namespace
 
-Attention::Attention(const LlamaConfig& config, int tp, Weights weights, SlotNames& slots,
+Attention::Attention(const ModelConfig& config, int tp, const Weights& weights, SlotNames& slots,
                      const std::string& name)
     : heads_(config.heads / tp),
       kv_heads_(std::max(1, config.kv_heads / tp)),
       head_dim_(config.head_dim()),
+      rotary_(!config.traits().learned_positions),
       rope_base_(static_cast<double>(config.rope_base)),
       qkv_(weights.qkv, Split::columns, slots, name + ".qkv"),
       out_(weights.out, Split::rows, slots, name + ".out"),
@@ -33,6 +34,7 @@ RingShape Attention::shape() const {
 }
 
 void Attention::turn(Pass& pass, const Tensor& qkv, bool inverse) const {
+  if (!rotary_) return;
   // Query and key columns are neighbours: one call turns both.
   const Tensor qk = qkv.slice(1, 0, (heads_ + kv_heads_) * head_dim_);
   device::rope(pass.exec, qk, qk, pass.batch.positions,

@@ -4,24 +4,46 @@
 
 namespace concordat::model {
 
-Block::Block(const LlamaConfig& config, int layer, int tp, ParameterSet& parameters,
+/// The modules of one layer, by what they are called in its family.
+struct Block::LayerModules {
+  LayerModules(const ModelConfig& config, int index, ParameterSet& set)
+      : names(names_of(config.family)),
+        gated(config.traits().gated),
+        layer(index),
+        parameters(set) {}
+
+  std::string name(std::string_view module) const { return in_layer(names, layer, module); }
+  WeightAndBias module(std::string_view module) const { return parameters.modules({name(module)}); }
+  Attention::Weights attention() const {
+    return {.qkv = parameters.modules({name(names.query), name(names.key), name(names.value)}),
+            .out = module(names.output)};
+  }
+  FeedForward::Weights feed_forward() const {
+    std::vector<std::string> up{name(names.up)};
+    if (gated) up.insert(up.begin(), name(names.gate));
+    return {.up = parameters.modules(up), .down = module(names.down), .gated = gated};
+  }
+
+  const Names& names;
+  bool gated;
+  int layer;
+  ParameterSet& parameters;
+};
+
+Block::Block(const ModelConfig& config, int layer, int tp, ParameterSet& parameters,
              SlotNames& slots, Recompute recompute)
+    : Block(config, LayerModules(config, layer, parameters), tp, slots, recompute) {}
+
+Block::Block(const ModelConfig& config, const LayerModules& layer, int tp, SlotNames& slots,
+             Recompute recompute)
     : recompute_(recompute),
-      x_(slots.reserve(names::in_layer(layer, "x"))),
-      attention_norm_(parameters.weight({names::in_layer(layer, names::attention_norm)}),
-                      config.norm_eps, slots, names::in_layer(layer, "input_layernorm")),
-      attention_(config, tp,
-                 {parameters.weight({names::in_layer(layer, names::q_proj),
-                                     names::in_layer(layer, names::k_proj),
-                                     names::in_layer(layer, names::v_proj)}),
-                  parameters.weight({names::in_layer(layer, names::o_proj)})},
-                 slots, names::in_layer(layer, "self_attn")),
-      mlp_norm_(parameters.weight({names::in_layer(layer, names::mlp_norm)}), config.norm_eps,
-                slots, names::in_layer(layer, "post_attention_layernorm")),
-      mlp_({parameters.weight(
-                {names::in_layer(layer, names::gate_proj), names::in_layer(layer, names::up_proj)}),
-            parameters.weight({names::in_layer(layer, names::down_proj)})},
-           slots, names::in_layer(layer, "mlp")) {}
+      x_(slots.reserve(layer.name("x"))),
+      attention_norm_(layer.module(layer.names.attention_norm), config.norm_eps, slots,
+                      layer.name(layer.names.attention_norm)),
+      attention_(config, tp, layer.attention(), slots, layer.name("attention")),
+      mlp_norm_(layer.module(layer.names.mlp_norm), config.norm_eps, slots,
+                layer.name(layer.names.mlp_norm)),
+      mlp_(layer.feed_forward(), slots, layer.name("mlp")) {}
 
 Tensor Block::middle(Pass& pass, const Tensor& x) {
   return attention_.forward_add(pass, attention_norm_.forward(pass, x), x);

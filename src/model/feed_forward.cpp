@@ -1,26 +1,30 @@
 #include "concordat/model/feed_forward.hpp"
 
+#include "concordat/device/ops/gelu.hpp"
 #include "concordat/device/ops/swiglu.hpp"
 
 namespace concordat::model {
 
-FeedForward::FeedForward(Weights weights, SlotNames& slots, const std::string& name)
-    : gate_up_(weights.gate_up, Split::columns, slots, name + ".gate_up"),
+FeedForward::FeedForward(const Weights& weights, SlotNames& slots, const std::string& name)
+    : gated_(weights.gated),
+      up_(weights.up, Split::columns, slots, name + ".up"),
       down_(weights.down, Split::rows, slots, name + ".down"),
       products_(slots.reserve(name + ".products")) {}
 
-namespace {
-Tensor activation_of(Pass& pass, const Tensor& products) {
-  const std::int64_t half = products.dim(1) / 2;
-  Tensor activation = pass.take(products.dim(0), half);
-  device::swiglu_forward(pass.exec, activation, products.slice(1, 0, half),
-                         products.slice(1, half, half));
+Tensor FeedForward::activation_of(Pass& pass, const Tensor& products) const {
+  const std::int64_t inner = products.dim(1) / (gated_ ? 2 : 1);
+  Tensor activation = pass.take(products.dim(0), inner);
+  if (gated_) {
+    device::swiglu_forward(pass.exec, activation, products.slice(1, 0, inner),
+                           products.slice(1, inner, inner));
+  } else {
+    device::gelu_forward(pass.exec, activation, products);
+  }
   return activation;
 }
-}  // namespace
 
 Tensor FeedForward::activate(Pass& pass, const Tensor& x) {
-  const Tensor products = gate_up_.forward(pass, x);
+  const Tensor products = up_.forward(pass, x);
   pass.save(products_, products, 1);
   return activation_of(pass, products);
 }
@@ -36,16 +40,20 @@ Tensor FeedForward::backward_input(Pass& pass, const Tensor& grad_y) {
   // The gradients take the place of the products, which nobody else reads.
   const Tensor products = pass.saved.use(products_);
   if (pass.remakes) down_.keep(pass, activation_of(pass, products));
-  const std::int64_t half = products.dim(1) / 2;
-  const Tensor gate = products.slice(1, 0, half);
-  const Tensor up = products.slice(1, half, half);
-  device::swiglu_backward(pass.exec, gate, up, grad_activation, gate, up);
-  return gate_up_.backward_input(pass, products);
+  if (gated_) {
+    const std::int64_t inner = products.dim(1) / 2;
+    const Tensor gate = products.slice(1, 0, inner);
+    const Tensor up = products.slice(1, inner, inner);
+    device::swiglu_backward(pass.exec, gate, up, grad_activation, gate, up);
+  } else {
+    device::gelu_backward(pass.exec, products, grad_activation, products);
+  }
+  return up_.backward_input(pass, products);
 }
 
 void FeedForward::backward_weight(Pass& pass) {
   down_.backward_weight(pass);
-  gate_up_.backward_weight(pass);
+  up_.backward_weight(pass);
 }
 
 }  // namespace concordat::model

@@ -28,16 +28,18 @@ void in_chunks(std::int64_t rows, std::int64_t chunk_rows, Work&& work) {
   }
 }
 
-Weight& output_weight(const LlamaConfig& config, ParameterSet& parameters) {
-  return parameters.weight({std::string(config.tied ? names::embed_tokens : names::lm_head)});
+/// The table of tokens or a matrix of its own. No family's head has a bias.
+WeightAndBias output_weight(const ModelConfig& config, ParameterSet& parameters) {
+  const Names& names = names_of(config.family);
+  return parameters.weight({weight_of(config.tied ? names.tokens : names.head)});
 }
 }  // namespace
 
-Head::Head(const LlamaConfig& config, ParameterSet& parameters, VocabShard shard,
+Head::Head(const ModelConfig& config, ParameterSet& parameters, VocabShard shard,
            std::int64_t chunk_rows, SlotNames& slots)
-    : norm_(parameters.weight({std::string(names::final_norm)}), config.norm_eps, slots,
-            "model.norm"),
-      projection_(output_weight(config, parameters), Split::columns, slots, "lm_head"),
+    : norm_(parameters.modules({std::string(names_of(config.family).final_norm)}), config.norm_eps,
+            slots, "head.norm"),
+      projection_(output_weight(config, parameters), Split::columns, slots, "head.projection"),
       shard_(shard),
       chunk_rows_(chunk_rows),
       logits_(slots.reserve("head.logits")),

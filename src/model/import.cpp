@@ -33,40 +33,45 @@ HuggingFaceModel read_config(FileSystem& fs, const FileSystem::Path& folder) {
   return read_huggingface_config(read_text(fs, path, std::uint64_t{1} << 20U), path.string());
 }
 
-/// Values that every reader computes for itself; old files carry them.
-bool is_derived(const std::string& name) { return name.ends_with(".rotary_emb.inv_freq"); }
+std::string head_name(const ModelConfig& config) { return weight_of(names_of(config.family).head); }
 
 }  // namespace
 
-ForeignTensor as_llama(const parallel::ParameterSpec& spec) { return {.name = spec.name}; }
+ForeignModel::ForeignModel(FileSystem& fs, const FileSystem::Path& folder)
+    : model_(read_config(fs, folder)), weights_(fs, folder) {}
 
-ForeignModel::ForeignModel(FileSystem& fs, const FileSystem::Path& folder, ForeignNames stored)
-    : stored_(std::move(stored)), model_(read_config(fs, folder)), weights_(fs, folder) {}
+ForeignTensor ForeignModel::stored(const parallel::ParameterSpec& spec) const {
+  ForeignTensor theirs = foreign_tensor(model_.config, spec);
+  // GPT-2's own folders name the tensors of the bare transformer.
+  const std::string bare = weight_of(names_of(Family::gpt2).tokens).substr(gpt2_prefix.size());
+  if (theirs.name.starts_with(gpt2_prefix) && weights_.find(bare) != nullptr) {
+    theirs.name.erase(0, gpt2_prefix.size());
+  }
+  return theirs;
+}
 
 std::string ForeignModel::config_path() const { return (weights_.folder() / config_name).string(); }
 
 void ForeignModel::check_tensors(std::span<const parallel::ParameterSpec> specs) {
   std::set<std::string> wanted;
   for (const auto& spec : specs) {
-    const ForeignTensor theirs = stored_(spec);
+    const ForeignTensor theirs = stored(spec);
     wanted.insert(theirs.name);
     const std::string where = weights_.folder().string() + ": " + theirs.name;
     const SafetensorsEntry* entry = weights_.find(theirs.name);
     if (entry == nullptr) {
       refuse("a tensor is missing", where, "no such tensor",
-             to_string(spec.shape) + ", as config.json says");
+             to_string(theirs.shape) + ", as config.json says");
     }
-    Shape shape = spec.shape;
-    if (theirs.transposed) std::reverse(shape.begin(), shape.end());
-    if (entry->shape != shape) {
+    if (entry->shape != theirs.shape) {
       refuse("a tensor has another shape than config.json says", where, to_string(entry->shape),
-             to_string(shape));
+             to_string(theirs.shape));
     }
     weights_.read(theirs.name, 0, {});  // its element type
   }
   for (const std::string& name : weights_.names()) {
-    if (wanted.count(name) != 0 || is_derived(name)) continue;
-    if (model_.config.tied && name == names::lm_head) {
+    if (wanted.count(name) != 0 || is_derived(model_.config, name)) continue;
+    if (model_.config.tied && name == head_name(model_.config)) {
       check_tied_head(specs.front());
       continue;
     }
@@ -77,7 +82,7 @@ void ForeignModel::check_tensors(std::span<const parallel::ParameterSpec> specs)
 }
 
 void ForeignModel::check_tied_head(const parallel::ParameterSpec& table) {
-  const std::string head(names::lm_head);
+  const std::string head = head_name(model_.config);
   const std::string where = weights_.folder().string() + ": " + head;
   if (weights_.find(head)->shape != table.shape) {
     refuse("a tied head has another shape than the table", where,
@@ -90,7 +95,7 @@ void ForeignModel::check_tied_head(const parallel::ParameterSpec& table) {
     a.resize(static_cast<std::size_t>(std::min<std::int64_t>(total - at, 1 << 20)));
     b.resize(a.size());
     weights_.read(head, at, a);
-    weights_.read(stored_(table).name, at, b);
+    weights_.read(stored(table).name, at, b);
     if (a != b) {
       refuse("config.json says that the head is the table, and the weights differ", where,
              "other values than " + table.name, "equal tensors, or tie_word_embeddings false");
@@ -100,24 +105,24 @@ void ForeignModel::check_tied_head(const parallel::ParameterSpec& table) {
 
 void ForeignModel::read(const parallel::ParameterSpec& spec, std::int64_t first,
                         std::span<float> out) {
-  const ForeignTensor theirs = stored_(spec);
+  const ForeignTensor theirs = stored(spec);
   if (!theirs.transposed) {
-    weights_.read(theirs.name, first, out);
+    weights_.read(theirs.name, theirs.first + first, out);
     return;
   }
   const std::int64_t rows = spec.shape[0];
   const std::int64_t columns = spec.shape[1];
-  if (whole_name_ != theirs.name) {
+  if (whole_name_ != spec.name) {
     whole_.resize(static_cast<std::size_t>(rows * columns));
     std::vector<float> line(static_cast<std::size_t>(rows));
     for (std::int64_t column = 0; column < columns; ++column) {
-      weights_.read(theirs.name, column * rows, line);
+      weights_.read(theirs.name, column * theirs.shape.back() + theirs.first, line);
       for (std::int64_t row = 0; row < rows; ++row) {
         whole_[static_cast<std::size_t>(row * columns + column)] =
             line[static_cast<std::size_t>(row)];
       }
     }
-    whole_name_ = theirs.name;
+    whole_name_ = spec.name;
   }
   std::copy_n(whole_.begin() + first, out.size(), out.begin());
 }

@@ -1,5 +1,6 @@
 #include "concordat/model/linear.hpp"
 
+#include "concordat/device/ops/column_sums.hpp"
 #include "concordat/device/ops/elementwise.hpp"
 #include "concordat/device/ops/matmul.hpp"
 #include "concordat/model/collective_ops.hpp"
@@ -7,14 +8,14 @@
 
 namespace concordat::model {
 
-Linear::Linear(Weight& weight, Split split, SlotNames& slots, const std::string& name)
-    : weight_(weight),
+Linear::Linear(const WeightAndBias& weights, Split split, SlotNames& slots, const std::string& name)
+    : weights_(weights),
       split_(split),
       x_(slots.reserve(name + ".x")),
       grad_y_(slots.reserve(name + ".grad_y")) {}
 
 Tensor Linear::operand(Pass& pass, const Tensor& x) const {
-  const Dtype dtype = weight_.compute.value().dtype();
+  const Dtype dtype = weights_.weight.compute.value().dtype();
   if (x.dtype() == dtype || !pass.exec.backend.multiplies(dtype)) return x;
   Tensor rounded = pass.pool.take(dtype, x.shape());
   device::copy(pass.exec, rounded, x);
@@ -26,8 +27,13 @@ void Linear::keep(Pass& pass, const Tensor& x) { pass.save(x_, operand(pass, x),
 Tensor Linear::product(Pass& pass, const Tensor& x, const Tensor& residual) {
   const Tensor mine = operand(pass, x);
   const Tensor whole = split_ == Split::columns ? whole_rows(pass, mine) : mine;
-  Tensor y = pass.take(whole.dim(0), weight_.compute.value().dim(0));
-  device::matmul(pass.exec, y, whole, weight_.compute, {.transpose_b = true, .residual = residual});
+  Tensor y = pass.take(whole.dim(0), weights_.weight.compute.value().dim(0));
+  // What tp ranks' sum must hold once, the first rank of the group puts in.
+  const bool adds = split_ != Split::rows || index_on(pass.mesh, Axis::tp) == 0;
+  device::MatmulOptions options{.transpose_b = true};
+  if (adds) options.residual = residual;
+  if (adds && weights_.bias != nullptr) options.bias = weights_.bias->compute.value();
+  device::matmul(pass.exec, y, whole, weights_.weight.compute, options);
   if (!pass.remakes) pass.save(x_, mine, 1);
   return split_ == Split::rows ? summed_rows(pass, y) : y;
 }
@@ -41,26 +47,36 @@ Tensor Linear::forward_add(Pass& pass, const Tensor& x, const Tensor& residual) 
     if (!residual.empty()) device::add(pass.exec, y, y, residual);
     return y;
   }
-  // The sum over tp must hold the residual once: the first rank of the group puts it in.
-  const bool adds = split_ != Split::rows || index_on(pass.mesh, Axis::tp) == 0;
-  return product(pass, x, adds ? residual : Tensor());
+  return product(pass, x, residual);
 }
 
 Tensor Linear::backward_input(Pass& pass, const Tensor& grad_y) {
   const Tensor mine = operand(pass, grad_y);
   const Tensor whole = split_ == Split::rows ? whole_rows(pass, mine) : mine;
-  Tensor grad_x = pass.take(whole.dim(0), weight_.compute.value().dim(1));
-  device::matmul(pass.exec, grad_x, whole, weight_.compute);
+  Tensor grad_x = pass.take(whole.dim(0), weights_.weight.compute.value().dim(1));
+  device::matmul(pass.exec, grad_x, whole, weights_.weight.compute);
   pass.save(grad_y_, whole, 1);
   return split_ == Split::columns ? summed_rows(pass, grad_x) : grad_x;
+}
+
+void Linear::add_bias_gradient(Pass& pass, const Tensor& grad_y) const {
+  Tensor mine = grad_y;
+  if (split_ == Split::rows && pass.rows_sharded) {
+    // The bias is whole on every tp rank, and its gradient summed over them: each takes its rows.
+    const std::int64_t rows = grad_y.dim(0) / pass.mesh.shape().tp;
+    mine = grad_y.slice(0, rows * index_on(pass.mesh, Axis::tp), rows);
+  }
+  device::add_column_sums(pass.exec, weights_.bias->gradient, mine);
 }
 
 void Linear::backward_weight(Pass& pass) {
   const Tensor saved = pass.saved.use(x_);
   const Tensor grad_y = pass.saved.use(grad_y_);
   const Tensor x = split_ == Split::columns ? whole_rows(pass, saved) : saved;
-  device::matmul(pass.exec, weight_.gradient, grad_y, x, {.transpose_a = true, .beta = 1.0F});
-  if (pass.last) weight_.ready();
+  device::matmul(pass.exec, weights_.weight.gradient, grad_y, x,
+                 {.transpose_a = true, .beta = 1.0F});
+  if (weights_.bias != nullptr) add_bias_gradient(pass, grad_y);
+  if (pass.last) weights_.ready();
 }
 
 }  // namespace concordat::model

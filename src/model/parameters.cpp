@@ -3,12 +3,13 @@
 #include <algorithm>
 
 #include "concordat/device/ops/elementwise.hpp"
+#include "concordat/model/names.hpp"
 
 namespace concordat::model {
 
 namespace {
 /// Matrices follow the compute dtype, the embedding and the head too: with a large vocabulary the
-/// head is a third of all products. Norms are small, and read by other ops.
+/// head is a third of all products. Norms and biases are small, and read by other ops.
 Dtype compute_dtype(const parallel::ParameterSpec& spec, Dtype compute) {
   return spec.shape.size() == 2 ? compute : Dtype::f32;
 }
@@ -69,6 +70,11 @@ void ParameterSet::make_buckets(std::int64_t bucket_elements) {
   }
 }
 
+bool ParameterSet::holds(const std::string& name) const {
+  return std::any_of(tensors_.begin(), tensors_.end(),
+                     [&](const LocalTensor& tensor) { return tensor.spec.name == name; });
+}
+
 const LocalTensor& ParameterSet::tensor(const std::string& name) const {
   for (const LocalTensor& tensor : tensors_) {
     if (tensor.spec.name == name) return tensor;
@@ -93,7 +99,9 @@ Weight& ParameterSet::weight(const std::vector<std::string>& names) {
   std::int64_t count = first.count;
   for (std::size_t i = 1; i < members.size(); ++i) {
     const LocalTensor& next = tensors_[static_cast<std::size_t>(members[i])];
-    CONCORDAT_REQUIRE(next.shape.back() == shape.back() && next.compute == first.compute,
+    const bool fits = shape.size() == next.shape.size() &&
+                      (shape.size() == 1 || next.shape.back() == shape.back());
+    CONCORDAT_REQUIRE(fits && next.compute == first.compute,
                       next.spec.name + " does not fit below " + first.spec.name);
     shape.front() += next.shape.front();
     count += next.count;
@@ -103,6 +111,17 @@ Weight& ParameterSet::weight(const std::vector<std::string>& names) {
                       .set = this,
                       .members = std::move(members)});
   return weights_.back();
+}
+
+WeightAndBias ParameterSet::modules(const std::vector<std::string>& names) {
+  std::vector<std::string> weights;
+  std::vector<std::string> biases;
+  for (const std::string& name : names) {
+    weights.push_back(weight_of(name));
+    biases.push_back(bias_of(name));
+  }
+  Weight& joined = weight(weights);
+  return {joined, holds(biases.front()) ? &weight(biases) : nullptr};
 }
 
 Tensor ParameterSet::flat_gradient(std::int64_t begin, std::int64_t count) const {

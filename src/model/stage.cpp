@@ -6,7 +6,7 @@
 namespace concordat::model {
 
 namespace {
-std::vector<parallel::ParameterSpec> checked_specs(const LlamaConfig& config,
+std::vector<parallel::ParameterSpec> checked_specs(const ModelConfig& config,
                                                    const parallel::ProcessMesh& mesh,
                                                    const PipelineSplit& split,
                                                    bool sequence_parallel) {
@@ -26,7 +26,7 @@ VocabShard shard_of_vocabulary(const std::vector<parallel::ParameterSpec>& specs
 }
 }  // namespace
 
-Stage::Stage(const LlamaConfig& config, device::Exec& exec, parallel::ProcessMesh& mesh,
+Stage::Stage(const ModelConfig& config, device::Exec& exec, parallel::ProcessMesh& mesh,
              const StageSettings& settings)
     : config_(config),
       exec_(exec),
@@ -51,8 +51,12 @@ Stage::Part Stage::make_part(Chunk chunk, const StageSettings& settings) {
   const int stage = mesh_.coords().pp;
   Part part;
   if (split_.is_first(stage, chunk)) {
-    part.embedding = std::make_unique<Embedding>(
-        parameters_.weight({std::string(names::embed_tokens)}), shard_, slots_, "embed_tokens");
+    const Names& names = names_of(config_.family);
+    Embedding::Tables tables{.tokens = parameters_.weight({weight_of(names.tokens)})};
+    if (config_.traits().learned_positions) {
+      tables.positions = &parameters_.weight({weight_of(names.positions)});
+    }
+    part.embedding = std::make_unique<Embedding>(tables, shard_, slots_, "embedding");
   }
   const LayerRange range = layers_of_part(config_.layers, split_, split_.part_of(stage, chunk));
   for (int layer = range.begin; layer < range.end; ++layer) {

@@ -45,7 +45,13 @@ void read_initial_weights(const SiteSettings& settings, FileSystem& fs, comm::Co
                    .expected = "at most " + std::to_string(foreign.model().max_length),
                    .remedy = "shorten inner.length"});
     }
-    if (comm.rank() == 0) foreign.check_tensors(specs);  // a tied head is compared in full
+    if (comm.rank() == 0) {
+      foreign.check_tensors(specs);  // a tied head is compared in full
+      if (foreign.model().dropout > 0.0F) {
+        log::info(foreign.config_path() + " names a dropout of up to " +
+                  std::to_string(foreign.model().dropout) + "; training here applies none");
+      }
+    }
     foreign.read_shards(specs, mesh, coords, master, progress_of(comm, master.size()));
   });
 }

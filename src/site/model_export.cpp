@@ -4,15 +4,15 @@
 #include <cstring>
 
 #include "concordat/core/json_value.hpp"
+#include "concordat/model/declaration.hpp"
+#include "concordat/model/foreign.hpp"
 #include "concordat/model/huggingface.hpp"
-#include "concordat/model/llama.hpp"
 #include "concordat/model/weight_folder.hpp"
 
 namespace concordat::site {
 namespace {
 
 using Path = FileSystem::Path;
-constexpr std::int64_t piece_elements = std::int64_t{1} << 20;
 constexpr std::string_view weights_prefix = "weights/";
 
 struct Source {
@@ -67,13 +67,13 @@ const checkpoint::Manifest::Dataset& dataset_of(const Source& source,
 }
 
 /// Consecutive tensors that share a file.
-std::vector<std::vector<std::size_t>> plan_files(std::span<const parallel::ParameterSpec> specs,
+std::vector<std::vector<std::size_t>> plan_files(std::span<const model::ForeignGroup> groups,
                                                  const ExportOptions& options) {
   std::vector<std::vector<std::size_t>> files(1);
   std::uint64_t bytes = 0;
-  for (std::size_t i = 0; i < specs.size(); ++i) {
+  for (std::size_t i = 0; i < groups.size(); ++i) {
     const std::uint64_t size =
-        static_cast<std::uint64_t>(num_elements(specs[i].shape)) * size_of(options.dtype);
+        static_cast<std::uint64_t>(num_elements(groups[i].whole.shape)) * size_of(options.dtype);
     if (!files.back().empty() &&
         size > options.shard_bytes - std::min(bytes, options.shard_bytes)) {
       files.emplace_back();
@@ -97,24 +97,30 @@ std::string file_name(std::size_t index, std::size_t count) {
 class Exporter {
  public:
   Exporter(FileSystem& fs, const ExportOptions& options, const Source& source,
-           std::vector<parallel::ParameterSpec> specs, Exported& done)
-      : fs_(fs), options_(options), source_(source), specs_(std::move(specs)), done_(done) {
+           const model::ModelConfig& config, Exported& done)
+      : fs_(fs),
+        options_(options),
+        source_(source),
+        config_(config),
+        specs_(model::declare_parameters(config)),
+        groups_(model::foreign_groups(config, specs_)),
+        done_(done) {
     for (const auto& spec : specs_) {
-      dataset_of(source_, spec);  // refused before anything is written
+      datasets_.push_back(&dataset_of(source, spec));  // refused before anything is written
       total_ += static_cast<std::uint64_t>(num_elements(spec.shape)) * size_of(options_.dtype);
     }
   }
 
   void write(const Path& folder) {
     state_ = fs_.open(source_.generation / "state.h5", OpenMode::read);
-    const auto files = plan_files(specs_, options_);
+    const auto files = plan_files(groups_, options_);
     std::string map;
     for (std::size_t i = 0; i < files.size(); ++i) {
       const std::string name = file_name(i, files.size());
       write_file(folder / name, files[i]);
-      for (const std::size_t tensor : files[i]) {
-        map += (map.empty() ? "\n    " : ",\n    ") + json_quoted(specs_[tensor].name) + ": " +
-               json_quoted(name);
+      for (const std::size_t group : files[i]) {
+        map += (map.empty() ? "\n    " : ",\n    ") + json_quoted(groups_[group].whole.name) +
+               ": " + json_quoted(name);
       }
     }
     done_.num_files = files.size();
@@ -125,22 +131,24 @@ class Exporter {
   }
 
  private:
-  void write_file(const Path& path, const std::vector<std::size_t>& tensors) {
+  void write_file(const Path& path, const std::vector<std::size_t>& groups) {
     std::vector<model::SafetensorsWriter::Planned> planned;
-    for (const std::size_t i : tensors) planned.push_back({specs_[i].name, specs_[i].shape});
+    for (const std::size_t i : groups) {
+      planned.push_back({groups_[i].whole.name, groups_[i].whole.shape});
+    }
     model::SafetensorsWriter out(fs_, path, planned, options_.dtype, {{"format", "pt"}});
-    for (std::size_t i = 0; i < tensors.size(); ++i) {
-      const auto& dataset = dataset_of(source_, specs_[tensors[i]]);
-      const std::int64_t count = num_elements(dataset.shape);
-      for (std::int64_t at = 0; at < count; at += piece_elements) {
-        values_.resize(static_cast<std::size_t>(std::min(piece_elements, count - at)));
-        bytes_.resize(values_.size() * sizeof(float));
-        state_->read_at(dataset.offset + static_cast<std::uint64_t>(at) * sizeof(float), bytes_);
-        std::memcpy(values_.data(), bytes_.data(), bytes_.size());
-        out.write(i, at, values_);
-        done_.num_bytes += values_.size() * size_of(options_.dtype);
-        if (options_.progress) options_.progress(done_.num_bytes, total_);
-      }
+    const auto read = [&](std::size_t index, std::int64_t first, std::span<float> values) {
+      bytes_.resize(values.size_bytes());
+      state_->read_at(datasets_[index]->offset + static_cast<std::uint64_t>(first) * sizeof(float),
+                      bytes_);
+      std::memcpy(values.data(), bytes_.data(), bytes_.size());
+    };
+    const auto written = [&](std::int64_t elements) {
+      done_.num_bytes += static_cast<std::uint64_t>(elements) * size_of(options_.dtype);
+      if (options_.progress) options_.progress(done_.num_bytes, total_);
+    };
+    for (std::size_t i = 0; i < groups.size(); ++i) {
+      model::write_group(out, i, config_, specs_, groups_[groups[i]], read, written);
       ++done_.num_tensors;
     }
     out.finish();
@@ -149,11 +157,13 @@ class Exporter {
   FileSystem& fs_;
   const ExportOptions& options_;
   const Source& source_;
+  const model::ModelConfig& config_;
   std::vector<parallel::ParameterSpec> specs_;
+  std::vector<model::ForeignGroup> groups_;
+  std::vector<const checkpoint::Manifest::Dataset*> datasets_;  // of specs_
   Exported& done_;
   std::unique_ptr<File> state_;
   std::uint64_t total_ = 0;
-  std::vector<float> values_;
   Bytes bytes_;
 };
 
@@ -169,13 +179,31 @@ void require_absent(FileSystem& fs, const Path& out) {
 
 }  // namespace
 
+namespace {
+
+/// A table of positions has the length that it has.
+std::int64_t max_length_of(const SiteSettings& settings, const ExportOptions& options) {
+  const std::int64_t positions = settings.model.positions;
+  if (positions == 0) return options.max_length > 0 ? options.max_length : settings.inner.length;
+  if (options.max_length == 0 || options.max_length == positions) return positions;
+  throw Error(concordat::errors::usage,
+              {.what = "the model's table of positions has another length",
+               .where = "--max-length",
+               .found = std::to_string(options.max_length),
+               .expected = "model.positions = " + std::to_string(positions) + ", or no such flag",
+               .remedy = "leave --max-length out"});
+}
+
+}  // namespace
+
 Exported export_model(const SiteSettings& settings, const Path& run_folder, FileSystem& fs,
                       const ExportOptions& options) {
   CONCORDAT_REQUIRE(options.shard_bytes > 0, "0");
   require_absent(fs, options.out);
+  const std::int64_t max_length = max_length_of(settings, options);
   Exported done;
   const Source source = newest_that_verifies(fs, run_folder / "checkpoints", done);
-  Exporter exporter(fs, options, source, model::declare_parameters(settings.model), done);
+  Exporter exporter(fs, options, source, settings.model, done);
   // A trailing slash would put the staging folder inside.
   const Path out = options.out.has_filename() ? options.out : options.out.parent_path();
   Path staging = out;
@@ -184,11 +212,10 @@ Exported export_model(const SiteSettings& settings, const Path& run_folder, File
   fs.make_directories(staging);
   try {
     exporter.write(staging);
-    const model::HuggingFaceModel config{
-        .config = settings.model,
-        .max_length = options.max_length > 0 ? options.max_length : settings.inner.length,
-        .dtype = options.dtype,
-        .separator = options.separator};
+    const model::HuggingFaceModel config{.config = settings.model,
+                                         .max_length = max_length,
+                                         .dtype = options.dtype,
+                                         .separator = options.separator};
     create_atomically(fs, staging / "config.json", as_bytes(model::huggingface_config(config)));
     fs.sync_directory(staging);
     fs.rename(staging, out);

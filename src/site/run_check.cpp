@@ -2,7 +2,7 @@
 
 #include "concordat/device/exec.hpp"
 #include "concordat/exact/lanes.hpp"
-#include "concordat/model/llama.hpp"
+#include "concordat/model/declaration.hpp"
 #include "concordat/site/ranks_exchange.hpp"
 #include "site/engine.hpp"
 #include "site/initial_weights.hpp"

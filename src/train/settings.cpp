@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "concordat/model/llama.hpp"
+#include "concordat/model/declaration.hpp"
 #include "concordat/train/errors.hpp"
 #include "concordat/train/micro_batches.hpp"
 #include "concordat/train/schedule_check.hpp"
@@ -30,6 +30,7 @@ int num_micro_batches(const TrainSettings& settings, int replicas, int replica) 
 void TrainSettings::validate(const parallel::MeshShape& mesh) const {
   model.validate();
   model::check_layout(model, mesh, chunks);
+  model.require_length(length);
   rate.validate();
   need(length.value() > 0, "inner.length", std::to_string(length.value()), "at least 1");
   need(batch >= mesh.dp, "train.batch", std::to_string(batch),
@@ -89,14 +90,13 @@ MemoryEstimate estimate_memory(const TrainSettings& settings, const parallel::Me
     const auto range = model::layers_of_part(model.layers, split, split.part_of(0, Chunk(chunk)));
     layers += range.end - range.begin;
   }
+  const model::Traits traits = model.traits();
   // Of a rank; with more tp ranks than key and value heads it holds one whole head.
   const std::int64_t kv_width = model.head_dim() * std::max(1, model.kv_heads / mesh.tp);
-  const std::int64_t per_layer =
-      (2 * model.width * model.width + 3 * model.width * model.ffn) / mesh.tp +
-      2 * model.width * kv_width + 2 * model.width;
   const std::int64_t tables = ceil_div(model.vocab, mesh.tp) * model.width;
   const bool both = mesh.pp == 1 && !model.tied;
-  const std::int64_t local = layers * per_layer + tables * (both ? 2 : 1) + model.width;
+  const std::int64_t local = layers * model::block_parameters(model, mesh.tp) +
+                             tables * (both ? 2 : 1) + model.positions * model.width + model.width;
 
   const std::int64_t share = ceil_div(settings.batch, mesh.dp);
   const std::int64_t sequences = std::min(settings.micro_batch, share);
@@ -109,11 +109,14 @@ MemoryEstimate estimate_memory(const TrainSettings& settings, const parallel::Me
   const std::int64_t qkv = width / mesh.tp + 2 * kv_width;
   const std::int64_t attended = (width + model.heads) / mesh.tp;
   const std::int64_t ffn = model.ffn / mesh.tp;
-  // Floats of a row that a layer keeps: x, middle and what norms divide by; q, k, v; gate and up;
-  // and unless they are made again two norms, the attention's result and the activation.
+  const std::int64_t products = (traits.gated ? 2 : 1) * ffn;
+  const std::int64_t statistics = traits.layer_norm ? 4 : 2;  // of two norms
+  // Floats of a row that a layer keeps: x, middle and what norms divide by; q, k, v; what the
+  // activation is of; and unless they are made again two norms, the attention's result and the
+  // activation.
   const std::int64_t outside = width / row_parts;  // between the products
   const std::int64_t remade = 2 * outside + attended + ffn;
-  const std::int64_t needed = 2 * outside + 2 + qkv + 2 * ffn;
+  const std::int64_t needed = 2 * outside + statistics + qkv + products;
   const std::int64_t kept = settings.recompute == model::Recompute::none        ? needed + remade
                             : settings.recompute == model::Recompute::attention ? needed
                                                                                 : outside;
@@ -129,7 +132,9 @@ MemoryEstimate estimate_memory(const TrainSettings& settings, const parallel::Me
   const std::int64_t tail = mesh.pp == 1 ? logits : 0;
   MemoryEstimate estimate;
   const auto low = static_cast<std::int64_t>(size_of(settings.compute));
-  const std::int64_t norms = (2 * layers + 1) * width;
+  // Norms and biases stay in f32.
+  const std::int64_t norms =
+      layers * (traits.biases ? 6 * width + qkv + products : 2 * width) + width;
   const std::int64_t owned = settings.zero == 1 ? ceil_div(local, mesh.dp * mesh.cp) : local;
   // In fp32 the master is what products read, unless the replicas share it out.
   const bool one_copy = settings.compute == Dtype::f32 && owned == local;
@@ -141,9 +146,9 @@ MemoryEstimate estimate_memory(const TrainSettings& settings, const parallel::Me
       (in_flight * static_cast<double>(layers * kept + (waits ? outside : 0)) +
        static_cast<double>(outside + passing + waiting + tail)));
   if (settings.compute != Dtype::f32) {
-    const std::int64_t layer =
-        std::max((model.width + 2 * model.kv_width()) * model.width, 2 * model.ffn * model.width) /
-        mesh.tp;
+    const std::int64_t layer = std::max((model.width + 2 * model.kv_width()) * model.width,
+                                        (traits.gated ? 2 : 1) * model.ffn * model.width) /
+                               mesh.tp;
     estimate.scratch = 4 * std::max(layer, tables);
   }
   return estimate;

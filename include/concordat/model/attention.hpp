@@ -1,9 +1,9 @@
-// Attention: query, key and value from one product, rotary positions, causal softmax, output
-// projection. Heads are sharded over tp; several query heads may share a key and value head. Where
-// there are fewer of those than tp ranks, neighbours hold the same one. Sequences may be shared
-// over cp (ring_attention.hpp).
+// Attention: query, key and value from one product, rotary positions where the family has them,
+// causal softmax, output projection. Heads are sharded over tp; several query heads may share a key
+// and value head. Where there are fewer of those than tp ranks, neighbours hold the same one.
+// Sequences may be shared over cp (ring_attention.hpp).
 //
-//   Attention attention(config, mesh, {qkv_weight, out_weight}, slots, "layers.0.self_attn");
+//   Attention attention(config, tp, {.qkv = qkv, .out = out}, slots, "layers.0.self_attn");
 //   Tensor y = attention.forward_add(pass, normed, residual);   // [rows, C]
 #pragma once
 
@@ -17,10 +17,10 @@ namespace concordat::model {
 class Attention final : public Layer {
  public:
   struct Weights {
-    Weight& qkv;  ///< [q columns + 2 kv columns, C]: q_proj, k_proj, v_proj one below the other
-    Weight& out;  ///< [C, q columns]
+    WeightAndBias qkv;  ///< [q columns + 2 kv columns, C]: q, k, v one below the other
+    WeightAndBias out;  ///< [C, q columns]
   };
-  Attention(const LlamaConfig& config, int tp, Weights weights, SlotNames& slots,
+  Attention(const ModelConfig& config, int tp, const Weights& weights, SlotNames& slots,
             const std::string& name);
   Tensor forward(Pass& pass, const Tensor& x) override { return forward_add(pass, x, {}); }
   Tensor forward_add(Pass& pass, const Tensor& x, const Tensor& residual);
@@ -35,6 +35,7 @@ class Attention final : public Layer {
   std::int64_t heads_;     // of this rank
   std::int64_t kv_heads_;  // of this rank
   std::int64_t head_dim_;
+  bool rotary_;
   double rope_base_;
   Linear qkv_;
   Linear out_;

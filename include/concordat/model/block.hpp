@@ -12,19 +12,22 @@ namespace concordat::model {
 
 class Block final : public Layer {
  public:
-  Block(const LlamaConfig& config, int layer, int tp, ParameterSet& parameters, SlotNames& slots,
+  Block(const ModelConfig& config, int layer, int tp, ParameterSet& parameters, SlotNames& slots,
         Recompute recompute = Recompute::none);
   Tensor forward(Pass& pass, const Tensor& x) override;
   Tensor backward_input(Pass& pass, const Tensor& grad_y) override;
   void backward_weight(Pass& pass) override;
 
  private:
+  struct LayerModules;
+  Block(const ModelConfig& config, const LayerModules& layer, int tp, SlotNames& slots,
+        Recompute recompute);
   Tensor middle(Pass& pass, const Tensor& x);
   Recompute recompute_;
   Slot x_;  // Recompute::block
-  RmsNorm attention_norm_;
+  Norm attention_norm_;
   Attention attention_;
-  RmsNorm mlp_norm_;
+  Norm mlp_norm_;
   FeedForward mlp_;
 };
 

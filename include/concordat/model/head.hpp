@@ -20,7 +20,7 @@ namespace concordat::model {
 
 class Head {
  public:
-  Head(const LlamaConfig& config, ParameterSet& parameters, VocabShard shard,
+  Head(const ModelConfig& config, ParameterSet& parameters, VocabShard shard,
        std::int64_t chunk_rows, SlotNames& slots);
   void forward_loss(Pass& pass, const Tensor& x, const Tensor& loss_sum);
   Tensor backward_loss(Pass& pass, const Tensor& gradient_scale);
@@ -28,7 +28,7 @@ class Head {
   Tensor logits(Pass& pass, const Tensor& x);
 
  private:
-  RmsNorm norm_;
+  Norm norm_;
   Linear projection_;
   VocabShard shard_;
   std::int64_t chunk_rows_;

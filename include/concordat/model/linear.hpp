@@ -1,8 +1,8 @@
-// Linear: y = x W^T, whole, column-parallel (W's rows are sharded) or row-parallel (its columns).
+// Linear: y = x W^T + bias, whole, column-parallel (W's rows are sharded) or row-parallel (its
+// columns).
 //
-//   Linear qkv(parameters.weight({"q_proj.weight", "k_proj.weight", "v_proj.weight"}),
-//              Split::columns, slots, "qkv");
-//   Linear out(parameters.weight({"o_proj.weight"}), Split::rows, slots, "out");
+//   Linear qkv(parameters.modules({"q_proj", "k_proj", "v_proj"}), Split::columns, slots, "qkv");
+//   Linear out(parameters.modules({"o_proj"}), Split::rows, slots, "out");
 //   Tensor h = qkv.forward(pass, x);                       // [rows, this rank's columns]
 //   Tensor y = out.forward_add(pass, attention, x);        // summed over tp, plus x
 //
@@ -10,7 +10,8 @@
 // parallel: forward sums y over tp (g), backward takes whole rows of grad_y. What "whole" and
 // "sums" do under sequence parallelism: shared_rows.hpp. There a column-parallel layer keeps its
 // part of x alone and gathers it again for the weight's gradient, so that saved activations shrink
-// with tp.
+// with tp. A bias is sharded like a column-parallel layer's columns; a row-parallel layer's is
+// whole on every rank and enters the sum over tp once.
 //
 // Where the weight's copy is bf16 or f16 and the back end multiplies in it, the products' operands
 // are rounded to it, and kept so for the gradient of the weight; what comes out is f32.
@@ -25,8 +26,8 @@ enum class Split { none, columns, rows };
 
 class Linear final : public Layer {
  public:
-  /// `weight` must outlive the layer.
-  Linear(Weight& weight, Split split, SlotNames& slots, const std::string& name);
+  /// The weights must outlive the layer.
+  Linear(const WeightAndBias& weights, Split split, SlotNames& slots, const std::string& name);
   Tensor forward(Pass& pass, const Tensor& x) override;
   /// forward(x) + residual: [rows, out].
   Tensor forward_add(Pass& pass, const Tensor& x, const Tensor& residual);
@@ -38,7 +39,8 @@ class Linear final : public Layer {
  private:
   Tensor operand(Pass& pass, const Tensor& x) const;
   Tensor product(Pass& pass, const Tensor& x, const Tensor& residual);
-  Weight& weight_;
+  void add_bias_gradient(Pass& pass, const Tensor& grad_y) const;
+  WeightAndBias weights_;
   Split split_;
   Slot x_;
   Slot grad_y_;

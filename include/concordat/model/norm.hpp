@@ -1,6 +1,6 @@
-// RmsNorm as a layer.
+// Norm as a layer: LayerNorm where there is a bias, RMSNorm where there is none.
 //
-//   RmsNorm norm(parameters.weight({"model.norm.weight"}), 1e-5F, slots, "model.norm");
+//   Norm norm(parameters.modules({"model.norm"}), 1e-5F, slots, "model.norm");
 //   Tensor y = norm.forward(pass, x);                  // [rows, C]
 //   Tensor grad_x = norm.backward_add(pass, grad_y, grad_residual);
 #pragma once
@@ -10,9 +10,9 @@
 
 namespace concordat::model {
 
-class RmsNorm final : public Layer {
+class Norm final : public Layer {
  public:
-  RmsNorm(Weight& weight, float eps, SlotNames& slots, const std::string& name);
+  Norm(const WeightAndBias& weights, float eps, SlotNames& slots, const std::string& name);
   Tensor forward(Pass& pass, const Tensor& x) override;
   /// For a pass that remakes, once: what forward returned.
   Tensor again(Pass& pass);
@@ -22,11 +22,14 @@ class RmsNorm final : public Layer {
   void backward_weight(Pass& pass) override;
 
  private:
+  /// What the backward divides by: 1 / rms of each row, or its mean and 1 / standard deviation.
+  Tensor take_statistics(Pass& pass, std::int64_t rows) const;
+  Tensor normalise(Pass& pass, const Tensor& x, const Tensor& statistics) const;
   Tensor gradient(Pass& pass, const Tensor& grad_y, const Tensor& grad_residual);
-  Weight& weight_;
+  WeightAndBias weights_;
   float eps_;
   Slot x_;
-  Slot inv_rms_;
+  Slot statistics_;
   Slot grad_y_;
 };
 

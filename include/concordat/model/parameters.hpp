@@ -12,7 +12,7 @@
 // moments and the gradients of `train` line up with it, and neighbouring matrices with equal
 // columns are one larger matrix without a copy.
 //
-// Precision: matrices and tables are kept in `compute` (f32, bf16 or f16), norms in f32.
+// Precision: matrices and tables are kept in `compute` (f32, bf16 or f16), norms and biases in f32.
 // Threads: one host thread. Weight references live as long as the set.
 #pragma once
 
@@ -37,6 +37,20 @@ struct Weight {
 
   ParameterSet* set = nullptr;
   std::vector<int> members{};
+};
+
+/// What a linear layer or a norm is given: a weight and, where the family has one, a bias.
+struct WeightAndBias {
+  // NOLINTNEXTLINE(google-explicit-constructor): a weight alone is a whole module
+  WeightAndBias(Weight& weight_only, Weight* with_bias = nullptr)
+      : weight(weight_only), bias(with_bias) {}
+  Weight& weight;
+  Weight* bias;
+  /// The layer's gradients are final for this step.
+  void ready() const {
+    weight.ready();
+    if (bias != nullptr) bias->ready();
+  }
 };
 
 /// One tensor of the stage in the local flat space.
@@ -76,12 +90,16 @@ class ParameterSet {
 
   const std::vector<LocalTensor>& tensors() const { return tensors_; }
   std::int64_t num_local() const { return num_local_; }
+  bool holds(const std::string& name) const;
   /// The tensor with this name. @throws Bug if the stage does not hold it.
   const LocalTensor& tensor(const std::string& name) const;
 
-  /// The parameters as one matrix; they must be neighbours in declared order with equal columns.
+  /// The parameters as one matrix (or vector); they must be neighbours in declared order with equal
+  /// columns.
   /// The same names give the same Weight, and every call announces one more user (a tied table).
   Weight& weight(const std::vector<std::string>& names);
+  /// The weights of neighbouring modules as one, and their biases as one if the model declares any.
+  WeightAndBias modules(const std::vector<std::string>& names);
 
   /// This rank's part [begin, begin + count) of the flat gradients.
   Tensor flat_gradient(std::int64_t begin, std::int64_t count) const;

@@ -25,9 +25,9 @@
 
 #include "concordat/core/ids.hpp"
 #include "concordat/model/block.hpp"
+#include "concordat/model/declaration.hpp"
 #include "concordat/model/embedding.hpp"
 #include "concordat/model/head.hpp"
-#include "concordat/model/llama.hpp"
 
 namespace concordat::model {
 
@@ -44,12 +44,12 @@ class Stage {
  public:
   /// `exec` and `mesh` must outlive the stage. Weights are undefined until the compute copy is set.
   /// @throws Error(model.bad_config | model.bad_layout).
-  Stage(const LlamaConfig& config, device::Exec& exec, parallel::ProcessMesh& mesh,
+  Stage(const ModelConfig& config, device::Exec& exec, parallel::ProcessMesh& mesh,
         const StageSettings& settings = {});
   Stage(const Stage&) = delete;
   Stage& operator=(const Stage&) = delete;
 
-  const LlamaConfig& config() const { return config_; }
+  const ModelConfig& config() const { return config_; }
   const PipelineSplit& split() const { return split_; }
   /// Whether the chunk starts with the embedding, or ends with the head.
   bool is_first(Chunk chunk = {}) const { return part(chunk).embedding != nullptr; }
@@ -111,7 +111,7 @@ class Stage {
   InFlight& in_flight(MicroBatch index, Chunk chunk);
   static Tensor body(const Part& part, Pass& pass, const Tensor& x);
 
-  LlamaConfig config_;
+  ModelConfig config_;
   device::Exec& exec_;
   parallel::ProcessMesh& mesh_;
   PipelineSplit split_;

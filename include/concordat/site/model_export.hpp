@@ -5,10 +5,10 @@
 //   done.generation;                                    // "step-000360"
 //
 // The folder appears complete or not at all: written beside it, made durable, renamed. Tensors
-// stream through 4 MiB; the generation is verified in full first, and one that does not verify is
-// passed over and named. Weights of a model are as confidential as its data: the files get mode
-// 0600 and nothing else is done about it. Threads: one.
-// Failure: Error(already_exists | not_found | checkpoint.none_verifies | checkpoint.mismatch |
+// stream through 4 MiB, those that are written transposed through 64; the generation is verified in
+// full first, and one that does not verify is passed over and named. Weights of a model are as
+// confidential as its data: the files get mode 0600 and nothing else is done about it. Threads:
+// one. Failure: Error(already_exists | not_found | checkpoint.none_verifies | checkpoint.mismatch |
 // disk_full).
 #pragma once
 
@@ -26,8 +26,9 @@ struct ExportOptions {
   FileSystem::Path out{};                     ///< must not exist
   Dtype dtype = Dtype::bf16;                  ///< f32 (exact) or bf16 (rounded to nearest)
   std::uint64_t shard_bytes = 5'000'000'000;  ///< of one file, unless one tensor is larger
-  std::int64_t max_length = 0;                ///< max_position_embeddings; 0: inner.length
-  std::optional<std::int64_t> separator{};    ///< bos and eos of config.json
+  /// max_position_embeddings; 0: inner.length. gpt2: model.positions, and nothing else is taken.
+  std::int64_t max_length = 0;
+  std::optional<std::int64_t> separator{};  ///< bos and eos of config.json
   /// Called now and then with (bytes written, bytes in all).
   std::function<void(std::uint64_t, std::uint64_t)> progress{};
 };

@@ -85,7 +85,7 @@ struct SiteSettings {
   std::int64_t rounds = 1;
   std::int64_t inner_steps = 1;  ///< H; alone, a site takes rounds * H steps without exchanges
   std::vector<std::string> datasets;
-  model::LlamaConfig model;
+  model::ModelConfig model;
   std::string tokenizer = "bytes";  ///< data::Vocabulary::id of every dataset of the run
   InnerSettings inner;
   LocalSettings local;

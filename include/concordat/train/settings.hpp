@@ -20,7 +20,7 @@ namespace concordat::train {
 using model::GlobalLength;
 
 struct TrainSettings {
-  model::LlamaConfig model{};
+  model::ModelConfig model{};
   std::uint64_t seed = 1;    ///< of the initial weights
   GlobalLength length{128};  ///< positions of a training sequence
   std::int64_t batch = 16;   ///< sequences per step over all replicas: independent of the layout

@@ -35,6 +35,53 @@ TEST(Schema, EveryKeyIsExplained) {
   }
 }
 
+std::vector<std::string> agreed_model_keys(const std::vector<std::string>& flags) {
+  std::vector<std::string> keys;
+  for (const auto& [key, value] :
+       agreement_from(Config::load(federation_schema(), "", flags)).settings) {
+    if (key.starts_with("model.")) keys.push_back(key.substr(6));
+  }
+  return keys;
+}
+
+// A llama's agreement holds what it always held: its signed bytes do not change because there are
+// other families.
+TEST(Schema, AFamilysAgreementHasThatFamilysKeys) {
+  EXPECT_EQ(
+      agreed_model_keys({}),
+      (std::vector<std::string>{"family", "ffn", "heads", "init_stddev", "kv_heads", "layers",
+                                "norm_eps", "rope_base", "tied", "tokenizer", "vocab", "width"}));
+  EXPECT_EQ(agreed_model_keys({"--model.family=gpt2"}),
+            (std::vector<std::string>{"family", "ffn", "heads", "init_stddev", "layers", "norm_eps",
+                                      "positions", "tied", "tokenizer", "vocab", "width"}));
+}
+
+TEST(Schema, AnAgreedGpt2IsTheModelThatWasAgreedOn) {
+  const std::vector<std::string> flags{"--model.family=gpt2", "--model.heads=8",
+                                       "--model.positions=300", "--model.ffn=512"};
+  const Config config = Config::load(federation_schema(), "", flags);
+  const model::ModelConfig model = model_config(config);
+  EXPECT_EQ(model.family, model::Family::gpt2);
+  EXPECT_EQ(model.kv_heads, 8);
+  EXPECT_EQ(model.positions, 300);
+  EXPECT_TRUE(model.tied);
+  const Config site = Config::load(site_schema(SiteNeeded::no), "", {},
+                                   overlay_of(agreement_from(config), "the agreement"));
+  EXPECT_EQ(model_config(site), model);
+  EXPECT_ERROR_SAYS(Config::load(site_schema(SiteNeeded::no), "", {"--model.rope_base=5e5"},
+                                 overlay_of(agreement_from(config), "the agreement")),
+                    errors::config_bad_value, "model.rope_base");
+}
+
+TEST(Schema, KeysOfAnotherFamilyAreRefusedByName) {
+  for (const char* flag : {"--model.kv_heads=4", "--model.rope_base=10000"}) {
+    EXPECT_ERROR_SAYS(Config::load(federation_schema(), "", {"--model.family=gpt2", flag}),
+                      errors::config_bad_value, "belongs to model.family = \"llama\" alone");
+  }
+  EXPECT_ERROR_SAYS(with("--model.positions=64"), errors::config_bad_value,
+                    "belongs to model.family = \"gpt2\" alone");
+}
+
 TEST(Schema, TheDevicesPeakIsUnknownMeasuredOrANumber) {
   const auto peak = [](const std::string& text) {
     return site_settings(Config::load(site_schema(SiteNeeded::no), "", {"--train.peak=" + text}))

@@ -1,13 +1,8 @@
-#include "concordat/model/import.hpp"
-
-#include <gtest/gtest.h>
-#include <sys/wait.h>
-
-#include <cstdlib>
+// Import of Hugging Face folders: what is read, by whom, and what is refused.
 #include <cstring>
 
 #include "concordat/model/errors.hpp"
-#include "support.hpp"
+#include "foreign_folder.hpp"
 #include "support/expect_error.hpp"
 #include "support/temporary_folder.hpp"
 
@@ -15,24 +10,9 @@ namespace concordat::model {
 namespace {
 
 using test::ByName;
+using test::write_folder;
 using testing_support::overwrite;
 using testing_support::TemporaryFolder;
-
-/// A folder as a stranger would hand it over.
-void write_folder(const FileSystem::Path& folder, const LlamaConfig& config, const ByName& values,
-                  Dtype dtype = Dtype::f32) {
-  std::vector<SafetensorsWriter::Planned> planned;
-  for (const auto& spec : declare_parameters(config)) {
-    planned.push_back({spec.name, spec.shape});
-  }
-  posix_files().remove(folder / single_weights_name);
-  SafetensorsWriter out(posix_files(), folder / single_weights_name, planned, dtype,
-                        {{"format", "pt"}});
-  for (std::size_t i = 0; i < planned.size(); ++i) out.write(i, 0, values.at(planned[i].name));
-  out.finish();
-  overwrite(folder / "config.json",
-            as_bytes(huggingface_config({.config = config, .max_length = 64, .dtype = dtype})));
-}
 
 ByName tiny_values() { return test::random_weights(declare_parameters(test::tiny_config()), 7); }
 
@@ -51,7 +31,7 @@ class Import : public ::testing::Test {
 };
 
 TEST_F(Import, ConfigComesBackAsItWasWritten) {
-  LlamaConfig config = test::tiny_config();
+  ModelConfig config = test::tiny_config();
   config.rope_base = 500000.0F;
   config.norm_eps = 1e-6F;
   config.tied = true;
@@ -61,7 +41,7 @@ TEST_F(Import, ConfigComesBackAsItWasWritten) {
   EXPECT_EQ(found.config, config);
   EXPECT_EQ(found.max_length, 131072);
   require_same_model(config, found.config, "config.json");
-  LlamaConfig other = config;
+  ModelConfig other = config;
   other.norm_eps = 1e-5F;
   EXPECT_ERROR_SAYS(require_same_model(config, other, "config.json"), errors::bad_import,
                     "rms_norm_eps");
@@ -200,44 +180,6 @@ TEST_F(Import, ARankReadsItsOwnSegmentsAlone) {
   }
 }
 
-// Other families keep their matrices as [in, out] and under other names.
-TEST_F(Import, TransposedTensorsAreTurnedRound) {
-  const auto specs = declare_parameters(test::tiny_config());
-  const auto stored = [](const parallel::ParameterSpec& spec) {
-    return ForeignTensor{.name = "their." + spec.name, .transposed = spec.shape.size() == 2};
-  };
-  std::vector<SafetensorsWriter::Planned> planned;
-  for (const auto& spec : specs) {
-    planned.push_back({"their." + spec.name, {spec.shape.rbegin(), spec.shape.rend()}});
-  }
-  posix_files().remove(folder_.path() / single_weights_name);
-  SafetensorsWriter out(posix_files(), folder_.path() / single_weights_name, planned, Dtype::f32);
-  for (std::size_t i = 0; i < specs.size(); ++i) {
-    const auto& ours = values_.at(specs[i].name);
-    std::vector<float> theirs = ours;
-    if (specs[i].shape.size() == 2) {
-      const auto rows = static_cast<std::size_t>(specs[i].shape[0]);
-      const auto columns = static_cast<std::size_t>(specs[i].shape[1]);
-      for (std::size_t j = 0; j < ours.size(); ++j) {
-        theirs[j % columns * rows + j / columns] = ours[j];
-      }
-    }
-    out.write(i, 0, theirs);
-  }
-  out.finish();
-  ForeignModel model(posix_files(), folder_.path(), stored);
-  model.check_tensors(specs);
-  const parallel::CanonicalSpace space(specs);
-  std::vector<float> whole(static_cast<std::size_t>(space.num_elements()));
-  model.read_range(specs, space, 0, whole);
-  for (const auto& tensor : space.tensors()) {
-    EXPECT_EQ(std::memcmp(whole.data() + tensor.begin, values_.at(tensor.name).data(),
-                          static_cast<std::size_t>(tensor.count) * sizeof(float)),
-              0)
-        << tensor.name;
-  }
-}
-
 TEST_F(Import, RangesCrossTensors) {
   const auto specs = declare_parameters(test::tiny_config());
   const parallel::CanonicalSpace space(specs);
@@ -246,50 +188,6 @@ TEST_F(Import, RangesCrossTensors) {
   std::vector<float> part(200);
   open().read_range(specs, space, 50, part);
   EXPECT_EQ(std::memcmp(part.data(), whole.data() + 50, 200 * 4), 0);
-}
-
-// Logits of the same folder, by this program and by PyTorch in tests/interop/check_logits.py.
-TEST_F(Import, LogitsAreThoseOfPyTorch) {
-  LlamaConfig config{.vocab = 37,
-                     .width = 32,
-                     .layers = 3,
-                     .heads = 4,
-                     .kv_heads = 2,
-                     .ffn = 48,
-                     .rope_base = 500000.0F,
-                     .norm_eps = 1e-6F};
-  const auto specs = declare_parameters(config);
-  write_folder(folder_.path(), config, test::random_weights(specs, 3));
-  std::vector<float> master(static_cast<std::size_t>(config.num_parameters()));
-  open().read_shards(specs, {}, {}, master);
-
-  auto comm = comm::self_communicator();
-  parallel::ProcessMesh mesh(*comm, {});
-  device::Session session("cpu");
-  Stage stage(config, session.exec(), mesh);
-  device::write<float>(session.exec(),
-                       stage.parameters().flat_compute(0, stage.parameters().num_local()), master);
-  stage.parameters().bump();
-  const auto tokens = test::random_tokens(3 * 17, config.vocab, 5);
-  const auto batch = test::make_batch(session, 3, 16, tokens);
-  const auto logits = test::to_host(session.exec(), stage.logits(batch, {}));
-  ByteWriter out;
-  for (const float value : logits) out.f32(value);
-  overwrite(folder_.path() / "logits.f32", out.bytes());
-  ByteWriter ids;
-  for (int s = 0; s < 3; ++s) {
-    for (int t = 0; t < 16; ++t) {
-      ids.u32(static_cast<std::uint32_t>(tokens[static_cast<std::size_t>(s * 17 + t)]));
-    }
-  }
-  overwrite(folder_.path() / "tokens.u32", ids.bytes());
-  const std::string command = std::string("${CONCORDAT_TORCH_PYTHON:-/usr/bin/python3} ") +
-                              CONCORDAT_SOURCE_DIR "/tests/interop/check_logits.py '" +
-                              folder_.path().string() + "' 3 16";
-  const int status = std::system(command.c_str());
-  ASSERT_TRUE(WIFEXITED(status));
-  if (WEXITSTATUS(status) == 77) GTEST_SKIP() << "this Python has no torch: install python3-torch";
-  EXPECT_EQ(WEXITSTATUS(status), 0) << command;
 }
 
 }  // namespace

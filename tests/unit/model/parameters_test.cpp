@@ -1,14 +1,13 @@
 #include "concordat/model/parameters.hpp"
 
 #include "concordat/model/errors.hpp"
-#include "concordat/model/names.hpp"
 #include "support.hpp"
 
 namespace concordat::model::test {
 namespace {
 
 TEST(Parameters, CanonicalOrderDoesNotDependOnTheStages) {
-  const LlamaConfig config = tiny_config();
+  const ModelConfig config = tiny_config();
   const parallel::CanonicalSpace one(declare_parameters(config));
   const parallel::CanonicalSpace two(declare_parameters(config, {.stages = 2}));
   EXPECT_EQ(one.num_elements(), config.num_parameters());
@@ -27,15 +26,16 @@ TEST(Parameters, EmbeddingOnTheFirstStageAndHeadOnTheLast) {
     const bool first = comm.rank() == 0;
     EXPECT_EQ(stage.is_first(), first);
     EXPECT_EQ(stage.is_last(), !first);
-    EXPECT_EQ(stage.parameters().tensors().front().spec.name,
-              first ? names::embed_tokens : names::in_layer(1, names::attention_norm));
+    EXPECT_EQ(
+        stage.parameters().tensors().front().spec.name,
+        first ? weight_of(kNames.tokens) : weight_of(in_layer(kNames, 1, kNames.attention_norm)));
     EXPECT_EQ(stage.parameters().tensors().back().spec.name,
-              first ? names::in_layer(0, names::down_proj) : names::lm_head);
+              first ? weight_of(in_layer(kNames, 0, kNames.down)) : weight_of(kNames.head));
   });
 }
 
 TEST(Parameters, ChunksAreDealtRoundTheStages) {
-  LlamaConfig config = tiny_config();
+  ModelConfig config = tiny_config();
   config.layers = 5;
   const PipelineSplit split{.stages = 2, .chunks = 2};
   const auto specs = declare_parameters(config, split);
@@ -63,7 +63,7 @@ TEST(Parameters, ChunksAreDealtRoundTheStages) {
 }
 
 TEST(Parameters, AStageOfTwoChunksHoldsTheLayersOfBoth) {
-  LlamaConfig config = tiny_config();
+  ModelConfig config = tiny_config();
   config.layers = 4;
   comm::run_threads(2, [&](comm::Communicator& comm) {
     device::Session session("reference");
@@ -75,7 +75,7 @@ TEST(Parameters, AStageOfTwoChunksHoldsTheLayersOfBoth) {
     EXPECT_FALSE(stage.is_last(Chunk(0)));
     EXPECT_EQ(stage.is_last(Chunk(1)), !first);
     for (const int layer : {0, 1, 2, 3}) {
-      const auto name = names::in_layer(layer, names::q_proj);
+      const auto name = weight_of(in_layer(kNames, layer, kNames.query));
       const auto& held = stage.parameters().tensors();
       EXPECT_EQ(std::any_of(held.begin(), held.end(),
                             [&](const LocalTensor& tensor) { return tensor.spec.name == name; }),
@@ -91,14 +91,14 @@ TEST(Parameters, NeighboursAreOneMatrixWithoutACopy) {
   auto comm = comm::self_communicator();
   parallel::ProcessMesh mesh(*comm, {});
   ParameterSet set(session.exec(), declare_parameters(tiny_config()), mesh);
-  const auto name = [](std::string_view part) { return names::in_layer(1, part); };
-  Weight& qkv = set.weight({name(names::q_proj), name(names::k_proj), name(names::v_proj)});
+  const auto name = [](std::string_view part) { return weight_of(in_layer(kNames, 1, part)); };
+  Weight& qkv = set.weight({name(kNames.query), name(kNames.key), name(kNames.value)});
   EXPECT_EQ(qkv.gradient.shape(), (Shape{16, 8}));
   EXPECT_EQ(qkv.gradient.slice(0, 8, 4).raw_bytes(),
-            set.gradient(set.tensor(name(names::k_proj))).raw_bytes());
+            set.gradient(set.tensor(name(kNames.key))).raw_bytes());
   EXPECT_EQ(qkv.compute.value().slice(0, 12, 4).raw_bytes(),
-            set.compute(set.tensor(name(names::v_proj))).raw_bytes());
-  EXPECT_THROW(set.weight({name(names::k_proj), name(names::q_proj)}), Bug);
+            set.compute(set.tensor(name(kNames.value))).raw_bytes());
+  EXPECT_THROW(set.weight({name(kNames.key), name(kNames.query)}), Bug);
   EXPECT_THROW(set.weight({"model.layers.9.mlp.up_proj.weight"}), Bug);
   const std::uint64_t version = qkv.compute.version();
   set.bump();
@@ -131,7 +131,7 @@ TEST(Parameters, BucketsBecomeReadyFromTheBackWhenTheirLastGradientIs) {
 }
 
 TEST(Parameters, InitialValuesAreThoseOfTheLogicalTensorInEveryLayout) {
-  const LlamaConfig config = tiny_config();
+  const ModelConfig config = tiny_config();
   const auto collect = [&](const parallel::MeshShape& shape) {
     ByName all;
     std::mutex mutex;
@@ -190,7 +190,7 @@ TEST(SequenceRuns, RanksHoldAFrontAndItsMirrorImageAndSeeTheSameNumberOfKeys) {
 }
 
 TEST(Parameters, LayoutsAndConfigurationsThatDoNotFitAreRefused) {
-  LlamaConfig config = tiny_config();
+  ModelConfig config = tiny_config();
   const auto code = [](const auto& work) {
     try {
       work();

@@ -7,7 +7,7 @@ namespace {
 
 /// A model on one rank.
 struct Whole {
-  Whole(const std::string& backend, const LlamaConfig& config)
+  Whole(const std::string& backend, const ModelConfig& config)
       : session(backend),
         comm(comm::self_communicator()),
         mesh(*comm, {}),
@@ -34,13 +34,31 @@ struct Whole {
   Stage stage;
 };
 
-class StageTest : public testing::TestWithParam<std::string> {};
+class StageTest : public testing::TestWithParam<Case> {
+ protected:
+  const std::string& backend() const { return GetParam().backend; }
+  ModelConfig tiny() const { return tiny_config(GetParam().family); }
+};
+
+ModelConfig golden_config(Family family) {
+  if (family == Family::llama) {
+    return {.vocab = 19, .width = 16, .layers = 2, .heads = 4, .kv_heads = 2, .ffn = 24};
+  }
+  return {.family = Family::gpt2,
+          .vocab = 19,
+          .width = 16,
+          .layers = 2,
+          .heads = 4,
+          .kv_heads = 4,
+          .ffn = 40,
+          .positions = 11,
+          .tied = true};
+}
 
 TEST_P(StageTest, LogitsLossAndEveryGradientAreThoseOfPyTorch) {
-  const concordat::test::Golden golden("llama.txt");
-  const LlamaConfig config{
-      .vocab = 19, .width = 16, .layers = 2, .heads = 4, .kv_heads = 2, .ffn = 24};
-  Whole whole(GetParam(), config);
+  const Family family = GetParam().family;
+  const concordat::test::Golden golden(std::string(name_of(family)) + ".txt");
+  Whole whole(backend(), golden_config(family));
   ByName weights;
   for (const auto& spec : whole.stage.specs()) {
     weights[spec.name] = golden.f32("weight/" + spec.name);
@@ -61,9 +79,9 @@ TEST_P(StageTest, LogitsLossAndEveryGradientAreThoseOfPyTorch) {
 
 TEST_P(StageTest, EveryGradientIsTheSlopeOfTheLoss) {
   for (const bool tied : {false, true}) {
-    LlamaConfig config = tiny_config();
+    ModelConfig config = tiny();
     config.tied = tied;
-    Whole whole(GetParam(), config);
+    Whole whole(backend(), config);
     ParameterSet& set = whole.stage.parameters();
     device::Exec& exec = whole.session.exec();
     const ByName weights = random_weights(whole.stage.specs(), 5);
@@ -86,11 +104,11 @@ TEST_P(StageTest, EveryGradientIsTheSlopeOfTheLoss) {
 }
 
 /// Loss and gradients of one micro-batch through all the chunks of a stage that is alone.
-std::pair<double, ByName> through_chunks(const std::string& backend, bool tied, int chunks) {
-  LlamaConfig config = tiny_config();
+std::pair<double, ByName> through_chunks(const Case& test, bool tied, int chunks) {
+  ModelConfig config = tiny_config(test.family);
   config.layers = 3;
   config.tied = tied;
-  device::Session session(backend);
+  device::Session session(test.backend);
   auto comm = comm::self_communicator();
   parallel::ProcessMesh mesh(*comm, {});
   Stage stage(config, session.exec(), mesh, {.chunks = chunks});
@@ -124,7 +142,7 @@ TEST_P(StageTest, ChunksOfOneStageEqualItsWhole) {
 }
 
 TEST_P(StageTest, AStepAfterTheFirstAllocatesNothing) {
-  Whole whole(GetParam(), tiny_config());
+  Whole whole(backend(), tiny());
   set_weights(whole.session.exec(), whole.stage.parameters(), whole.mesh,
               random_weights(whole.stage.specs(), 5));
   const auto batch = make_batch(whole.session, 2, 5, random_tokens(12, 11, 6));
@@ -135,13 +153,13 @@ TEST_P(StageTest, AStepAfterTheFirstAllocatesNothing) {
   whole.train(batch);
   whole.session.exec().stream.synchronize();
   // A worker thread gives a buffer back a moment later than an inline stream does.
-  if (GetParam() != "strict") {
+  if (backend() != "strict") {
     EXPECT_EQ(whole.stage.pool().num_allocations(), before);
   }
 }
 
 TEST_P(StageTest, IgnoredTargetsHaveNoLossAndNoGradient) {
-  Whole whole(GetParam(), tiny_config());
+  Whole whole(backend(), tiny());
   set_weights(whole.session.exec(), whole.stage.parameters(), whole.mesh,
               random_weights(whole.stage.specs(), 5));
   auto batch = make_batch(whole.session, 1, 4, random_tokens(5, 11, 6));
@@ -152,8 +170,7 @@ TEST_P(StageTest, IgnoredTargetsHaveNoLossAndNoGradient) {
   for (const auto& [name, values] : gradients) EXPECT_EQ(largest(values), 0.0F) << name;
 }
 
-INSTANTIATE_TEST_SUITE_P(BackEnds, StageTest, testing::ValuesIn(backends()),
-                         [](const auto& back_end) { return back_end.param; });
+INSTANTIATE_TEST_SUITE_P(All, StageTest, testing::ValuesIn(cases()), case_name);
 
 }  // namespace
 }  // namespace concordat::model::test

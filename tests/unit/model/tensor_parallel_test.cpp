@@ -29,14 +29,14 @@ Outcome mlp_with_loss(const std::string& backend, int tp) {
     device::Session session(backend);
     device::Exec& exec = session.exec();
     parallel::ProcessMesh mesh(comm, {.tp = tp});
-    const LlamaConfig config = tiny_config();
+    const ModelConfig config = tiny_config();
     const auto specs = declare_parameters(config);
     ParameterSet set(exec, specs, mesh);
     set_weights(exec, set, mesh, random_weights(specs, 9));
     SlotNames slots;
     FeedForward mlp(
-        {set.weight({"model.layers.0.mlp.gate_proj.weight", "model.layers.0.mlp.up_proj.weight"}),
-         set.weight({"model.layers.0.mlp.down_proj.weight"})},
+        {.up = set.modules({"model.layers.0.mlp.gate_proj", "model.layers.0.mlp.up_proj"}),
+         .down = set.modules({"model.layers.0.mlp.down_proj"})},
         slots, "mlp");
     const auto range = parallel::shard_range(specs.back(), tp, comm.rank());
     Head head(config, set, {.begin = range.begin, .valid = range.count}, 3, slots);
@@ -68,13 +68,13 @@ Outcome mlp_with_loss(const std::string& backend, int tp) {
   return outcome;
 }
 
-Outcome whole_model(const std::string& backend, int tp) {
+Outcome whole_model(const Case& test, int tp) {
   Outcome outcome;
   std::mutex mutex;
   comm::run_threads(tp, [&](comm::Communicator& comm) {
-    device::Session session(backend);
+    device::Session session(test.backend);
     parallel::ProcessMesh mesh(comm, {.tp = tp});
-    Stage stage(tiny_config(), session.exec(), mesh);
+    Stage stage(tiny_config(test.family), session.exec(), mesh);
     set_weights(session.exec(), stage.parameters(), mesh, random_weights(stage.specs(), 9));
     const auto batch = make_batch(session, kSequences, kLength, tokens());
     stage.open_step(1.0 / kRows);
@@ -107,7 +107,10 @@ TEST_P(TensorParallelTest, MlpWithVocabularyParallelLossOnTwoRanksEqualsOne) {
 }
 
 TEST_P(TensorParallelTest, TheWholeModelOnTwoRanksEqualsOne) {
-  expect_equal(whole_model(GetParam(), 2), whole_model(GetParam(), 1));
+  for (const Family family : {Family::llama, Family::gpt2}) {
+    const Case test{GetParam(), family};
+    expect_equal(whole_model(test, 2), whole_model(test, 1));
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(BackEnds, TensorParallelTest, testing::ValuesIn(backends()),

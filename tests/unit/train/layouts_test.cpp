@@ -21,6 +21,7 @@ void expect_equal(const Outcome& found, const Outcome& expected, double summed_r
   for (const auto& [name, values] : expected.state) {
     const auto& others = found.state.at(name);
     ASSERT_EQ(others.size(), values.size()) << name;
+    if (is_noise(name)) continue;
     const double bound = name.starts_with("weights/")
                              ? 1e-2 * summed_rates
                              : 1e-3 * static_cast<double>(std::max(largest(values), 1e-6F));
