@@ -42,24 +42,27 @@ void exchange_and_reduce(const Group& group, int tag, Elements input, PartOf par
   const auto me = static_cast<std::size_t>(group.rank);
   const auto [my_begin, my_count] = part_of(me);
   const std::size_t operand_bytes = my_count * size_of(input.dtype);
-  Scratch scratch(*group.transport, operand_bytes * size);  // outlives the transfers into it
+  Scratch scratch(*group.transport, operand_bytes * (size - 1));  // outlives the transfers into it
   std::vector<std::byte*> operands(size);
   Transfers transfers;
   for (std::size_t r = 0; r < size; ++r) {
-    ByteSpan slot(scratch.data() + r * operand_bytes, operand_bytes);
+    if (r == me) continue;
+    const std::size_t index = r < me ? r : r - 1;
+    ByteSpan slot(scratch.data() + index * operand_bytes, operand_bytes);
     operands[r] = reinterpret_cast<std::byte*>(slot.data());
-    if (r == me) {
-      auto own = input.bytes(my_begin, my_count);
-      if (!own.empty()) std::memcpy(slot.data(), own.data(), own.size());
-    } else {
-      post_receive(*group.transport, transfers, group.job_rank(static_cast<int>(r)), tag, slot);
-    }
+    post_receive(*group.transport, transfers, group.job_rank(static_cast<int>(r)), tag, slot);
   }
   for (std::size_t hop = 1; hop < size; ++hop) {
     const std::size_t to = (me + hop) % size;
     const auto [begin, count] = part_of(to);
     post_send(*group.transport, transfers, group.job_rank(static_cast<int>(to)), tag,
               input.bytes(begin, count));
+  }
+  // Our own operand is where the result will be: nobody is sent it.
+  operands[me] = out;
+  auto own = input.bytes(my_begin, my_count);
+  if (!own.empty() && own.data() != reinterpret_cast<std::uint8_t*>(out)) {
+    std::memcpy(out, own.data(), own.size());
   }
   wait_all(*group.transport, transfers);
   reduce_in_order(input.dtype, op, operands, my_count, out);

@@ -30,20 +30,35 @@ T combine(T a, T b, ReduceOp op) {
   }
 }
 
-template <typename T>
-void accumulate(T* into, const T* from, std::size_t count, ReduceOp op) {
-  if (op == ReduceOp::sum) {
-    for (std::size_t i = 0; i < count; ++i) into[i] = combine(into[i], from[i], ReduceOp::sum);
+template <typename T, typename Combine>
+void write_combined(T* out, const T* a, const T* b, std::size_t count, Combine&& combined) {
+  // Three loops, so that each vectorises: pointers that are equal are not taken for others' memory.
+  if (out == a) {
+    for (std::size_t i = 0; i < count; ++i) out[i] = combined(out[i], b[i]);
+  } else if (out == b) {
+    for (std::size_t i = 0; i < count; ++i) out[i] = combined(a[i], out[i]);
   } else {
-    for (std::size_t i = 0; i < count; ++i) into[i] = combine(into[i], from[i], op);
+    for (std::size_t i = 0; i < count; ++i) out[i] = combined(a[i], b[i]);
   }
 }
 
+/// out = a op b; `out` may be one of the two.
 template <typename T>
-void reduce_tree(std::span<T* const> operands, std::size_t count, ReduceOp op) {
+void combine_all(T* out, const T* a, const T* b, std::size_t count, ReduceOp op) {
+  if (op == ReduceOp::sum) {
+    write_combined(out, a, b, count, [](T x, T y) { return combine(x, y, ReduceOp::sum); });
+  } else {
+    write_combined(out, a, b, count, [op](T x, T y) { return combine(x, y, op); });
+  }
+}
+
+/// The last combination of the tree goes to `out`, the others into the operands.
+template <typename T>
+void reduce_tree(std::span<T* const> operands, std::size_t count, ReduceOp op, T* out) {
   for (std::size_t stride = 1; stride < operands.size(); stride *= 2) {
+    const bool last = 2 * stride >= operands.size();
     for (std::size_t i = 0; i + stride < operands.size(); i += 2 * stride) {
-      accumulate(operands[i], operands[i + stride], count, op);
+      combine_all(last ? out : operands[i], operands[i], operands[i + stride], count, op);
     }
   }
 }
@@ -54,8 +69,10 @@ void reduce_plain(std::span<std::byte* const> operands, std::size_t count, Reduc
   std::vector<T*> typed;
   typed.reserve(operands.size());
   for (std::byte* operand : operands) typed.push_back(reinterpret_cast<T*>(operand));
-  reduce_tree<T>(typed, count, op);
-  if (out != operands[0]) std::memmove(out, operands[0], count * sizeof(T));
+  reduce_tree<T>(typed, count, op, reinterpret_cast<T*>(out));
+  if (operands.size() == 1 && out != operands[0]) {
+    std::memmove(out, operands[0], count * sizeof(T));
+  }
 }
 
 void reduce_bf16(std::span<std::byte* const> operands, std::size_t count, ReduceOp op,
@@ -67,7 +84,7 @@ void reduce_bf16(std::span<std::byte* const> operands, std::size_t count, Reduce
     for (std::size_t i = 0; i < count; ++i) wide[r * count + i] = to_float(narrow[i]);
     typed.push_back(&wide[r * count]);
   }
-  reduce_tree<float>(typed, count, op);
+  reduce_tree<float>(typed, count, op, typed[0]);
   auto* result = reinterpret_cast<Bf16*>(out);
   for (std::size_t i = 0; i < count; ++i) result[i] = to_bf16(wide[i]);
 }
