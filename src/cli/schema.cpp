@@ -119,6 +119,8 @@ ConfigSchema site_schema(SiteNeeded needed) {
       .text("train.peak", "unknown", {},
             "FLOP/s of a rank's device for the MFU: unknown, measure, or a number such as 1.6e11")
       .integer("train.threads", 1, {1, 4096}, "compute threads of each rank")
+      .text("train.pin", "auto", {"auto", "on", "off"},
+            "keep each thread on a processor; auto: where a batch system gave the job its own")
       .integer("train.log_every", 10, {1, many}, "inner steps between progress lines")
       .integer("train.save_every", 0, {0, many},
                "inner steps between checkpoints; 0: only at the ends of rounds")
@@ -235,6 +237,7 @@ site::SiteSettings site_settings(const Config& config) {
              .recompute = config.text("train.recompute"),
              .peak = device_peak(config),
              .threads = static_cast<int>(config.integer("train.threads")),
+             .pin = config.text("train.pin"),
              .log_every = config.integer("train.log_every"),
              .save_every = config.integer("train.save_every"),
              .eval_windows = config.integer("train.eval_windows"),

@@ -4,9 +4,12 @@
 #include "cli/check.hpp"
 #include "cli/command.hpp"
 #include "cli/site_command.hpp"
+#include "concordat/comm/agree.hpp"
+#include "concordat/comm/pinning.hpp"
 #include "concordat/comm/runtime.hpp"
 #include "concordat/core/log.hpp"
 #include "concordat/crypto/process.hpp"
+#include "concordat/device/pinning.hpp"
 
 namespace concordat::cli {
 namespace {
@@ -26,16 +29,30 @@ std::string help() {
          "a file STOP in the run folder saves and exits 75 without it; a file SAVE saves and goes\n"
          "on. Send USR1, never TERM, to mpirun. The same command continues the run.\n\n"
          "Several jobs on one machine: --bind-to none, --mca mpi_yield_when_idle 1 and\n"
-         "train.threads as many as the job may use.\n\n"
+         "train.threads as many as the job may use. train.pin = on where the machine is this\n"
+         "job's alone and no batch system says so.\n\n"
          "keys (in SITE.toml as [section] key = value, or as flags):\n" +
          site_schema().help();
 }
 
-void announce(comm::Communicator& comm, int threads) {
-  auto report = comm::placement_report(comm, threads);
+/// Says where the ranks run, and pins their threads if train.pin has it so. Collective.
+void place(comm::Communicator& comm, const site::LocalSettings& local) {
+  const auto report = comm::placement_report(comm, local.threads);
+  if (comm.rank() == 0) {
+    for (const std::string& line : report.lines) log::info(line);
+    for (const std::string& line : report.warnings) log::warn(line);
+  }
+  const auto mode = local.pin == "on"    ? comm::PinMode::on
+                    : local.pin == "off" ? comm::PinMode::off
+                                         : comm::PinMode::automatic;
+  comm::PinPlan plan;
+  comm::agreed(comm, [&] {
+    plan = comm::plan_pins(report.ranks, mode);
+    const auto& own = plan.own[static_cast<std::size_t>(comm.rank())];
+    if (!own.empty()) device::pin_threads(own, local.threads);
+  });
   if (comm.rank() != 0) return;
-  for (const std::string& line : report.lines) log::info(line);
-  for (const std::string& line : report.warnings) log::warn(line);
+  for (const std::string& line : plan.lines) log::info(line);
 }
 
 int train(const Args& args) {
@@ -50,7 +67,7 @@ int train(const Args& args) {
         SiteInput input = read_site("train", args);
         log::set_role("train " + input.settings.name +
                       (comm.size() > 1 ? " rank " + std::to_string(comm.rank()) : ""));
-        announce(comm, input.settings.local.threads);
+        place(comm, input.settings.local);
         site::JobSeams seams{posix_files(), system_clock(), crypto::system_random()};
         return static_cast<int>(site::run_training(input.settings, input.terms, comm, seams));
       },

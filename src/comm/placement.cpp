@@ -3,10 +3,12 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <map>
+#include <cstdlib>
+#include <fstream>
 #include <optional>
 #include <set>
 
+#include "concordat/comm/pinning.hpp"
 #include "concordat/comm/runtime.hpp"
 
 namespace concordat::comm {
@@ -27,6 +29,17 @@ std::vector<int> own_processors() {
     if (got) return processors;
   }
   return {};
+}
+
+/// A number for the core of a processor, unique in the host; without topology its own.
+int core_of(int processor) {
+  const std::string folder =
+      "/sys/devices/system/cpu/cpu" + std::to_string(processor) + "/topology/";
+  int package = 0;
+  int core = 0;
+  if (!(std::ifstream(folder + "physical_package_id") >> package)) return processor;
+  if (!(std::ifstream(folder + "core_id") >> core)) return processor;
+  return (std::max(package, 0) << 16) + core;
 }
 
 std::string host_name() {
@@ -106,7 +119,14 @@ PlacementReport placement_report(Communicator& comm, int threads_per_rank) {
   mine.u32(static_cast<std::uint32_t>(std::max(0L, ::sysconf(_SC_NPROCESSORS_ONLN))));
   const auto processors = own_processors();
   mine.u32(static_cast<std::uint32_t>(processors.size()));
-  for (int cpu : processors) mine.u32(static_cast<std::uint32_t>(cpu));
+  for (int cpu : processors) {
+    mine.u32(static_cast<std::uint32_t>(cpu));
+    mine.u32(static_cast<std::uint32_t>(core_of(cpu)));
+  }
+  const auto environment = [](const char* name) -> const char* { return std::getenv(name); };
+  const int online = static_cast<int>(::sysconf(_SC_NPROCESSORS_ONLN));
+  mine.sized(granted_processors(static_cast<int>(processors.size()), online, environment));
+  mine.u8(openmp_binds(environment) ? 1 : 0);
   PlacementReport report;
   const auto all = comm.all_gather_bytes(mine.bytes());
   for (int r = 0; r < comm.size(); ++r) {
@@ -118,7 +138,13 @@ PlacementReport placement_report(Communicator& comm, int threads_per_rank) {
     place.threads = static_cast<int>(in.u32());
     place.online = static_cast<int>(in.u32());
     place.processors.resize(in.count(1U << 18U));
-    for (int& cpu : place.processors) cpu = static_cast<int>(in.u32());
+    place.cores.resize(place.processors.size());
+    for (std::size_t i = 0; i < place.processors.size(); ++i) {
+      place.processors[i] = static_cast<int>(in.u32());
+      place.cores[i] = static_cast<int>(in.u32());
+    }
+    place.granted = in.sized_string(1024);
+    place.openmp_binds = in.u8() != 0;
     report.lines.push_back("rank " + std::to_string(r) + " on " + place.host + ": " +
                            std::to_string(place.threads) +
                            (place.threads == 1 ? " thread" : " threads") + " on processors " +

@@ -15,6 +15,8 @@ inline constexpr ErrorCode mpi_failed{"comm.mpi_failed", Severity::process, Exit
 /// The launcher started another number of processes than MPI joined.
 inline constexpr ErrorCode launcher_mismatch{"comm.launcher_mismatch", Severity::process,
                                              ExitCode::usage};
+/// Threads were to be pinned where ranks have too few processors or get in each other's way.
+inline constexpr ErrorCode cannot_pin{"comm.cannot_pin", Severity::process, ExitCode::usage};
 /// MPI cannot do what Concordat needs (thread level, tag range).
 inline constexpr ErrorCode mpi_unsuitable{"comm.mpi_unsuitable", Severity::process,
                                           ExitCode::usage};

@@ -77,6 +77,9 @@ struct Placement {
   std::vector<int> processors;  ///< sched_getaffinity, ascending
   int threads = 1;              ///< compute threads of the rank
   int online = 0;               ///< processors of the host that are online; 0: not known
+  std::vector<int> cores{};     ///< of each processor: its core, a number unique in the host
+  std::string granted{};        ///< who gave the job its processors alone: pinning.hpp
+  bool openmp_binds = false;    ///< OpenMP was told to bind the threads itself
 };
 
 struct PlacementReport {

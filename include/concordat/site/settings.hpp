@@ -49,7 +49,8 @@ struct LocalSettings {
   std::string precision = "fp32";  ///< of the products: fp32, bf16 or fp16
   std::string recompute = "none";  ///< none, attention or block: model/layer.hpp
   DevicePeak peak{};
-  int threads = 1;  ///< compute threads of a rank
+  int threads = 1;           ///< compute threads of a rank
+  std::string pin = "auto";  ///< of threads to processors: auto, on or off: comm/pinning.hpp
   std::int64_t log_every = 10;
   std::int64_t save_every = 0;            ///< inner steps; 0: only at the ends of rounds
   std::int64_t eval_windows = 0;          ///< validation windows at the end of a round; 0: none
