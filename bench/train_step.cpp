@@ -141,7 +141,7 @@ int main(int argc, char** argv) {
   const double median = seconds[seconds.size() / 2];
   const auto tokens = static_cast<double>(settings.tokens_per_step());
   const double flops = tokens * model::flops_per_token(settings.model, settings.length);
-  const auto predicted = train::estimate_memory(settings, {});
+  const auto predicted = train::estimate_memory(settings, {}, session.backend());
   const auto held = trainer.memory_in_use();
   std::printf("memory: predicted %.0f MB, held %.0f MB, process grew by %.0f MB at its peak\n",
               static_cast<double>(predicted.total()) * 1e-6,

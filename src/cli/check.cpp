@@ -50,7 +50,9 @@ std::string check_text(const Args& args, const std::optional<std::string>& ranks
   row("memory a rank", size(c.memory.total()) + ": weights " + size(c.memory.weights) +
                            ", gradients " + size(c.memory.gradients) + ", optimizer " +
                            size(c.memory.optimizer) + ", activations " +
-                           size(c.memory.activations) + ", scratch " + size(c.memory.scratch));
+                           size(c.memory.activations) + ", scratch " + size(c.memory.scratch) +
+                           ", copies for products " + size(c.memory.copies) + ", for checkpoints " +
+                           size(c.memory.saving));
   row("outer state", size(c.outer_bytes) + " over all ranks");
   row("a round", std::to_string(terms.inner_steps) + " inner steps, then " +
                      size(static_cast<std::int64_t>(c.upload_bytes)) +

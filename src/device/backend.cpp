@@ -10,6 +10,10 @@ namespace concordat::device {
 
 void Backend::poison(Stream&, const Tensor&) {}
 
+int Backend::weight_copies(Dtype) const { return 0; }
+
+std::size_t Backend::weight_copy_bytes() const { return 0; }
+
 std::unique_ptr<Stream> Backend::make_message_stream() { return std::make_unique<WorkerStream>(); }
 
 std::unique_ptr<Backend> make_backend(std::string_view name) {

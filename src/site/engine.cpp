@@ -55,6 +55,13 @@ train::TrainSettings train_settings(const SiteSettings& s) {
   return t;
 }
 
+train::MemoryEstimate job_memory(const train::TrainSettings& settings,
+                                 const parallel::MeshShape& mesh, const device::Backend& backend) {
+  train::MemoryEstimate memory = train::estimate_memory(settings, mesh, backend);
+  memory.saving = 3 * memory.gradients;  // as many values as there are gradients, three times
+  return memory;
+}
+
 Engine::Engine(const SiteSettings& settings, comm::Communicator& comm, FileSystem& fs,
                const Clock& clock, ByteView data_key)
     : settings_(settings),

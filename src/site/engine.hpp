@@ -18,6 +18,10 @@ namespace concordat::site {
 /// The trainer's settings of a site's; pure.
 train::TrainSettings train_settings(const SiteSettings& settings);
 
+/// What a rank of a training job needs: the trainer's estimate and the host's copy of its state.
+train::MemoryEstimate job_memory(const train::TrainSettings& settings,
+                                 const parallel::MeshShape& mesh, const device::Backend& backend);
+
 class Engine {
  public:
   /// Collective over `comm`. `data_key` opens the shards.

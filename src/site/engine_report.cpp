@@ -26,7 +26,8 @@ std::string size(std::int64_t bytes) {
 std::string listing(const train::MemoryEstimate& memory) {
   return size(memory.total()) + ": weights " + size(memory.weights) + ", gradients " +
          size(memory.gradients) + ", optimizer " + size(memory.optimizer) + ", activations " +
-         size(memory.activations) + ", scratch " + size(memory.scratch);
+         size(memory.activations) + ", scratch " + size(memory.scratch) + ", copies for products " +
+         size(memory.copies) + ", for checkpoints " + size(memory.saving);
 }
 
 observe::Fields fields_of(const train::StepReport& r, std::int64_t round, double mfu, bool scaled) {
@@ -37,7 +38,8 @@ observe::Fields fields_of(const train::StepReport& r, std::int64_t round, double
                          {"gradient_norm", r.gradient_norm},
                          {"tokens", r.tokens},
                          {"tokens_per_s", r.tokens_per_s},
-                         {"flops_per_s", r.flops_per_s}};
+                         {"flops_per_s", r.flops_per_s},
+                         {"resident_bytes", observe::process_memory().resident_bytes}};
   if (mfu > 0.0) fields.emplace_back("mfu", mfu);
   if (scaled) {
     fields.emplace_back("loss_scale", r.loss_scale);
@@ -80,7 +82,8 @@ void Engine::announce(double peak) {
     log::info("this processor does not multiply in " + settings_.local.precision +
               ": weights are stored in it, and products are in fp32");
   }
-  log::info("memory of a rank, predicted: " + listing(train::estimate_memory(t, mesh_.shape())));
+  log::info("memory of a rank, predicted: " +
+            listing(job_memory(t, mesh_.shape(), session_.backend())));
 }
 
 void Engine::report_steps(std::int64_t total_steps) {
@@ -119,8 +122,9 @@ void Engine::report_steps(std::int64_t total_steps) {
 }
 
 void Engine::report_memory(observe::MetricsWriter& metrics) const {
-  const auto predicted = train::estimate_memory(trainer_.settings(), mesh_.shape());
-  const train::MemoryEstimate held = trainer_.memory_in_use();
+  const auto predicted = job_memory(trainer_.settings(), mesh_.shape(), session_.backend());
+  train::MemoryEstimate held = trainer_.memory_in_use();
+  held.saving = predicted.saving;
   const observe::ProcessMemory now = observe::process_memory();
   const std::uint64_t grown = now.peak_bytes - std::min(now.peak_bytes, resident_at_start_);
   log::info("memory of this rank after its first step: " + listing(held));

@@ -30,7 +30,7 @@ RunCheck check_run(const SiteSettings& settings, const federation::RunAgreement&
   train::TrainSettings t = train_settings(settings);
   t.validate(check.mesh);
   check_exchange(terms);
-  check.memory = train::estimate_memory(t, check.mesh);
+  check.memory = job_memory(t, check.mesh, *device::make_backend(settings.local.device));
 
   auto comm = comm::self_communicator();
   parallel::ProcessMesh mesh(*comm, {});

@@ -82,7 +82,8 @@ model::Recompute recompute_named(std::string_view name) {
                                : model::Recompute::block;
 }
 
-MemoryEstimate estimate_memory(const TrainSettings& settings, const parallel::MeshShape& mesh) {
+MemoryEstimate estimate_memory(const TrainSettings& settings, const parallel::MeshShape& mesh,
+                               const device::Backend& backend) {
   const auto& model = settings.model;
   const PipelineSplit split{.stages = mesh.pp, .chunks = settings.chunks};
   std::int64_t layers = 0;  // of the first stage, which has the most
@@ -145,7 +146,12 @@ MemoryEstimate estimate_memory(const TrainSettings& settings, const parallel::Me
       static_cast<double>(4 * rows) *
       (in_flight * static_cast<double>(layers * kept + (waits ? outside : 0)) +
        static_cast<double>(outside + passing + waiting + tail)));
-  if (settings.compute != Dtype::f32) {
+  // Products read every matrix but what is only looked up: an untied embedding, positions.
+  const std::int64_t look_up = (model.tied ? 0 : tables) + model.positions * model.width;
+  const Dtype read = backend.multiplies(settings.compute) ? settings.compute : Dtype::f32;
+  if (read == settings.compute) {
+    estimate.copies = backend.weight_copies(read) * (local - norms - look_up) * low;
+  } else {
     const std::int64_t layer = std::max((model.width + 2 * model.kv_width()) * model.width,
                                         (traits.gated ? 2 : 1) * model.ffn * model.width) /
                                mesh.tp;

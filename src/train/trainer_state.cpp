@@ -32,6 +32,7 @@ MemoryEstimate Trainer::memory_in_use() const {
   now.gradients = 4 * layout_.num_local;
   now.optimizer = 8 * optimizer_.master().size();
   now.activations = static_cast<std::int64_t>(stage_.pool().allocated_bytes());
+  now.copies = static_cast<std::int64_t>(exec_.backend.weight_copy_bytes());
   now.scratch = static_cast<std::int64_t>(exec_.arena.capacity_bytes());
   return now;
 }

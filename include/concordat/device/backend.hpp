@@ -49,6 +49,11 @@ class Backend {
   /// operands to it; elsewhere it is a format that weights are stored in, and products widen them.
   virtual bool multiplies(Dtype dtype) const = 0;
 
+  /// How many copies products keep of a weight in this dtype, in an order of their own, once it was
+  /// used forward and backward; 0: it is read in place. And what these copies hold now.
+  virtual int weight_copies(Dtype dtype) const;
+  virtual std::size_t weight_copy_bytes() const;
+
   /// For the ops. True: a kernel call orders itself after what `stream` holds (on the `cpu` back
   /// end it also completes). False: the op enqueues the call on the stream.
   virtual bool immediate() const = 0;

@@ -52,6 +52,7 @@ class Session {
   Session& operator=(const Session&) = delete;
   Exec& exec() { return exec_; }
   Backend& backend() { return *backend_; }
+  const Backend& backend() const { return *backend_; }
   /// A new tensor with these values.
   template <typename T>
   Tensor upload(Shape shape, std::span<const T> values) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "concordat/device/backend.hpp"
 #include "concordat/device/ops/optimizer.hpp"
 #include "concordat/model/config.hpp"
 #include "concordat/model/layer.hpp"
@@ -58,9 +59,16 @@ struct MemoryEstimate {
   std::int64_t activations = 0;  ///< of the micro-batches in flight, and logits
   /// Weights that are widened for products, where the back end does not multiply in 16 bits.
   std::int64_t scratch = 0;
-  std::int64_t total() const { return weights + gradients + optimizer + activations + scratch; }
+  std::int64_t copies = 0;  ///< of weights, in the order that the product library reads fastest
+  /// Weights and both moments on the host, for checkpoints: site::Engine's, not a Trainer's.
+  std::int64_t saving = 0;
+  std::int64_t total() const {
+    return weights + gradients + optimizer + activations + scratch + copies + saving;
+  }
 };
-/// Of the most loaded rank, within 15 % for models whose activations are not tiny.
-MemoryEstimate estimate_memory(const TrainSettings& settings, const parallel::MeshShape& mesh);
+/// Of the most loaded rank, within 15 % for models whose activations are not tiny. `backend` says
+/// what its products keep and widen.
+MemoryEstimate estimate_memory(const TrainSettings& settings, const parallel::MeshShape& mesh,
+                               const device::Backend& backend);
 
 }  // namespace concordat::train

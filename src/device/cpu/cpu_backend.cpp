@@ -20,6 +20,8 @@ class CpuBackend final : public Backend {
   bool multiplies(Dtype dtype) const override {
     return dtype == Dtype::f32 || kernels_.takes_operands(dtype);
   }
+  int weight_copies(Dtype dtype) const override { return kernels_.products().weight_copies(dtype); }
+  std::size_t weight_copy_bytes() const override { return kernels_.products().weight_copy_bytes(); }
   bool immediate() const override { return true; }
   Kernels& kernels(Stream&) override { return kernels_; }
 

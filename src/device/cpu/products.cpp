@@ -39,12 +39,11 @@ struct Plan {
 };
 
 struct PackedWeight {
+  dnnl::memory::desc plain, wanted;
   std::weak_ptr<Storage> storage;
   std::uint64_t version = 0;
   dnnl::memory memory;
 };
-
-using WeightKey = std::pair<const std::byte*, const Plan*>;
 
 Key key_of(const Tensor& c, const Tensor& a, const Tensor& b, const MatmulOptions& options,
            bool packed) {
@@ -76,7 +75,9 @@ struct Products::State {
   bool pack_weights = false;
   std::mutex mutex;
   std::map<Key, std::unique_ptr<Plan>> plans;
-  std::map<WeightKey, PackedWeight> weights;
+  /// Of a weight: a copy for each layout that its plans want. Plans that differ in rows alone, such
+  /// as those of a last, shorter micro-batch, read the same one.
+  std::map<const std::byte*, std::vector<PackedWeight>> weights;
 
   const Plan& plan(const Key& key);
   dnnl::memory weight(const Plan& plan, const Tensor& b, std::uint64_t version);
@@ -115,8 +116,21 @@ const Plan& Products::State::plan(const Key& key) {
 dnnl::memory Products::State::weight(const Plan& plan, const Tensor& b, std::uint64_t version) {
   if (!plan.repack) return {plan.b_plain, engine, b.raw_bytes()};
   std::lock_guard lock(mutex);
-  std::erase_if(weights, [](const auto& each) { return each.second.storage.expired(); });
-  PackedWeight& packed = weights[WeightKey{b.raw_bytes(), &plan}];
+  for (auto at = weights.begin(); at != weights.end();) {
+    std::erase_if(at->second, [](const PackedWeight& copy) { return copy.storage.expired(); });
+    at = at->second.empty() ? weights.erase(at) : std::next(at);
+  }
+  auto& copies = weights[b.raw_bytes()];
+  auto found = std::find_if(copies.begin(), copies.end(), [&](const PackedWeight& copy) {
+    return copy.plain == plan.b_plain && copy.wanted == plan.b_wanted;
+  });
+  if (found == copies.end()) {
+    PackedWeight fresh;
+    fresh.plain = plan.b_plain;
+    fresh.wanted = plan.b_wanted;
+    found = copies.insert(found, std::move(fresh));
+  }
+  PackedWeight& packed = *found;
   if (packed.storage.lock() != b.storage() || packed.version != version) {
     if (!packed.memory) packed.memory = dnnl::memory(plan.b_wanted, engine);
     dnnl::memory plain(plan.b_plain, engine, b.raw_bytes());
@@ -144,6 +158,21 @@ bool Products::multiplies_bf16() {
   const auto bits = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
   const auto wanted = static_cast<unsigned>(dnnl::cpu_isa::avx512_core_bf16);
   return (bits & wanted) == wanted;
+}
+
+int Products::weight_copies(Dtype dtype) const {
+  if (!state_->pack_weights) return 0;
+  // Read as it is forward, transposed backward. Other dtypes are widened into scratch first.
+  return dtype == Dtype::f32 || (dtype == Dtype::bf16 && multiplies_bf16()) ? 2 : 0;
+}
+
+std::size_t Products::weight_copy_bytes() const {
+  std::lock_guard lock(state_->mutex);
+  std::size_t bytes = 0;
+  for (const auto& [weight, copies] : state_->weights) {
+    for (const PackedWeight& copy : copies) bytes += copy.wanted.get_size();
+  }
+  return bytes;
 }
 
 std::size_t Products::scratch_bytes(const Tensor& c, const Tensor& a, const Tensor& b,

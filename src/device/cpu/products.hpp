@@ -28,6 +28,9 @@ class Products {
   static bool multiplies_bf16();
   std::size_t scratch_bytes(const Tensor& c, const Tensor& a, const Tensor& b,
                             const MatmulOptions& options, bool is_weight);
+  /// How many packed copies a weight of this dtype gets at most, and what all of them hold now.
+  int weight_copies(Dtype dtype) const;
+  std::size_t weight_copy_bytes() const;
   /// c = alpha * op(a) op(b) + beta * c; the epilogue is the caller's.
   void run(const Tensor& c, const Tensor& a, const Tensor& b, const MatmulOptions& options,
            std::uint64_t weight_version, const Tensor& scratch);

@@ -136,7 +136,7 @@ TEST(Gpt2, MemoryIsEstimated) {
     MadeUpData data(settings.model.vocab);
     Trainer trainer(settings, session.exec(), mesh, data, system_clock());
     trainer.step();
-    const MemoryEstimate predicted = estimate_memory(settings, {});
+    const MemoryEstimate predicted = estimate_memory(settings, {}, session.backend());
     const MemoryEstimate held = trainer.memory_in_use();
     EXPECT_NEAR(static_cast<double>(predicted.total()) / static_cast<double>(held.total()), 1.0,
                 0.15);

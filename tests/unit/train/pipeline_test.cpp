@@ -103,7 +103,8 @@ TEST(Pipeline, MemoryIsEstimatedForEverySchedule) {
   const auto activations = [&](const char* schedule, int chunks) {
     settings.schedule = schedule;
     settings.chunks = chunks;
-    const std::int64_t estimate = estimate_memory(settings, {.pp = 2}).activations;
+    const std::int64_t estimate =
+        estimate_memory(settings, {.pp = 2}, *device::make_backend("cpu")).activations;
     std::size_t used = 0;
     std::mutex mutex;
     comm::run_threads(2, [&](comm::Communicator& comm) {

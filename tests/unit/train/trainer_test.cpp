@@ -170,14 +170,14 @@ TEST(Trainer, BadDataOnOneRankReachesTheOthers) {
 TEST(Trainer, MemoryIsEstimatedFromTheSettings) {
   TrainSettings settings = tiny_settings();
   Solo solo(settings);
-  const MemoryEstimate estimate = estimate_memory(settings, {});
+  const MemoryEstimate estimate = estimate_memory(settings, {}, solo.session.backend());
   const std::int64_t parameters = solo.trainer.layout().num_local;
   EXPECT_EQ(estimate.weights, 4 * parameters) << "in fp32 the master is the only copy";
   EXPECT_EQ(estimate.optimizer, 8 * parameters);
   solo.trainer.step();
   const auto used = static_cast<double>(solo.trainer.stage().pool().allocated_bytes());
   EXPECT_NEAR(static_cast<double>(estimate.activations) / used, 1.0, 0.5);
-  EXPECT_LT(estimate_memory(settings, {.tp = 2}).weights, estimate.weights);
+  EXPECT_LT(estimate_memory(settings, {.tp = 2}, solo.session.backend()).weights, estimate.weights);
 }
 
 }  // namespace
