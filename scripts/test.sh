@@ -4,14 +4,14 @@
 #   scripts/test.sh            everything
 #   scripts/test.sh quick      the quick suite (under a minute once built)
 #   scripts/test.sh asan       unit tests under address and undefined-behaviour sanitizers: those
-#                              of `sanitized` below (`train` takes minutes there; `model` has its layers)
+#                              of `sanitized` below (`train_layouts` takes minutes there; `model` has its layers)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib/setup.sh
 
 suite=${1:-all}
 sanitized=(core comm crypto observe exact parallel ledger device data model model_interop checkpoint border
-  privacy federation governance site border_loop coordinator audit cli)
+  privacy federation governance train site border_loop coordinator audit cli)
 preset=dev
 [ "$suite" = asan ] && preset=asan
 concordat_setup tests

@@ -44,7 +44,16 @@ same_losses() {
     fail "$1 trains otherwise than one rank"
 }
 
+# no_growth RUN: the first rank's resident memory from the third step to the last, in bytes.
+no_growth() {
+  sed -n 's/.*"event":"step".*"step":\([0-9]*\),.*"resident_bytes":\([0-9]*\).*/\1 \2/p' "$work/alba/runs/$1/metrics.jsonl" |
+    awk -v run="$1" '$1 == 2 {early = $2} {late = $2; n++}
+      END {printf "%s: %.1f MiB after step 3, %.1f MiB after step %d\n", run, early / 2^20, late / 2^20, n
+           exit !(early > 2^20 && late <= early + 2^20)}' || fail "$1 grows"
+}
+
 train 0 1 one
+no_growth one
 losses one >"$work/one.losses"
 sort "$work/one.losses" >"$work/one.sorted"
 [ "$(wc -l <"$work/one.losses")" -eq "$steps" ] || fail "one rank made $(wc -l <"$work/one.losses") steps"
@@ -53,8 +62,16 @@ awk -v a="$first" -v b="$last" 'BEGIN {exit !(b < a - 0.5)}' || fail "nothing wa
 
 train 0 8 eight --layout.tp=2 --layout.pp=2
 same_losses eight
+no_growth eight
 train 0 8 eight-zero --layout.tp=2 --layout.pp=2 --layout.zero=1 --layout.sequence_parallel=true --train.schedule=zb-h1
 same_losses eight-zero
+no_growth eight-zero
+
+# Odd meshes of six: three stages, and three replicas that share eight sequences unevenly.
+train 0 6 six-stages --layout.pp=3 --layout.tp=2 --train.schedule=zb-h1
+same_losses six-stages
+train 0 6 six-replicas --layout.tp=2 --layout.zero=1
+same_losses six-replicas
 
 # Stopped in one layout, continued in a second and ended in a third. Six ranks of tp share two
 # key-value heads by threes; three of cp share the sequences.
@@ -77,6 +94,32 @@ rm -f "$moved/STOP"
 train 0 2 moved --layout.pp=2 --train.schedule=interleaved --train.chunks=2
 grep -q "restored step-" "$work/moved.log" || fail "the third layout did not start from a checkpoint"
 same_losses moved
+
+# Six ranks on fewer processors are not pinned, and pinning them is refused; two are pinned
+# where the machine is said to be theirs, and the kernel says so too.
+processors=$(env -u OMP_NUM_THREADS nproc)
+six=(--run.inner_steps=2 --layout.tp=6)
+if [ "$processors" -lt 6 ]; then
+  train 0 6 unpinned "${six[@]}"
+  grep -q "are not pinned: ranks 0, 1, 2, 3, 4, 5 have 6 threads for $processors processor" "$work/unpinned.log" ||
+    { cat "$work/unpinned.log" >&2; fail "nothing about pinning six ranks on $processors processors"; }
+  train 64 6 forced "${six[@]}" --train.pin=on
+  grep -q "train.pin on host" "$work/forced.log" || { cat "$work/forced.log" >&2; fail "no reason why six ranks are not pinned"; }
+fi
+watch_affinity() { # of the training processes, while they run
+  local status
+  until [ -e "$work/alba/runs/pinned/metrics.jsonl" ]; do sleep 0.05; done
+  for status in $(pgrep -f -- "--run.name=pinned" | sed 's|.*|/proc/&/status|'); do
+    ! grep -q '^Name:.concordat' "$status" 2>/dev/null || sed -n 's/^Cpus_allowed_list:.//p' "$status"
+  done >"$work/affinity"
+}
+if [ "$processors" -ge 2 ]; then
+  watch_affinity & waiter=$!
+  train 0 2 pinned --layout.tp=2 --run.inner_steps=300 --train.pin=on
+  wait "$waiter"
+  grep -q "are pinned (train.pin = on): rank 0 to" "$work/pinned.log" || { cat "$work/pinned.log" >&2; fail "two ranks were not pinned"; }
+  [ "$(sort -u "$work/affinity" | wc -l)" -eq 2 ] || { cat "$work/affinity" >&2; fail "the kernel does not hold two ranks apart"; }
+fi
 
 # refused KEY EXPECTED RANKS FLAG...
 refused() {
