@@ -164,21 +164,30 @@ def rate(step):
 
 
 class Trainer:
-    def __init__(self, model, sources):
-        self.model, self.sources, self.step = model, sources, 0
+    """AdamW over the recipe's rates; `precision` other than float32 is autocast's."""
+
+    def __init__(self, model, sources, precision=torch.float32):
+        self.model, self.sources, self.step, self.precision = model, sources, 0, precision
         groups = [{"params": [p for p in model.parameters() if p.dim() == 2], "weight_decay": DECAY},
                   {"params": [p for p in model.parameters() if p.dim() == 1], "weight_decay": 0.0}]
         self.optimizer = torch.optim.AdamW(groups, betas=BETAS, eps=ADAM_EPS)
 
     def run(self, steps):
+        """The loss of each step, in nats per token, before it."""
+        losses = []
         for _ in range(steps):
             for group in self.optimizer.param_groups:
                 group["lr"] = rate(self.step)
             self.optimizer.zero_grad()
-            self.model.loss(torch.cat([source.batch() for source in self.sources])).backward()
+            tokens = torch.cat([source.batch() for source in self.sources])
+            with torch.autocast("cpu", self.precision, enabled=self.precision != torch.float32):
+                loss = self.model.loss(tokens)
+            loss.backward()
+            losses.append(loss.item())
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), CLIP)
             self.optimizer.step()
             self.step += 1
+        return losses
 
 
 @torch.no_grad()

@@ -2,12 +2,20 @@
 //
 //   OMP_NUM_THREADS=1 mpirun -n 2 --bind-to none ./layout_step tp=2 sequence_parallel=0,1
 //   OMP_NUM_THREADS=1 mpirun -n 2 --bind-to none ./layout_step overlap=0,1
+//   OMP_NUM_THREADS=1 mpirun -n 2 --bind-to none ./layout_step tp=2 one_process=1,0 width=768
+//       heads=12 ffn=2048 vocab=8192 length=512 batch=4 micro_batch=4 bf16=1
+//   OMP_NUM_THREADS=1 mpirun -n 2 --bind-to none ./layout_step tp=2 pin=0,1
 //   ... further: cp= pp= zero=0,1 width=256 layers=4 length=256 batch=8 micro_batch=2 pairs=11
 //
 // Replicas are what tp, cp and pp leave. A key with two values makes the two sides A and B; the
-// others are common. Each pair is a whole step of A and one of B, the order changing from pair to
-// pair, from a barrier to the end of the slowest rank. Printed: medians with quartiles of both, of
-// A / B (above 1: B is faster), and what each side holds.
+// others are common. A side of one_process=1 is the first rank alone, with as many threads as the
+// job has ranks, while the others wait asleep; otherwise each rank has one thread, on any
+// processor, or with pin=1 on its own. Each pair is a
+// whole step of A and one of B, the order changing from pair to pair, from a barrier to the end of
+// the slowest rank. Printed: medians with quartiles of both, of A / B (above 1: B is faster), and
+// what each side holds.
+#include <omp.h>
+
 #include <algorithm>
 #include <array>
 #include <chrono>
@@ -17,7 +25,9 @@
 #include <string>
 #include <vector>
 
+#include "concordat/comm/pinning.hpp"
 #include "concordat/comm/runtime.hpp"
+#include "concordat/device/pinning.hpp"
 #include "concordat/exact/philox.hpp"
 #include "concordat/train/trainer.hpp"
 
@@ -27,12 +37,16 @@ namespace {
 
 class RandomTokens final : public train::TrainingData {
  public:
+  explicit RandomTokens(std::int64_t vocab) : vocab_(static_cast<std::uint64_t>(vocab)) {}
   void sample(std::uint64_t index, std::span<std::int32_t> tokens) override {
     for (std::size_t i = 0; i < tokens.size(); ++i) {
       tokens[i] = static_cast<std::int32_t>(
-          exact::random_u64(1, exact::Purpose::synthetic, 0, index * 100'000 + i) % 257);
+          exact::random_u64(1, exact::Purpose::synthetic, 0, index * 100'000 + i) % vocab_);
     }
   }
+
+ private:
+  std::uint64_t vocab_;
 };
 
 using Values = std::map<std::string, std::array<std::int64_t, 2>>;
@@ -41,6 +55,13 @@ Values parse(int argc, char** argv) {
   Values values{{"tp", {1, 1}},
                 {"cp", {1, 1}},
                 {"pp", {1, 1}},
+                {"one_process", {0, 0}},
+                {"pin", {0, 0}},
+                {"bf16", {0, 0}},
+                {"vocab", {257, 257}},
+                {"heads", {0, 0}},
+                {"ffn", {0, 0}},
+                {"tied", {0, 0}},
                 {"width", {256, 256}},
                 {"layers", {4, 4}},
                 {"length", {256, 256}},
@@ -71,12 +92,15 @@ train::TrainSettings settings_of(const Values& values, std::size_t side) {
   const auto at = [&](const char* key) { return values.at(key)[side]; };
   train::TrainSettings settings;
   const std::int64_t width = at("width");
-  settings.model = {.vocab = 257,
+  const auto heads = static_cast<int>(at("heads") != 0 ? at("heads") : width / 32);
+  settings.model = {.vocab = at("vocab"),
                     .width = width,
                     .layers = static_cast<int>(at("layers")),
-                    .heads = static_cast<int>(width / 32),
-                    .kv_heads = static_cast<int>(width / 32),
-                    .ffn = width * 3};
+                    .heads = heads,
+                    .kv_heads = heads,
+                    .ffn = at("ffn") != 0 ? at("ffn") : width * 3,
+                    .tied = at("tied") != 0};
+  settings.compute = at("bf16") != 0 ? Dtype::bf16 : Dtype::f32;
   settings.length = train::GlobalLength(at("length"));
   settings.batch = at("batch");
   settings.micro_batch = at("micro_batch");
@@ -98,41 +122,78 @@ std::string quartiles(std::vector<double> values, const char* unit) {
   return text;
 }
 
-double timed_step(train::Trainer& trainer, comm::Communicator& comm) {
-  comm.barrier();
-  const auto begin = std::chrono::steady_clock::now();
-  trainer.step();
-  double seconds[1] = {
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count()};
-  comm::all_reduce_host<double>(comm, seconds, comm::ReduceOp::max);
-  return seconds[0];
-}
+/// One of the two programs that are compared, on every rank that takes part in it.
+struct Side {
+  Side(const Values& values, std::size_t side, comm::Communicator& all,
+       const std::vector<comm::Placement>& places)
+      : comm(all), one_process(values.at("one_process")[side] != 0) {
+    const auto me = static_cast<std::size_t>(comm.rank());
+    processors = values.at("pin")[side] != 0 ? comm::plan_pins(places, comm::PinMode::on).own[me]
+                                             : places[me].processors;
+    if (one_process && comm.rank() > 0) return;
+    if (one_process) alone = comm::self_communicator();
+    const auto at = [&](const char* key) {
+      return one_process ? 1 : static_cast<int>(values.at(key)[side]);
+    };
+    const int tp = at("tp");
+    const int cp = at("cp");
+    const int pp = at("pp");
+    const int dp = one_process ? 1 : comm.size() / (tp * cp * pp);
+    const train::TrainSettings settings = settings_of(values, side);
+    choose_threads();
+    session = std::make_unique<device::Session>("cpu");
+    mesh = std::make_unique<parallel::ProcessMesh>(
+        alone ? *alone : comm, parallel::MeshShape{.dp = dp, .pp = pp, .cp = cp, .tp = tp});
+    data = std::make_unique<RandomTokens>(settings.model.vocab);
+    trainer =
+        std::make_unique<train::Trainer>(settings, session->exec(), *mesh, *data, system_clock());
+    trainer->step();
+  }
+
+  void choose_threads() const {
+    omp_set_num_threads(one_process ? comm.size() : 1);
+    device::pin_threads(processors, 1);
+  }
+
+  double timed_step() {
+    choose_threads();
+    comm.barrier();
+    const auto begin = std::chrono::steady_clock::now();
+    if (trainer) trainer->step();
+    double seconds[1] = {
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count()};
+    comm::all_reduce_host<double>(comm, seconds, comm::ReduceOp::max);
+    return seconds[0];
+  }
+
+  comm::Communicator& comm;
+  bool one_process;
+  std::vector<int> processors;  ///< that this rank's first thread may run on
+  std::unique_ptr<comm::Communicator> alone;
+  std::unique_ptr<device::Session> session;
+  std::unique_ptr<parallel::ProcessMesh> mesh;
+  std::unique_ptr<RandomTokens> data;
+  std::unique_ptr<train::Trainer> trainer;  // not on ranks that wait
+};
 
 int run(comm::Communicator& comm, const Values& values) {
-  const int tp = static_cast<int>(values.at("tp")[0]);
-  const int cp = static_cast<int>(values.at("cp")[0]);
-  const int pp = static_cast<int>(values.at("pp")[0]);
-  parallel::ProcessMesh mesh(comm,
-                             {.dp = comm.size() / (tp * cp * pp), .pp = pp, .cp = cp, .tp = tp});
-  device::Session session("cpu");
-  RandomTokens data;
-  std::array<std::unique_ptr<train::Trainer>, 2> sides;
+  std::array<std::unique_ptr<Side>, 2> sides;
+  const auto places = comm::placement_report(comm, 1).ranks;
   for (std::size_t side : {0U, 1U}) {
-    sides[side] = std::make_unique<train::Trainer>(settings_of(values, side), session.exec(), mesh,
-                                                   data, system_clock());
-    sides[side]->step();
+    sides[side] = std::make_unique<Side>(values, side, comm, places);
   }
   std::array<std::vector<double>, 2> seconds;
   std::vector<double> ratios;
   for (std::int64_t pair = 0; pair < values.at("pairs")[0]; ++pair) {
     for (std::size_t i : {0U, 1U}) {
       const std::size_t side = (i + static_cast<std::size_t>(pair)) % 2;
-      seconds[side].push_back(timed_step(*sides[side], comm));
+      seconds[side].push_back(sides[side]->timed_step());
     }
     ratios.push_back(seconds[0].back() / seconds[1].back());
   }
   if (comm.rank() != 0) return 0;
-  std::printf("%s\n", mesh.shape().text().c_str());
+  std::printf("%d ranks, %s\n", comm.size(),
+              sides[0]->session->backend().instructions_in_use().c_str());
   for (const auto& [key, both] : values) {
     if (both[0] != both[1]) {
       std::printf("A: %s=%lld  B: %s=%lld\n", key.c_str(), static_cast<long long>(both[0]),
@@ -140,9 +201,10 @@ int run(comm::Communicator& comm, const Values& values) {
     }
   }
   for (std::size_t side : {0U, 1U}) {
-    std::printf("%c: step %s, activations %.1f MiB\n", side == 0 ? 'A' : 'B',
-                quartiles(seconds[side], " s").c_str(),
-                static_cast<double>(sides[side]->stage().pool().allocated_bytes()) / 1048576.0);
+    std::printf(
+        "%c: %s, step %s, activations %.1f MiB\n", side == 0 ? 'A' : 'B',
+        sides[side]->mesh->shape().text().c_str(), quartiles(seconds[side], " s").c_str(),
+        static_cast<double>(sides[side]->trainer->stage().pool().allocated_bytes()) / 1048576.0);
   }
   std::printf("A / B: %s\n", quartiles(ratios, "").c_str());
   return 0;
