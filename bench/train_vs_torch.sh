@@ -3,9 +3,10 @@
 #
 #   TRAIN_STEP=build/bench/train_step PYTHON=python3 PAIRS=7 bench/train_vs_torch.sh shape=gpt2 steps=4
 #
-# PYTHON: an interpreter with PyTorch 2. THREADS: of each side (default 2). MODES: "eager compile"
-# or one of them. OURS, PEER: more keys for one side, such as OURS=precision=bf16. All arguments go
-# to both sides. Prints each run, then medians and quartiles, and the load while it ran.
+# family=gpt2 for GPT-2 124M itself instead of a llama of its shape. PYTHON: an interpreter with
+# PyTorch 2. THREADS: of each side (default 2). MODES: "eager compile" or one of them. OURS, PEER:
+# more keys for one side, such as OURS=precision=bf16. All arguments go to both sides. Prints each
+# run, then medians and quartiles, and the load while it ran.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 step=${TRAIN_STEP:-$here/../build/release/bench/train_step}

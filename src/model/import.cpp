@@ -103,28 +103,43 @@ void ForeignModel::check_tied_head(const parallel::ParameterSpec& table) {
   }
 }
 
-void ForeignModel::read(const parallel::ParameterSpec& spec, std::int64_t first,
-                        std::span<float> out) {
+void ForeignModel::read_part(const ForeignTensor& theirs, const Part& part, std::span<float> out) {
+  const std::int64_t rows = part.row_end - part.row_begin;
+  const std::int64_t columns = part.column_end - part.column_begin;
+  line_.resize(static_cast<std::size_t>(rows));
+  for (std::int64_t column = 0; column < columns; ++column) {
+    const std::int64_t line_begin = (part.column_begin + column) * theirs.shape.back();
+    weights_.read(theirs.name, line_begin + theirs.first + part.row_begin, line_);
+    for (std::int64_t row = 0; row < rows; ++row) {
+      out[static_cast<std::size_t>(row * columns + column)] = line_[static_cast<std::size_t>(row)];
+    }
+  }
+}
+
+void ForeignModel::read_shard(const parallel::ParameterSpec& spec, const parallel::MeshShape& mesh,
+                              const parallel::MeshCoords& coords, std::span<float> out) {
   const ForeignTensor theirs = stored(spec);
   if (!theirs.transposed) {
-    weights_.read(theirs.name, theirs.first + first, out);
+    parallel::each_run(
+        spec, mesh, coords, [&](std::int64_t first, std::int64_t local, std::int64_t run) {
+          weights_.read(
+              theirs.name, theirs.first + first,
+              out.subspan(static_cast<std::size_t>(local), static_cast<std::size_t>(run)));
+        });
     return;
   }
-  const std::int64_t rows = spec.shape[0];
-  const std::int64_t columns = spec.shape[1];
-  if (whole_name_ != spec.name) {
-    whole_.resize(static_cast<std::size_t>(rows * columns));
-    std::vector<float> line(static_cast<std::size_t>(rows));
-    for (std::int64_t column = 0; column < columns; ++column) {
-      weights_.read(theirs.name, column * theirs.shape.back() + theirs.first, line);
-      for (std::int64_t row = 0; row < rows; ++row) {
-        whole_[static_cast<std::size_t>(row * columns + column)] =
-            line[static_cast<std::size_t>(row)];
-      }
-    }
-    whole_name_ = spec.name;
+  // The shard is rows or columns of ours, whatever runs it consists of.
+  CONCORDAT_REQUIRE(!spec.padded, spec.name);
+  const auto range = parallel::shard_range(spec, mesh.tp, coords.tp);
+  Part part{.row_end = spec.shape[0], .column_end = spec.shape[1]};
+  if (spec.shard_axis == 0) {
+    part.row_begin = range.begin;
+    part.row_end = range.begin + range.count;
+  } else if (spec.shard_axis == 1) {
+    part.column_begin = range.begin;
+    part.column_end = range.begin + range.count;
   }
-  std::copy_n(whole_.begin() + first, out.size(), out.begin());
+  read_part(theirs, part, out);
 }
 
 void ForeignModel::read_shards(std::span<const parallel::ParameterSpec> specs,
@@ -134,16 +149,29 @@ void ForeignModel::read_shards(std::span<const parallel::ParameterSpec> specs,
   std::int64_t begin = 0;
   for (const auto& spec : specs) {
     if (!parallel::holds(spec, coords)) continue;
-    parallel::each_run(spec, mesh, coords,
-                       [&](std::int64_t first, std::int64_t local, std::int64_t run) {
-                         read(spec, first,
-                              master.subspan(static_cast<std::size_t>(begin + local),
-                                             static_cast<std::size_t>(run)));
-                       });
-    begin += num_elements(parallel::local_shape(spec, mesh, coords));
+    const std::int64_t count = num_elements(parallel::local_shape(spec, mesh, coords));
+    read_shard(spec, mesh, coords,
+               master.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(count)));
+    begin += count;
     if (progress) progress(begin);
   }
   CONCORDAT_REQUIRE(begin == static_cast<std::int64_t>(master.size()), std::to_string(begin));
+}
+
+void ForeignModel::read_run(const parallel::ParameterSpec& spec, std::int64_t first,
+                            std::span<float> out) {
+  const ForeignTensor theirs = stored(spec);
+  if (!theirs.transposed) {
+    weights_.read(theirs.name, theirs.first + first, out);
+    return;
+  }
+  const std::int64_t columns = spec.shape[1];
+  const auto last = first + static_cast<std::int64_t>(out.size()) - 1;
+  const Part part{
+      .row_begin = first / columns, .row_end = last / columns + 1, .column_end = columns};
+  rows_.resize(static_cast<std::size_t>((part.row_end - part.row_begin) * columns));
+  read_part(theirs, part, rows_);
+  std::copy_n(rows_.begin() + (first - part.row_begin * columns), out.size(), out.begin());
 }
 
 void ForeignModel::read_range(std::span<const parallel::ParameterSpec> specs,
@@ -152,7 +180,7 @@ void ForeignModel::read_range(std::span<const parallel::ParameterSpec> specs,
   CONCORDAT_REQUIRE(specs.size() == space.tensors().size(), std::to_string(specs.size()));
   parallel::each_tensor(space, begin, out,
                         [&](std::size_t i, std::int64_t first, std::span<float> part) {
-                          read(specs[i], first, part);
+                          read_run(specs[i], first, part);
                         });
 }
 

@@ -2,7 +2,9 @@
 """Holds this program's logits and gradients of a Hugging Face folder against PyTorch's.
 
     check_model.py make BASE                        BASE/llama and BASE/gpt2: random weights, written
-                                                    by transformers itself; nothing where it is not
+                                                    by transformers itself; nothing where it is not.
+                                                    CHECK_MODEL_SIZE=124m in the environment: GPT-2 124M
+                                                    and a llama of its width and depth
     check_model.py check SEQUENCES LENGTH FOLDER... folders of this program's, or of transformers
 
 A FOLDER has config.json, the weights, windows.u32 [SEQUENCES, LENGTH + 1], logits.f32 [SEQUENCES,
@@ -14,6 +16,7 @@ within 1e-3 of its largest; 1 not; 77 no torch here.
 """
 import json
 import math
+import os
 import pathlib
 import struct
 import sys
@@ -129,16 +132,20 @@ def make(base):
         return
     torch.manual_seed(11)
     # Defaults elsewhere, gpt2's dropout of 0.1 among them; its inner width is 4 * n_embd.
-    gpt2_config = transformers.GPT2Config(vocab_size=37, n_embd=32, n_layer=3, n_head=4, n_positions=24,
-                                          bos_token_id=0, eos_token_id=0)
+    large = os.environ.get("CHECK_MODEL_SIZE") == "124m"
+    vocab, width, layers, heads = (50257, 768, 12, 12) if large else (37, 32, 3, 4)
+    gpt2_config = transformers.GPT2Config(vocab_size=vocab, n_embd=width, n_layer=layers, n_head=heads,
+                                          n_positions=1024 if large else 24, bos_token_id=0, eos_token_id=0)
     llama_config = transformers.LlamaConfig(
-        vocab_size=37, hidden_size=32, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2,
-        intermediate_size=48, max_position_embeddings=64, rms_norm_eps=1e-6, bos_token_id=0, eos_token_id=0)
+        vocab_size=vocab, hidden_size=width, num_hidden_layers=layers, num_attention_heads=heads,
+        num_key_value_heads=heads // 2, intermediate_size=2048 if large else 48, max_position_embeddings=64,
+        rms_norm_eps=1e-6, bos_token_id=0, eos_token_id=0)
+    matrices = 0.04 if large else 0.3  # activations of size 1, or a little more
     for model in transformers.GPT2LMHeadModel(gpt2_config), transformers.LlamaForCausalLM(llama_config):
         with torch.no_grad():
             for name, p in model.named_parameters():
                 gain = 1.0 if p.dim() == 1 and name.endswith("weight") else 0.0
-                p.copy_(gain + torch.randn_like(p) * (0.1 if p.dim() == 1 else 0.3))
+                p.copy_(gain + torch.randn_like(p) * (0.1 if p.dim() == 1 else matrices))
         model.save_pretrained(base / model.config.model_type)
 
 

@@ -6,8 +6,8 @@
 //   foreign.read_shards(specs, mesh.shape(), mesh.coords(), master);   // local flat, padding 0
 //   foreign.read_range(specs, space, begin, values);       // canonical elements of any rank
 //
-// A rank reads the bytes of its own segments and no others. One of our tensors that the file stores
-// transposed (foreign.hpp) is read whole, one at a time. Threads: one at a time per object.
+// A rank reads the bytes of its own segments and no others, also of tensors that the file stores
+// transposed (foreign.hpp). Threads: one at a time per object.
 // Failure: Error(model.bad_import | bad_weights | unsupported | not_found), naming file and tensor.
 #pragma once
 
@@ -43,14 +43,24 @@ class ForeignModel {
  private:
   /// As this folder names it.
   ForeignTensor stored(const parallel::ParameterSpec& spec) const;
-  /// Elements of our tensor, row-major.
-  void read(const parallel::ParameterSpec& spec, std::int64_t first, std::span<float> out);
+  /// Rows and columns of one of our matrices.
+  struct Part {
+    std::int64_t row_begin = 0, row_end = 0;
+    std::int64_t column_begin = 0, column_end = 0;
+  };
+  /// Of a transposed one, into `out` row by row.
+  void read_part(const ForeignTensor& theirs, const Part& part, std::span<float> out);
+  /// This rank's shard, without padding.
+  void read_shard(const parallel::ParameterSpec& spec, const parallel::MeshShape& mesh,
+                  const parallel::MeshCoords& coords, std::span<float> out);
+  /// Elements of our tensor from `first` on, row-major.
+  void read_run(const parallel::ParameterSpec& spec, std::int64_t first, std::span<float> out);
   void check_tied_head(const parallel::ParameterSpec& table);
 
   HuggingFaceModel model_;
   WeightFolder weights_;
-  std::string whole_name_;    // our tensor, transposed in the file, that is in memory
-  std::vector<float> whole_;  // in our order
+  std::vector<float> line_;  // of theirs
+  std::vector<float> rows_;  // of ours
 };
 
 }  // namespace concordat::model

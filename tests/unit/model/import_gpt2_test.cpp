@@ -251,5 +251,43 @@ TEST_F(ImportGpt2, ShardsOfEveryLayoutAreTheFilesElements) {
   }
 }
 
+// A weight that is no number is seen by the ranks that hold it and by no other: nobody reads more,
+// though the file has the matrix the other way round.
+TEST_F(ImportGpt2, ARankReadsItsOwnSegmentsAlone) {
+  for (const char* name : {"attn.v_proj.weight", "attn.c_proj.weight", "mlp.c_fc.weight"}) {
+    ByName values = values_;
+    values.at("transformer.h.1." + std::string(name)).back() = NAN;  // last row, last column
+    write_folder(folder_.path(), config_, values);
+    const auto specs = declare_parameters(config_, {.stages = 2});
+    const parallel::MeshShape mesh{.pp = 2, .tp = 2};
+    for (int rank = 0; rank < 4; ++rank) {
+      const auto coords = parallel::coords_of(mesh, rank);
+      const auto layout = parallel::layout_of(specs, parallel::CanonicalSpace(specs), mesh, coords);
+      std::vector<float> master(static_cast<std::size_t>(layout.num_local));
+      if (coords.tp == 1 && coords.pp == 1) {
+        EXPECT_ERROR_SAYS(open().read_shards(specs, mesh, coords, master), errors::bad_weights,
+                          "transformer.h.1.");
+      } else {
+        open().read_shards(specs, mesh, coords, master);
+      }
+    }
+  }
+}
+
+TEST_F(ImportGpt2, RangesBeginAndEndAnywhere) {
+  ForeignModel model = open();
+  const auto specs = declare_parameters(config_);
+  const parallel::CanonicalSpace space(specs);
+  std::vector<float> whole(static_cast<std::size_t>(space.num_elements()));
+  model.read_shards(specs, {}, {}, whole);
+  for (const std::int64_t size : {1, 7, 50, 333}) {
+    std::vector<float> part(static_cast<std::size_t>(size));
+    for (std::int64_t at = 0; at + size <= space.num_elements(); at += size) {
+      model.read_range(specs, space, at, part);
+      ASSERT_TRUE(std::equal(part.begin(), part.end(), whole.begin() + at)) << at;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace concordat::model::test
