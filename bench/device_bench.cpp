@@ -189,12 +189,14 @@ void optimizer(benchmark::State& state) {
 /// What memory gives: a += s b over arrays far larger than the caches. Nothing is written that was
 /// not read, as in the optimizer, so the bytes of both are all that travels.
 void stream(benchmark::State& state) {
+  // Where the ops' tensors lie, on large pages too.
+  Bench bench;
   const std::int64_t count = state.range(0);
-  std::vector<float> a(static_cast<std::size_t>(count), 1.0F);
-  std::vector<float> b(static_cast<std::size_t>(count), 2.0F);
+  const Tensor a = bench.values({count});
+  const Tensor b = bench.values({count});
   const auto work = [&](float s) {
-    float* to = a.data();
-    const float* from = b.data();
+    float* to = a.raw<float>();
+    const float* from = b.raw<float>();
 #pragma omp parallel for simd
     for (std::int64_t i = 0; i < count; ++i) to[i] += s * from[i];
   };

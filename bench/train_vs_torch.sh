@@ -4,9 +4,11 @@
 #   TRAIN_STEP=build/bench/train_step PYTHON=python3 PAIRS=7 bench/train_vs_torch.sh shape=gpt2 steps=4
 #
 # family=gpt2 for GPT-2 124M itself instead of a llama of its shape. PYTHON: an interpreter with
-# PyTorch 2. THREADS: of each side (default 2). MODES: "eager compile" or one of them. OURS, PEER:
-# more keys for one side, such as OURS=precision=bf16. All arguments go to both sides. Prints each
-# run, then medians and quartiles, and the load while it ran.
+# PyTorch 2. THREADS: of each side (default 2). MODES: "eager compile" or one of them; a run of ours
+# is paired with one of each. OURS, PEER: more keys for one side, such as OURS=precision=bf16. All
+# arguments go to both sides. Prints each run, then medians and quartiles, and the load while it
+# ran. RESULTS: a file that keeps the runs; the next call adds to it, and the medians are those of
+# all its runs.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 step=${TRAIN_STEP:-$here/../build/release/bench/train_step}
@@ -14,16 +16,19 @@ python=${PYTHON:-python3}
 pairs=${PAIRS:-7}
 modes=${MODES:-eager compile}
 export OMP_NUM_THREADS=${THREADS:-2} OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
-results=$(mktemp)
-trap 'rm -f "$results"' EXIT
+results=${RESULTS:-}
+if [ -z "$results" ]; then
+  results=$(mktemp)
+  trap 'rm -f "$results"' EXIT
+fi
 
 value() { sed -n "s/.*\b$1=\([0-9.]*\).*/\1/p" | tail -1; }
 
-for mode in $modes; do
-  compile=$([ "$mode" = compile ] && echo 1 || echo 0)
-  for pair in $(seq "$pairs"); do
-    # shellcheck disable=SC2086  # OURS and PEER are lists of keys
-    ours=$("$step" "$@" ${OURS:-} | tail -1)
+for pair in $(seq "$pairs"); do
+  # shellcheck disable=SC2086  # OURS and PEER are lists of keys
+  ours=$("$step" "$@" ${OURS:-} | tail -1)
+  for mode in $modes; do
+    compile=$([ "$mode" = compile ] && echo 1 || echo 0)
     # shellcheck disable=SC2086
     peer=$("$python" "$here/peer_torch.py" "$@" "compile=$compile" ${PEER:-} | tail -1)
     line="$mode $pair $(value tokens_per_s <<<"$ours") $(value tokens_per_s <<<"$peer")"

@@ -1,5 +1,7 @@
 #include "concordat/core/storage.hpp"
 
+#include <sys/mman.h>
+
 #include <cstdlib>
 #include <cstring>
 #include <string>
@@ -9,11 +11,18 @@
 namespace concordat {
 namespace {
 
-constexpr std::size_t alignment = 64;
+constexpr std::size_t smallest_alignment = 64;
+constexpr std::size_t huge_page = std::size_t{2} << 20U;
 
 std::byte* allocate(std::size_t size_bytes) {
-  std::size_t rounded = (size_bytes + alignment - 1) / alignment * alignment;
-  auto* data = static_cast<std::byte*>(std::aligned_alloc(alignment, std::max(rounded, alignment)));
+  // Streams over gigabytes: pages of 2 MiB save most of the misses in the address caches.
+  const bool large = size_bytes >= 2 * huge_page;
+  const std::size_t alignment = large ? huge_page : smallest_alignment;
+  const std::size_t rounded = std::max(
+      (size_bytes + smallest_alignment - 1) / smallest_alignment * smallest_alignment, alignment);
+  void* memory = nullptr;
+  auto* data =
+      posix_memalign(&memory, alignment, rounded) == 0 ? static_cast<std::byte*>(memory) : nullptr;
   if (data == nullptr) {
     throw Error(errors::io_failed, {.what = "out of memory",
                                     .where = "host storage",
@@ -21,7 +30,9 @@ std::byte* allocate(std::size_t size_bytes) {
                                     .expected = {},
                                     .remedy = "a smaller model or batch, or a larger node"});
   }
-  std::memset(data, 0, std::max(rounded, alignment));
+  // A wish that the system may refuse.
+  if (large) static_cast<void>(madvise(data, rounded, MADV_HUGEPAGE));
+  std::memset(data, 0, rounded);
   return data;
 }
 

@@ -44,6 +44,29 @@ inline Dtype compute_dtype(Exec& exec, const Tensor& t) {
   return t.dtype();
 }
 
+/// What a kernel writes where the caller asked for 16-bit numbers: the caller's tensor if the back
+/// end's kernels round themselves, else f32 in scratch, which finish() rounds. Both give the same
+/// values. Make it inside an ArenaScope.
+class NarrowOutput {
+ public:
+  NarrowOutput(Exec& exec, const Tensor& wanted) : exec_(exec), wanted_(wanted) {
+    CONCORDAT_REQUIRE(!wanted.empty(), "output missing");
+    direct_ = !narrow() || exec.backend.kernels(exec.stream).rounds_outputs(wanted.dtype());
+    written_ = direct_ ? wanted : exec.arena.take(Dtype::f32, wanted.shape());
+  }
+  bool narrow() const { return wanted_.dtype() == Dtype::bf16 || wanted_.dtype() == Dtype::f16; }
+  const Tensor& tensor() const { return written_; }
+  void finish() const {
+    if (!direct_) launch(exec_, &Kernels::copy, wanted_, written_);
+  }
+
+ private:
+  Exec& exec_;
+  const Tensor& wanted_;
+  Tensor written_;
+  bool direct_ = true;
+};
+
 /// Scratch of `bytes` bytes from the arena; empty for 0. Take it inside an ArenaScope.
 inline Tensor take_scratch(Exec& exec, std::size_t bytes) {
   if (bytes == 0) return {};

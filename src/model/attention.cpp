@@ -29,8 +29,11 @@ Attention::Attention(const ModelConfig& config, int tp, const Weights& weights, 
       result_(slots.reserve(name + ".result")),
       lse_(slots.reserve(name + ".lse")) {}
 
-RingShape Attention::shape() const {
-  return {.heads = heads_, .kv_heads = kv_heads_, .head_dim = head_dim_};
+RingShape Attention::shape(const Pass& pass) const {
+  return {.heads = heads_,
+          .kv_heads = kv_heads_,
+          .head_dim = head_dim_,
+          .rounds_to = qkv_.rounds_to(pass)};
 }
 
 void Attention::turn(Pass& pass, const Tensor& qkv, bool inverse) const {
@@ -47,7 +50,7 @@ Tensor Attention::forward_add(Pass& pass, const Tensor& x, const Tensor& residua
   const auto [q, kv] = split(qkv, heads_ * head_dim_);
   const Tensor result = pass.take(qkv.dim(0), heads_ * head_dim_);
   const Tensor lse = pass.take(qkv.dim(0), heads_);
-  ring_attention_forward(pass, {result, lse}, q, kv, shape());
+  ring_attention_forward(pass, {result, lse}, q, kv, shape(pass));
   pass.save(turned_, qkv, 1);
   if (!pass.remakes) {
     pass.save(result_, result, 1);
@@ -64,7 +67,7 @@ Tensor Attention::backward_input(Pass& pass, const Tensor& grad_y) {
   if (pass.remakes) {
     result = pass.take(qkv.dim(0), heads_ * head_dim_);
     lse = pass.take(qkv.dim(0), heads_);
-    ring_attention_forward(pass, {result, lse}, q, kv, shape());
+    ring_attention_forward(pass, {result, lse}, q, kv, shape(pass));
     out_.keep(pass, result);
   } else {
     result = pass.saved.use(result_);
@@ -72,7 +75,8 @@ Tensor Attention::backward_input(Pass& pass, const Tensor& grad_y) {
   }
   const Tensor grad_qkv = pass.take(qkv.dim(0), qkv.dim(1));
   const auto grads = split(grad_qkv, heads_ * head_dim_);
-  ring_attention_backward(pass, {grads.q, grads.kv}, grad_result, q, kv, {result, lse}, shape());
+  ring_attention_backward(pass, {grads.q, grads.kv}, grad_result, q, kv, {result, lse},
+                          shape(pass));
   turn(pass, grad_qkv, true);
   return qkv_.backward_input(pass, grad_qkv);
 }

@@ -43,7 +43,10 @@ Block::Block(const ModelConfig& config, const LayerModules& layer, int tp, SlotN
       attention_(config, tp, layer.attention(), slots, layer.name("attention")),
       mlp_norm_(layer.module(layer.names.mlp_norm), config.norm_eps, slots,
                 layer.name(layer.names.mlp_norm)),
-      mlp_(layer.feed_forward(), slots, layer.name("mlp")) {}
+      mlp_(layer.feed_forward(), slots, layer.name("mlp")) {
+  attention_norm_.feeds(attention_.format());
+  mlp_norm_.feeds(mlp_.format());
+}
 
 Tensor Block::middle(Pass& pass, const Tensor& x) {
   return attention_.forward_add(pass, attention_norm_.forward(pass, x), x);

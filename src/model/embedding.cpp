@@ -1,5 +1,6 @@
 #include "concordat/model/embedding.hpp"
 
+#include "concordat/device/ops/elementwise.hpp"
 #include "concordat/device/ops/embedding.hpp"
 #include "concordat/model/collective_ops.hpp"
 #include "concordat/model/shared_rows.hpp"
@@ -42,10 +43,13 @@ Tensor Embedding::backward_input(Pass& pass, const Tensor& grad_y) {
 }
 
 void Embedding::backward_weight(Pass& pass) {
+  // A tied table has the head's share already, which covers all of it.
+  tables_.tokens.open_for_adding(pass.exec);
   device::embedding_backward(pass.exec, tables_.tokens.gradient, pass.saved.use(grad_y_),
                              pass.batch.tokens, shard_.begin);
   if (pass.last) tables_.tokens.ready();
   if (tables_.positions == nullptr) return;
+  tables_.positions->open_for_adding(pass.exec);
   device::embedding_backward(pass.exec, tables_.positions->gradient, pass.saved.use(grad_rows_),
                              kept_positions(pass));
   if (pass.last) tables_.positions->ready();

@@ -13,7 +13,7 @@ FeedForward::FeedForward(const Weights& weights, SlotNames& slots, const std::st
 
 Tensor FeedForward::activation_of(Pass& pass, const Tensor& products) const {
   const std::int64_t inner = products.dim(1) / (gated_ ? 2 : 1);
-  Tensor activation = pass.take(products.dim(0), inner);
+  Tensor activation = pass.take_operand(down_.format(), products.dim(0), inner);
   if (gated_) {
     device::swiglu_forward(pass.exec, activation, products.slice(1, 0, inner),
                            products.slice(1, inner, inner));
@@ -37,18 +37,22 @@ void FeedForward::replay(Pass& pass, const Tensor& x) { down_.keep(pass, activat
 
 Tensor FeedForward::backward_input(Pass& pass, const Tensor& grad_y) {
   const Tensor grad_activation = down_.backward_input(pass, grad_y);
-  // The gradients take the place of the products, which nobody else reads.
   const Tensor products = pass.saved.use(products_);
   if (pass.remakes) down_.keep(pass, activation_of(pass, products));
+  // In f32 the gradients take the place of the products, which nobody else reads.
+  const Dtype operand = up_.rounds_to(pass);
+  const Tensor grads = operand == Dtype::f32
+                           ? products
+                           : pass.take_operand(operand, products.dim(0), products.dim(1));
   if (gated_) {
     const std::int64_t inner = products.dim(1) / 2;
-    const Tensor gate = products.slice(1, 0, inner);
-    const Tensor up = products.slice(1, inner, inner);
-    device::swiglu_backward(pass.exec, gate, up, grad_activation, gate, up);
+    device::swiglu_backward(pass.exec, grads.slice(1, 0, inner), grads.slice(1, inner, inner),
+                            grad_activation, products.slice(1, 0, inner),
+                            products.slice(1, inner, inner));
   } else {
-    device::gelu_backward(pass.exec, products, grad_activation, products);
+    device::gelu_backward(pass.exec, grads, grad_activation, products);
   }
-  return up_.backward_input(pass, products);
+  return up_.backward_input(pass, grads);
 }
 
 void FeedForward::backward_weight(Pass& pass) {

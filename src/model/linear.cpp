@@ -14,9 +14,13 @@ Linear::Linear(const WeightAndBias& weights, Split split, SlotNames& slots, cons
       x_(slots.reserve(name + ".x")),
       grad_y_(slots.reserve(name + ".grad_y")) {}
 
+Dtype Linear::rounds_to(const Pass& pass) const {
+  return pass.exec.backend.multiplies(format()) ? format() : Dtype::f32;
+}
+
 Tensor Linear::operand(Pass& pass, const Tensor& x) const {
-  const Dtype dtype = weights_.weight.compute.value().dtype();
-  if (x.dtype() == dtype || !pass.exec.backend.multiplies(dtype)) return x;
+  const Dtype dtype = rounds_to(pass);
+  if (x.dtype() == dtype || dtype == Dtype::f32) return x;
   Tensor rounded = pass.pool.take(dtype, x.shape());
   device::copy(pass.exec, rounded, x);
   return rounded;
@@ -36,6 +40,19 @@ Tensor Linear::product(Pass& pass, const Tensor& x, const Tensor& residual) {
   device::matmul(pass.exec, y, whole, weights_.weight.compute, options);
   if (!pass.remakes) pass.save(x_, mine, 1);
   return split_ == Split::rows ? summed_rows(pass, y) : y;
+}
+
+Tensor Linear::operand_of(Pass& pass, const Tensor& x) {
+  CONCORDAT_REQUIRE(split_ != Split::rows, "chunks of a sum over tp");
+  const Tensor mine = operand(pass, x);
+  if (!pass.remakes) pass.save(x_, mine, 1);
+  return split_ == Split::columns ? whole_rows(pass, mine) : mine;
+}
+
+void Linear::multiply(Pass& pass, const Tensor& y, const Tensor& operand) {
+  device::MatmulOptions options{.transpose_b = true};
+  if (weights_.bias != nullptr) options.bias = weights_.bias->compute.value();
+  device::matmul(pass.exec, y, operand, weights_.weight.compute, options);
 }
 
 Tensor Linear::forward(Pass& pass, const Tensor& x) { return product(pass, x, {}); }
@@ -73,9 +90,13 @@ void Linear::backward_weight(Pass& pass) {
   const Tensor saved = pass.saved.use(x_);
   const Tensor grad_y = pass.saved.use(grad_y_);
   const Tensor x = split_ == Split::columns ? whole_rows(pass, saved) : saved;
+  const bool adds = weights_.weight.next_write() == device::Write::accumulate;
   device::matmul(pass.exec, weights_.weight.gradient, grad_y, x,
-                 {.transpose_a = true, .beta = 1.0F});
-  if (weights_.bias != nullptr) add_bias_gradient(pass, grad_y);
+                 {.transpose_a = true, .beta = adds ? 1.0F : 0.0F});
+  if (weights_.bias != nullptr) {
+    weights_.bias->open_for_adding(pass.exec);
+    add_bias_gradient(pass, grad_y);
+  }
   if (pass.last) weights_.ready();
 }
 

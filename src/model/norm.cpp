@@ -18,7 +18,7 @@ Tensor Norm::take_statistics(Pass& pass, std::int64_t rows) const {
 }
 
 Tensor Norm::normalise(Pass& pass, const Tensor& x, const Tensor& statistics) const {
-  Tensor y = pass.take(x.dim(0), x.dim(1));
+  Tensor y = pass.take_operand(operand_, x.dim(0), x.dim(1));
   const Tensor& weight = weights_.weight.compute.value();
   if (weights_.bias != nullptr) {
     device::layer_norm_forward(pass.exec, y, statistics, x, weight, weights_.bias->compute.value(),
@@ -69,6 +69,8 @@ void Norm::backward_weight(Pass& pass) {
   const Tensor x = pass.saved.use(x_);
   const Tensor statistics = pass.saved.use(statistics_);
   const Tensor grad_y = pass.saved.use(grad_y_);
+  weights_.weight.open_for_adding(pass.exec);
+  if (weights_.bias != nullptr) weights_.bias->open_for_adding(pass.exec);
   if (weights_.bias != nullptr) {
     device::layer_norm_backward_weight(pass.exec, weights_.weight.gradient, weights_.bias->gradient,
                                        grad_y, x, statistics);

@@ -16,6 +16,10 @@ Dtype compute_dtype(const parallel::ParameterSpec& spec, Dtype compute) {
 }  // namespace
 
 void Weight::ready() { set->ready(members); }
+device::Write Weight::next_write() { return set->next_write(members); }
+void Weight::open_for_adding(device::Exec& exec) {
+  if (next_write() == device::Write::set) device::fill(exec, gradient, 0.0);
+}
 
 ParameterSet::ParameterSet(device::Exec& exec, const std::vector<parallel::ParameterSpec>& specs,
                            const parallel::ProcessMesh& mesh, const ParameterSettings& settings) {
@@ -31,6 +35,7 @@ ParameterSet::ParameterSet(device::Exec& exec, const std::vector<parallel::Param
   if (num_f32 > 0) compute_f32_ = exec.backend.allocate(Dtype::f32, {num_f32});
   if (num_low > 0) compute_low_ = exec.backend.allocate(settings.compute, {num_low});
   make_buckets(settings.bucket_elements);
+  written_.assign(tensors_.size(), false);
   users_.assign(tensors_.size(), 0);
   waiting_.assign(tensors_.size(), 0);
 }
@@ -152,12 +157,28 @@ void ParameterSet::bump() {
 }
 
 void ParameterSet::zero_gradients(device::Exec& exec) {
+  open_gradients();
   device::fill(exec, gradients_, 0.0);
+  written_.assign(tensors_.size(), true);
+}
+
+void ParameterSet::open_gradients() {
+  written_.assign(tensors_.size(), false);
   waiting_ = users_;
   bucket_waiting_.assign(buckets_.size(), 0);
   for (std::size_t i = 0; i < tensors_.size(); ++i) {
     if (waiting_[i] > 0) ++bucket_waiting_[static_cast<std::size_t>(bucket_of_[i])];
   }
+}
+
+device::Write ParameterSet::next_write(const std::vector<int>& members) {
+  const bool before = written_[static_cast<std::size_t>(members.front())];
+  for (const int member : members) {
+    const auto i = static_cast<std::size_t>(member);
+    CONCORDAT_REQUIRE(written_[i] == before, tensors_[i].spec.name + " is written in parts");
+    written_[i] = true;
+  }
+  return before ? device::Write::accumulate : device::Write::set;
 }
 
 void ParameterSet::ready(const std::vector<int>& members) {

@@ -48,7 +48,8 @@ class Ring {
                                     .q_length = mine.length,
                                     .k_length = theirs.length,
                                     .q_begin = mine.begins[q],
-                                    .k_begin = theirs.begins[k]});
+                                    .k_begin = theirs.begins[k],
+                                    .rounds_to = shape_.rounds_to});
       }
     }
   }

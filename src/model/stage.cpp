@@ -78,7 +78,7 @@ const Stage::Part& Stage::part(Chunk chunk) const {
 
 void Stage::open_step(double gradient_scale) {
   CONCORDAT_REQUIRE(flying_.empty(), std::to_string(flying_.size()) + " micro-batches in flight");
-  parameters_.zero_gradients(exec_);
+  parameters_.open_gradients();
   device::fill(exec_, loss_sum_, 0.0);
   device::fill(exec_, gradient_scale_, gradient_scale);
 }
@@ -129,7 +129,7 @@ Tensor Stage::forward(MicroBatch index, const MicroBatchTensors& batch, const Te
   Pass now = pass(at->second.saved, at->second.batch);
   Tensor y = body(here, now, x);
   if (!here.head) return y;
-  here.head->forward_loss(now, y, loss_sum_);
+  here.head->forward_loss(now, y, loss_sum_, gradient_scale_);
   return {};
 }
 
@@ -139,7 +139,7 @@ Tensor Stage::backward_input(MicroBatch index, const Tensor& grad_y, Chunk chunk
                     "the model's end makes its own gradient, the other parts need one");
   InFlight& flying = in_flight(index, chunk);
   Pass now = pass(flying.saved, flying.batch);
-  Tensor grad = here.head ? here.head->backward_loss(now, gradient_scale_) : grad_y;
+  Tensor grad = here.head ? here.head->backward_loss(now) : grad_y;
   for (auto block = here.blocks.rbegin(); block != here.blocks.rend(); ++block) {
     grad = (*block)->backward_input(now, grad);
   }
@@ -169,7 +169,7 @@ Tensor Stage::backward(MicroBatch index, const Tensor& grad_y, bool last, Chunk 
   now.last = last;
   Tensor grad = grad_y;
   if (here.head) {
-    grad = here.head->backward_loss(now, gradient_scale_);
+    grad = here.head->backward_loss(now);
     here.head->backward_weight(now);
   }
   for (auto block = here.blocks.rbegin(); block != here.blocks.rend(); ++block) {
@@ -192,7 +192,7 @@ Tensor Stage::evaluate(const MicroBatchTensors& batch, const Tensor& x, Chunk ch
   now.keeps = false;
   Tensor y = body(here, now, x);
   if (!here.head) return y;
-  here.head->forward_loss(now, y, loss_sum_);
+  here.head->forward_loss(now, y, loss_sum_, gradient_scale_);
   return {};
 }
 

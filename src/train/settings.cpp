@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "concordat/model/declaration.hpp"
+#include "concordat/model/stage.hpp"
 #include "concordat/train/errors.hpp"
 #include "concordat/train/micro_batches.hpp"
 #include "concordat/train/schedule_check.hpp"
@@ -129,8 +130,15 @@ MemoryEstimate estimate_memory(const TrainSettings& settings, const parallel::Me
   // Where W does not follow B at once, gradients of products wait for it, and of all layers.
   const bool waits = mesh.pp > 1;
   const std::int64_t waiting = waits ? layers * (4 * outside + needed + remade - kept) : 0;
-  const std::int64_t logits = ceil_div(model.vocab, mesh.tp) + outside + 4;
+  // The head keeps the logits' gradient in what products read; in 16 bits a chunk of logits is
+  // beside it.
+  const Dtype read = backend.multiplies(settings.compute) ? settings.compute : Dtype::f32;
+  const std::int64_t vocabulary = ceil_div(model.vocab, mesh.tp);
+  const auto parts = static_cast<std::int64_t>(size_of(Dtype::f32) / size_of(read));
+  const std::int64_t logits = vocabulary / parts + outside + 4;
   const std::int64_t tail = mesh.pp == 1 ? logits : 0;
+  const std::int64_t chunk =
+      mesh.pp == 1 && parts > 1 ? std::min(rows, model::StageSettings().loss_chunk_rows) : 0;
   MemoryEstimate estimate;
   const auto low = static_cast<std::int64_t>(size_of(settings.compute));
   // Norms and biases stay in f32.
@@ -144,11 +152,11 @@ MemoryEstimate estimate_memory(const TrainSettings& settings, const parallel::Me
   estimate.optimizer = owned * 8;
   estimate.activations = static_cast<std::int64_t>(
       static_cast<double>(4 * rows) *
-      (in_flight * static_cast<double>(layers * kept + (waits ? outside : 0)) +
-       static_cast<double>(outside + passing + waiting + tail)));
+          (in_flight * static_cast<double>(layers * kept + (waits ? outside : 0)) +
+           static_cast<double>(outside + passing + waiting + tail)) +
+      4.0 * static_cast<double>(chunk * vocabulary));
   // Products read every matrix but what is only looked up: an untied embedding, positions.
   const std::int64_t look_up = (model.tied ? 0 : tables) + model.positions * model.width;
-  const Dtype read = backend.multiplies(settings.compute) ? settings.compute : Dtype::f32;
   if (read == settings.compute) {
     estimate.copies = backend.weight_copies(read) * (local - norms - look_up) * low;
   } else {

@@ -29,8 +29,11 @@ class Attention final : public Layer {
   Tensor backward_input(Pass& pass, const Tensor& grad_y) override;
   void backward_weight(Pass& pass) override;
 
+  /// Of the first product's weight: the layer before may make x in it.
+  Dtype format() const { return qkv_.format(); }
+
  private:
-  RingShape shape() const;
+  RingShape shape(const Pass& pass) const;
   void turn(Pass& pass, const Tensor& qkv, bool inverse) const;
   std::int64_t heads_;     // of this rank
   std::int64_t kv_heads_;  // of this rank

@@ -25,6 +25,9 @@ class FeedForward final : public Layer {
   Tensor backward_input(Pass& pass, const Tensor& grad_y) override;
   void backward_weight(Pass& pass) override;
 
+  /// Of the first product's weight: the layer before may make x in it.
+  Dtype format() const { return up_.format(); }
+
  private:
   Tensor activate(Pass& pass, const Tensor& x);
   Tensor activation_of(Pass& pass, const Tensor& products) const;

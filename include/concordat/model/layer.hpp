@@ -52,6 +52,10 @@ struct Pass {
   Tensor take(std::int64_t rows, std::int64_t columns) {
     return pool.take(Dtype::f32, {rows, columns});
   }
+  /// The same in a format that the back end multiplies in, for what only products read.
+  Tensor take_operand(Dtype dtype, std::int64_t rows, std::int64_t columns) {
+    return pool.take(exec.backend.multiplies(dtype) ? dtype : Dtype::f32, {rows, columns});
+  }
   void save(Slot slot, const Tensor& tensor, int uses) {
     if (keeps) saved.save(slot, tensor, uses);
   }

@@ -35,6 +35,16 @@ class Linear final : public Layer {
   void keep(Pass& pass, const Tensor& x);
   Tensor backward_input(Pass& pass, const Tensor& grad_y) override;
   void backward_weight(Pass& pass) override;
+  /// forward in chunks of rows, for outputs too large to be held: operand_of() makes x what
+  /// products read, all of its rows, and keeps it for backward_weight; multiply() is one product.
+  /// @pre the layer is column-parallel or whole.
+  Tensor operand_of(Pass& pass, const Tensor& x);
+  void multiply(Pass& pass, const Tensor& y, const Tensor& operand);
+  /// Of the weight's copy.
+  Dtype format() const { return weights_.weight.compute.value().dtype(); }
+  std::int64_t num_outputs() const { return weights_.weight.compute.value().dim(0); }
+  /// What the products' operands are rounded to; f32 where they are not.
+  Dtype rounds_to(const Pass& pass) const;
 
  private:
   Tensor operand(Pass& pass, const Tensor& x) const;

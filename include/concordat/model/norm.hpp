@@ -14,6 +14,9 @@ class Norm final : public Layer {
  public:
   Norm(const WeightAndBias& weights, float eps, SlotNames& slots, const std::string& name);
   Tensor forward(Pass& pass, const Tensor& x) override;
+  /// Only products with weights of this format read y: it is made in it, where the back end
+  /// multiplies in it.
+  void feeds(Dtype format) { operand_ = format; }
   /// For a pass that remakes, once: what forward returned.
   Tensor again(Pass& pass);
   Tensor backward_input(Pass& pass, const Tensor& grad_y) override;
@@ -28,6 +31,7 @@ class Norm final : public Layer {
   Tensor gradient(Pass& pass, const Tensor& grad_y, const Tensor& grad_residual);
   WeightAndBias weights_;
   float eps_;
+  Dtype operand_ = Dtype::f32;
   Slot x_;
   Slot statistics_;
   Slot grad_y_;

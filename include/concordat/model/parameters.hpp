@@ -32,6 +32,11 @@ class ParameterSet;
 struct Weight {
   Parameter compute;  ///< [out, in] or [C]
   Tensor gradient;    ///< f32, the same shape: a view of the flat gradients
+  /// How the next contribution to the gradient is written: the step's first one sets it, so that
+  /// nobody has to clear it. Asked for once per contribution.
+  device::Write next_write();
+  /// For contributions that can only add: a gradient that nobody has written yet becomes 0.
+  void open_for_adding(device::Exec& exec);
   /// A layer's gradient is final for this step. Each layer that uses the weight calls it once.
   void ready();
 
@@ -111,7 +116,9 @@ class ParameterSet {
 
   /// After every write to the compute copy: back ends drop their packed copies.
   void bump();
-  /// Also opens the step: all buckets wait again.
+  /// Opens the step: all buckets wait again, and the first contribution to each gradient sets it.
+  void open_gradients();
+  /// The same with all gradients 0, for who reads some that nobody writes.
   void zero_gradients(device::Exec& exec);
   void on_bucket_ready(BucketReady callback) { callback_ = std::move(callback); }
   const std::vector<Bucket>& buckets() const { return buckets_; }
@@ -122,6 +129,7 @@ class ParameterSet {
                     const parallel::ProcessMesh& mesh, Dtype compute);
   void make_buckets(std::int64_t bucket_elements);
   void ready(const std::vector<int>& members);
+  device::Write next_write(const std::vector<int>& members);
 
   std::vector<LocalTensor> tensors_;
   std::vector<std::int64_t> compute_begin_;  // of each tensor in the flat copy of its dtype
@@ -130,8 +138,9 @@ class ParameterSet {
   Tensor compute_f32_;
   Tensor compute_low_;
   std::deque<Weight> weights_;
-  std::vector<int> users_;    // layers that will announce each tensor
-  std::vector<int> waiting_;  // of them, not yet in this step
+  std::vector<int> users_;     // layers that will announce each tensor
+  std::vector<int> waiting_;   // of them, not yet in this step
+  std::vector<bool> written_;  // each tensor's gradient, in this step
   std::vector<Bucket> buckets_;
   std::vector<int> bucket_of_;
   std::vector<int> bucket_waiting_;

@@ -22,6 +22,7 @@ struct RingShape {
   std::int64_t heads = 1;
   std::int64_t kv_heads = 1;
   std::int64_t head_dim = 1;
+  Dtype rounds_to = Dtype::f32;  ///< device::AttentionShape
 };
 
 /// Result and log-sum-exp of this rank's queries.

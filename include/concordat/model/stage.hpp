@@ -33,8 +33,8 @@ namespace concordat::model {
 
 struct StageSettings {
   ParameterSettings parameters{};
-  std::int64_t loss_chunk_rows = 1024;  ///< rows of logits that one call of a loss op takes
-  int chunks = 1;                       ///< parts of the model on each stage
+  std::int64_t loss_chunk_rows = 512;  ///< rows of logits that exist at a time
+  int chunks = 1;                      ///< parts of the model on each stage
   Recompute recompute = Recompute::none;
   /// Activations between layers, and between stages, are each tp rank's part of the rows.
   bool sequence_parallel = false;

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "device/cpu/amx_attention.hpp"
 #include "device/cpu/cpu_kernels.hpp"
 #include "device/cpu/parallel_rows.hpp"
 #include "device/cpu/vector_kernels.hpp"
@@ -136,6 +137,12 @@ void backward_tile(const AttentionShape& s, const BackwardHead& head, std::int64
   }
 }
 
+bool on_tiles(const AttentionShape& s) {
+  return s.rounds_to == Dtype::bf16 && Products::uses_tiles();
+}
+
+AmxRows rows(const Tensor& t) { return {t.raw<float>(), t.strides()[0]}; }
+
 float* thread_scratch(const Tensor& scratch, const AttentionShape& s, bool backward) {
   return reinterpret_cast<float*>(scratch.raw_bytes()) +
          static_cast<std::size_t>(omp_get_thread_num()) * floats_per_thread(s, backward);
@@ -144,13 +151,20 @@ float* thread_scratch(const Tensor& scratch, const AttentionShape& s, bool backw
 }  // namespace
 
 std::size_t CpuKernels::attention_scratch_bytes(const AttentionShape& shape, bool backward) const {
-  return static_cast<std::size_t>(omp_get_max_threads()) * floats_per_thread(shape, backward) *
-         sizeof(float);
+  const auto threads = static_cast<std::size_t>(omp_get_max_threads());
+  if (on_tiles(shape)) return threads * amx_attention_scratch_bytes(shape, backward);
+  return threads * floats_per_thread(shape, backward) * sizeof(float);
 }
 
 void CpuKernels::attention_forward(const Tensor& out, const Tensor& lse, const Tensor& q,
                                    const Tensor& k, const Tensor& v, const AttentionShape& s,
                                    const Tensor& scratch) {
+  if (on_tiles(s)) {
+    amx_attention_forward(
+        s, {.q = rows(q), .k = rows(k), .v = rows(v), .out = rows(out), .lse = rows(lse)},
+        scratch.raw_bytes());
+    return;
+  }
   parallel_rows(s.batch * s.heads, s.q_length * s.k_length,
                 [&](std::int64_t begin, std::int64_t end) {
                   float* mine = thread_scratch(scratch, s, false);
@@ -176,6 +190,17 @@ void CpuKernels::attention_backward(const Tensor& grad_q, const Tensor& grad_k,
                                     const Tensor& k, const Tensor& v, const Tensor& out,
                                     const Tensor& lse, const AttentionShape& s, const Write& write,
                                     const Tensor& scratch) {
+  if (on_tiles(s)) {
+    amx_attention_backward(
+        s, {.q = rows(q), .k = rows(k), .v = rows(v), .out = rows(out), .lse = rows(lse)},
+        {.out = rows(grad_out),
+         .q = rows(grad_q),
+         .k = rows(grad_k),
+         .v = rows(grad_v),
+         .accumulate = write == Write::accumulate},
+        scratch.raw_bytes());
+    return;
+  }
   const bool set = write == Write::set;
   const std::int64_t group = s.heads / s.kv_heads;
   // The heads that share keys are one thread's: they add to the same rows.

@@ -34,7 +34,8 @@ class CpuBackend final : public Backend {
 bool cpu_backend_usable() { return avx2_usable(); }
 
 std::string cpu_instructions() {
-  return std::string("cpu: ") + vector_kernels().name + ", " +
+  return std::string("cpu: ") + vector_kernels().name +
+         (Products::uses_tiles() ? " with amx tiles, " : ", ") +
          std::to_string(omp_get_max_threads()) + " threads, " + product_library();
 }
 

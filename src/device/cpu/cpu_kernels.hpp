@@ -15,6 +15,7 @@ class CpuKernels final : public ReferenceKernels {
     return dtype == Dtype::bf16 && Products::multiplies_bf16();
   }
   const Products& products() const { return products_; }
+  bool rounds_outputs(Dtype dtype) const override { return dtype == Dtype::bf16; }
   std::size_t attention_scratch_bytes(const AttentionShape& shape, bool backward) const override;
   std::size_t rms_norm_scratch_bytes(std::int64_t rows, std::int64_t width) const override;
   std::size_t sum_scratch_bytes(std::int64_t count) const override;

@@ -31,9 +31,15 @@ void CpuKernels::layer_norm_forward(const Tensor& y, const Tensor& statistics, c
                                     const Tensor& weight, const Tensor& bias, const float& eps) {
   const VectorKernels& vector = vector_kernels();
   parallel_rows(x.dim(0), x.dim(1), [&](std::int64_t begin, std::int64_t end) {
-    vector.layer_norm_forward(rows_of(y, begin, end), statistics.raw<float>() + 2 * begin,
-                              const_rows(x, begin, end), weight.raw<float>(), bias.raw<float>(),
-                              eps);
+    float* const kept = statistics.raw<float>() + 2 * begin;
+    const ConstRows in = const_rows(x, begin, end);
+    if (is_bf16(y)) {
+      vector.layer_norm_forward_bf16(narrow_rows_of(y, begin, end), kept, in, weight.raw<float>(),
+                                     bias.raw<float>(), eps);
+    } else {
+      vector.layer_norm_forward(rows_of(y, begin, end), kept, in, weight.raw<float>(),
+                                bias.raw<float>(), eps);
+    }
   });
 }
 
@@ -75,15 +81,24 @@ void CpuKernels::layer_norm_backward_weight(const Tensor& grad_weight, const Ten
 void CpuKernels::gelu_forward(const Tensor& out, const Tensor& x) {
   const VectorKernels& vector = vector_kernels();
   parallel_rows(out.dim(0), out.dim(1), [&](std::int64_t begin, std::int64_t end) {
-    vector.gelu_forward(rows_of(out, begin, end), const_rows(x, begin, end));
+    if (is_bf16(out)) {
+      vector.gelu_forward_bf16(narrow_rows_of(out, begin, end), const_rows(x, begin, end));
+    } else {
+      vector.gelu_forward(rows_of(out, begin, end), const_rows(x, begin, end));
+    }
   });
 }
 
 void CpuKernels::gelu_backward(const Tensor& grad_x, const Tensor& grad_out, const Tensor& x) {
   const VectorKernels& vector = vector_kernels();
   parallel_rows(x.dim(0), x.dim(1), [&](std::int64_t begin, std::int64_t end) {
-    vector.gelu_backward(rows_of(grad_x, begin, end), const_rows(grad_out, begin, end),
-                         const_rows(x, begin, end));
+    const ConstRows g = const_rows(grad_out, begin, end);
+    const ConstRows z = const_rows(x, begin, end);
+    if (is_bf16(grad_x)) {
+      vector.gelu_backward_bf16(narrow_rows_of(grad_x, begin, end), g, z);
+    } else {
+      vector.gelu_backward(rows_of(grad_x, begin, end), g, z);
+    }
   });
 }
 

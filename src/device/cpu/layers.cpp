@@ -68,8 +68,13 @@ void CpuKernels::rms_norm_forward(const Tensor& y, const Tensor& inv_rms, const 
                                   const Tensor& weight, const float& eps) {
   const VectorKernels& vector = vector_kernels();
   parallel_rows(x.dim(0), x.dim(1), [&](std::int64_t begin, std::int64_t end) {
-    vector.rms_forward(rows_of(y, begin, end), inv_rms.raw<float>() + begin,
-                       const_rows(x, begin, end), weight.raw<float>(), eps);
+    if (is_bf16(y)) {
+      vector.rms_forward_bf16(narrow_rows_of(y, begin, end), inv_rms.raw<float>() + begin,
+                              const_rows(x, begin, end), weight.raw<float>(), eps);
+    } else {
+      vector.rms_forward(rows_of(y, begin, end), inv_rms.raw<float>() + begin,
+                         const_rows(x, begin, end), weight.raw<float>(), eps);
+    }
   });
 }
 
@@ -128,8 +133,13 @@ void CpuKernels::rope(const Tensor& out, const Tensor& x, const Tensor& position
 void CpuKernels::swiglu_forward(const Tensor& out, const Tensor& gate, const Tensor& up) {
   const VectorKernels& vector = vector_kernels();
   parallel_rows(out.dim(0), out.dim(1), [&](std::int64_t begin, std::int64_t end) {
-    vector.swiglu_forward(rows_of(out, begin, end), const_rows(gate, begin, end),
-                          const_rows(up, begin, end));
+    if (is_bf16(out)) {
+      vector.swiglu_forward_bf16(narrow_rows_of(out, begin, end), const_rows(gate, begin, end),
+                                 const_rows(up, begin, end));
+    } else {
+      vector.swiglu_forward(rows_of(out, begin, end), const_rows(gate, begin, end),
+                            const_rows(up, begin, end));
+    }
   });
 }
 
@@ -137,9 +147,15 @@ void CpuKernels::swiglu_backward(const Tensor& grad_gate, const Tensor& grad_up,
                                  const Tensor& grad_out, const Tensor& gate, const Tensor& up) {
   const VectorKernels& vector = vector_kernels();
   parallel_rows(gate.dim(0), gate.dim(1), [&](std::int64_t begin, std::int64_t end) {
-    vector.swiglu_backward(rows_of(grad_gate, begin, end), rows_of(grad_up, begin, end),
-                           const_rows(grad_out, begin, end), const_rows(gate, begin, end),
-                           const_rows(up, begin, end));
+    const ConstRows g = const_rows(grad_out, begin, end);
+    const ConstRows z = const_rows(gate, begin, end);
+    const ConstRows u = const_rows(up, begin, end);
+    if (is_bf16(grad_gate)) {
+      vector.swiglu_backward_bf16(narrow_rows_of(grad_gate, begin, end),
+                                  narrow_rows_of(grad_up, begin, end), g, z, u);
+    } else {
+      vector.swiglu_backward(rows_of(grad_gate, begin, end), rows_of(grad_up, begin, end), g, z, u);
+    }
   });
 }
 
@@ -177,16 +193,27 @@ void CpuKernels::cross_entropy_gradient(const Tensor& grad_logits, const Tensor&
   const std::int32_t* target = targets.raw<std::int32_t>();
   const float factor = *scale.raw<float>();
   auto in = matrix<float>(logits);
-  auto out = matrix<float>(grad_logits);
   parallel_rows(in.rows, in.cols, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t t = begin; t < end; ++t) {
-      float* to = out.row(t);
       const std::int64_t valid = target[t] >= 0 ? shard.valid : 0;
-      vector.exp_scaled(to, in.row(t), row_max.raw<float>()[t], factor / row_sum.raw<float>()[t],
-                        valid);
-      std::fill(to + valid, to + out.cols, 0.0F);
       const std::int64_t column = target[t] - shard.begin;
-      if (column >= 0 && column < valid) to[column] -= factor;
+      const bool here = column >= 0 && column < valid;
+      const float top = row_max.raw<float>()[t];
+      const float share = factor / row_sum.raw<float>()[t];
+      float at_target = 0.0F;  // before it is overwritten: in place is allowed
+      if (here) vector.exp_scaled(&at_target, in.row(t) + column, top, share, 1);
+      at_target -= factor;
+      if (is_bf16(grad_logits)) {
+        std::uint16_t* const to = narrow_rows_of(grad_logits, t, t + 1).data;
+        vector.exp_scaled_bf16(to, in.row(t), top, share, valid);
+        std::fill(to + valid, to + in.cols, std::uint16_t{0});
+        if (here) vector.to_bf16(to + column, &at_target, 1);
+      } else {
+        float* const to = matrix<float>(grad_logits).row(t);
+        vector.exp_scaled(to, in.row(t), top, share, valid);
+        std::fill(to + valid, to + in.cols, 0.0F);
+        if (here) to[column] = at_target;
+      }
     }
   });
 }

@@ -16,6 +16,10 @@ void CpuKernels::matmul(const Tensor& c, const Tensor& a, const Tensor& b,
                         const MatmulOptions& options, const std::uint64_t& weight_version,
                         const Tensor& scratch) {
   if (c.size() == 0) return;
+  if (a.size() > 0 && a.dtype() == Dtype::bf16 && Products::uses_tiles()) {
+    products_.run(c, a, b, options, weight_version, scratch);
+    return;
+  }
   const VectorKernels& vector = vector_kernels();
   MatmulOptions planned = options;
   bool add_residual = !options.residual.empty();

@@ -10,6 +10,7 @@
 #include <unordered_map>
 
 #include "concordat/device/errors.hpp"
+#include "device/cpu/amx_product.hpp"
 
 namespace concordat::device {
 namespace {
@@ -65,6 +66,32 @@ Key key_of(const Tensor& c, const Tensor& a, const Tensor& b, const MatmulOption
           .operands = a.dtype(),
           .threads = omp_get_max_threads(),
           .packed = packed};
+}
+
+AmxProduct amx_product_of(const Tensor& c, const Tensor& a, const Tensor& b,
+                          const MatmulOptions& options) {
+  const auto bits = [](const Tensor& t) {
+    return reinterpret_cast<const std::uint16_t*>(t.raw_bytes());
+  };
+  AmxProduct product{.m = c.dim(0),
+                     .n = c.dim(1),
+                     .k = a.dim(options.transpose_a ? 0 : 1),
+                     .a = bits(a),
+                     .a_stride = a.strides()[0],
+                     .a_transposed = options.transpose_a,
+                     .b = bits(b),
+                     .b_stride = b.strides()[0],
+                     .b_transposed = options.transpose_b,
+                     .c = c.raw<float>(),
+                     .c_stride = c.strides()[0],
+                     .alpha = options.alpha,
+                     .beta = options.beta};
+  if (!options.bias.empty()) product.bias = options.bias.raw<float>();
+  if (!options.residual.empty()) {
+    product.residual = options.residual.raw<float>();
+    product.residual_stride = options.residual.strides()[0];
+  }
+  return product;
 }
 
 }  // namespace
@@ -162,6 +189,7 @@ bool Products::multiplies_bf16() {
 
 int Products::weight_copies(Dtype dtype) const {
   if (!state_->pack_weights) return 0;
+  if (dtype == Dtype::bf16 && uses_tiles()) return 0;
   // Read as it is forward, transposed backward. Other dtypes are widened into scratch first.
   return dtype == Dtype::f32 || (dtype == Dtype::bf16 && multiplies_bf16()) ? 2 : 0;
 }
@@ -175,9 +203,22 @@ std::size_t Products::weight_copy_bytes() const {
   return bytes;
 }
 
+// oneDNN's word counts, so that ONEDNN_MAX_CPU_ISA shows what older processors do.
+bool Products::uses_tiles() {
+  static const bool yes = [] {
+    const auto bits = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
+    const auto wanted = static_cast<unsigned>(dnnl::cpu_isa::avx512_core_amx);
+    return (bits & wanted) == wanted && amx_usable();
+  }();
+  return yes;
+}
+
 std::size_t Products::scratch_bytes(const Tensor& c, const Tensor& a, const Tensor& b,
                                     const MatmulOptions& options, bool is_weight) {
   if (c.size() == 0 || a.size() == 0) return 0;
+  if (a.dtype() == Dtype::bf16 && uses_tiles()) {
+    return amx_scratch_bytes(amx_product_of(c, a, b, options));
+  }
   try {
     return state_->plan(key_of(c, a, b, options, is_weight && state_->pack_weights))
         .scratch.get_size();
@@ -188,6 +229,10 @@ std::size_t Products::scratch_bytes(const Tensor& c, const Tensor& a, const Tens
 
 void Products::run(const Tensor& c, const Tensor& a, const Tensor& b, const MatmulOptions& options,
                    std::uint64_t weight_version, const Tensor& scratch) {
+  if (a.dtype() == Dtype::bf16 && uses_tiles()) {
+    amx_product(amx_product_of(c, a, b, options), scratch.raw_bytes());
+    return;
+  }
   try {
     const Plan& plan =
         state_->plan(key_of(c, a, b, options, weight_version != 0 && state_->pack_weights));

@@ -6,7 +6,8 @@
 //
 // A primitive is made once per shape, strides and thread count. Where the processor's best kernels
 // want weights in a layout of their own, a packed copy is kept per weight and version; where they
-// do not (AVX2), the weight is read in place and nothing is kept.
+// do not (AVX2), the weight is read in place and nothing is kept. Products of bf16 run on AMX's
+// tiles by our own code where the processor has them (amx_product.hpp), without copies.
 // Threads: safe from many; the scratch belongs to the caller.
 #pragma once
 
@@ -31,7 +32,9 @@ class Products {
   /// How many packed copies a weight of this dtype gets at most, and what all of them hold now.
   int weight_copies(Dtype dtype) const;
   std::size_t weight_copy_bytes() const;
-  /// c = alpha * op(a) op(b) + beta * c; the epilogue is the caller's.
+  /// Whether bf16 products run on AMX's tiles; then run() adds bias and residual too.
+  static bool uses_tiles();
+  /// c = alpha * op(a) op(b) + beta * c; what else the epilogue has is the caller's.
   void run(const Tensor& c, const Tensor& a, const Tensor& b, const MatmulOptions& options,
            std::uint64_t weight_version, const Tensor& scratch);
 

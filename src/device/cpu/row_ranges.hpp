@@ -23,4 +23,11 @@ inline ConstRows const_rows(const Tensor& t, std::int64_t begin, std::int64_t en
   return {all.row(begin), end - begin, all.cols, all.stride};
 }
 
+inline bool is_bf16(const Tensor& t) { return t.dtype() == Dtype::bf16; }
+
+inline NarrowRows narrow_rows_of(const Tensor& t, std::int64_t begin, std::int64_t end) {
+  return {reinterpret_cast<std::uint16_t*>(t.raw_bytes()) + begin * t.strides()[0], end - begin,
+          t.dim(1), t.strides()[0]};
+}
+
 }  // namespace concordat::device

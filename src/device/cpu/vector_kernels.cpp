@@ -12,7 +12,8 @@ namespace avx2 {
 #pragma GCC pop_options
 
 #pragma GCC push_options
-#pragma GCC target("avx2,fma,bmi2,f16c,avx512f,avx512bw,avx512dq,avx512vl,prefer-vector-width=512")
+#pragma GCC target( \
+    "avx2,fma,bmi2,f16c,avx512f,avx512bw,avx512dq,avx512vl,prfchw,prefer-vector-width=512")
 namespace avx512 {
 #include "device/cpu/vector_kernels.inc"
 }  // namespace avx512

@@ -11,6 +11,7 @@ namespace concordat::device {
 
 using ConstRows = Matrix<const float>;
 using Rows = Matrix<float>;
+using NarrowRows = Matrix<std::uint16_t>;  ///< bf16
 
 struct AdamwStep {
   float beta1, beta2, keep, rate1, inv_correction2, eps, clip;
@@ -24,6 +25,8 @@ struct VectorKernels {
   double (*sum)(const float* x, std::int64_t n);
   double (*sum_squares)(const float* x, std::int64_t n);
   void (*rms_forward)(Rows y, float* inv_rms, ConstRows x, const float* weight, float eps);
+  void (*rms_forward_bf16)(NarrowRows y, float* inv_rms, ConstRows x, const float* weight,
+                           float eps);
   void (*rms_backward_input)(Rows grad_x, ConstRows grad_y, ConstRows x, const float* weight,
                              const float* inv_rms, bool accumulate);
   /// partial += the rows' share.
@@ -34,22 +37,31 @@ struct VectorKernels {
   /// statistics: mean and 1 / standard deviation, in turn.
   void (*layer_norm_forward)(Rows y, float* statistics, ConstRows x, const float* weight,
                              const float* bias, float eps);
+  void (*layer_norm_forward_bf16)(NarrowRows y, float* statistics, ConstRows x, const float* weight,
+                                  const float* bias, float eps);
   void (*layer_norm_backward_input)(Rows grad_x, ConstRows grad_y, ConstRows x, const float* weight,
                                     const float* statistics, bool accumulate);
   /// weight, bias += the rows' share.
   void (*layer_norm_backward_weight)(float* weight, float* bias, ConstRows grad_y, ConstRows x,
                                      const float* statistics);
   void (*gelu_forward)(Rows out, ConstRows x);
+  void (*gelu_forward_bf16)(NarrowRows out, ConstRows x);
   void (*gelu_backward)(Rows grad_x, ConstRows grad_out, ConstRows x);
+  void (*gelu_backward_bf16)(NarrowRows grad_x, ConstRows grad_out, ConstRows x);
   void (*swiglu_forward)(Rows out, ConstRows gate, ConstRows up);
+  void (*swiglu_forward_bf16)(NarrowRows out, ConstRows gate, ConstRows up);
   void (*swiglu_backward)(Rows grad_gate, Rows grad_up, ConstRows grad_out, ConstRows gate,
                           ConstRows up);
+  void (*swiglu_backward_bf16)(NarrowRows grad_gate, NarrowRows grad_up, ConstRows grad_out,
+                               ConstRows gate, ConstRows up);
   float (*max)(const float* x, std::int64_t n);
   /// out = exp(x - shift), and the sum of out. In place allowed.
   float (*exp_shifted)(float* out, const float* x, float shift, std::int64_t n);
   float (*exp_sum)(const float* x, float shift, std::int64_t n);
   /// out = exp(x - shift) * factor. In place allowed.
   void (*exp_scaled)(float* out, const float* x, float shift, float factor, std::int64_t n);
+  void (*exp_scaled_bf16)(std::uint16_t* out, const float* x, float shift, float factor,
+                          std::int64_t n);
   float (*dot)(const float* a, const float* b, std::int64_t n);
   /// grad = p * (grad - delta) * scale.
   void (*softmax_backward)(float* grad, const float* p, float delta, float scale, std::int64_t n);

@@ -46,15 +46,19 @@ void cross_entropy_loss(Exec& exec, const Tensor& loss, const Tensor& row_max,
 void cross_entropy_gradient(Exec& exec, const Tensor& grad_logits, const Tensor& logits,
                             const Tensor& row_max, const Tensor& row_sum, const Tensor& targets,
                             const Tensor& scale, const VocabShard& shard) {
-  Dtype dtype = compute_dtype(exec, grad_logits);
+  ArenaScope scope(exec.arena);
+  const NarrowOutput to(exec, grad_logits);
+  Dtype dtype = compute_dtype(exec, row_max);
   require_logits(logits, logits.dim(0), shard, dtype);
-  require_rows("grad_logits", grad_logits, logits.dim(0), logits.dim(1), dtype);
+  require_rows("grad_logits", grad_logits, logits.dim(0), logits.dim(1),
+               to.narrow() ? grad_logits.dtype() : dtype);
   require_vector("row_max", row_max, logits.dim(0), dtype);
   require_vector("row_sum", row_sum, logits.dim(0), dtype);
   require_vector("targets", targets, logits.dim(0), Dtype::i32);
   require_scalar("scale", scale, dtype);
-  launch(exec, &Kernels::cross_entropy_gradient, grad_logits, logits, row_max, row_sum, targets,
+  launch(exec, &Kernels::cross_entropy_gradient, to.tensor(), logits, row_max, row_sum, targets,
          scale, shard);
+  to.finish();
 }
 
 }  // namespace concordat::device

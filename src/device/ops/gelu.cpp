@@ -5,17 +5,26 @@
 namespace concordat::device {
 
 void gelu_forward(Exec& exec, const Tensor& out, const Tensor& x) {
-  const Dtype dtype = compute_dtype(exec, out);
-  for (const Tensor* t : {&out, &x}) require_rows("out, x", *t, out.dim(0), out.dim(1), dtype);
-  launch(exec, &Kernels::gelu_forward, out, x);
+  ArenaScope scope(exec.arena);
+  const NarrowOutput to(exec, out);
+  const Dtype dtype = compute_dtype(exec, x);
+  require_rows("x", x, out.dim(0), out.dim(1), dtype);
+  require_rows("out", out, out.dim(0), out.dim(1), to.narrow() ? out.dtype() : dtype);
+  launch(exec, &Kernels::gelu_forward, to.tensor(), x);
+  to.finish();
 }
 
 void gelu_backward(Exec& exec, const Tensor& grad_x, const Tensor& grad_out, const Tensor& x) {
-  const Dtype dtype = compute_dtype(exec, grad_x);
-  for (const Tensor* t : {&grad_x, &grad_out, &x}) {
-    require_rows("gelu_backward", *t, grad_x.dim(0), grad_x.dim(1), dtype);
+  ArenaScope scope(exec.arena);
+  const NarrowOutput to(exec, grad_x);
+  const Dtype dtype = compute_dtype(exec, x);
+  for (const Tensor* t : {&grad_out, &x}) {
+    require_rows("grad_out, x", *t, grad_x.dim(0), grad_x.dim(1), dtype);
   }
-  launch(exec, &Kernels::gelu_backward, grad_x, grad_out, x);
+  require_rows("grad_x", grad_x, grad_x.dim(0), grad_x.dim(1),
+               to.narrow() ? grad_x.dtype() : dtype);
+  launch(exec, &Kernels::gelu_backward, to.tensor(), grad_out, x);
+  to.finish();
 }
 
 }  // namespace concordat::device

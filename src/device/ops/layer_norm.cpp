@@ -6,13 +6,16 @@ namespace concordat::device {
 
 void layer_norm_forward(Exec& exec, const Tensor& y, const Tensor& statistics, const Tensor& x,
                         const Tensor& weight, const Tensor& bias, float eps) {
-  const Dtype dtype = compute_dtype(exec, y);
+  ArenaScope scope(exec.arena);
+  const NarrowOutput out(exec, y);
+  const Dtype dtype = compute_dtype(exec, statistics);
   require_rows("x", x, y.dim(0), y.dim(1), dtype);
-  require_rows("y", y, y.dim(0), y.dim(1), dtype);
+  require_rows("y", y, y.dim(0), y.dim(1), out.narrow() ? y.dtype() : dtype);
   require_flat("statistics", statistics, y.dim(0) * 2, dtype);
   require_vector("weight", weight, y.dim(1), dtype);
   require_vector("bias", bias, y.dim(1), dtype);
-  launch(exec, &Kernels::layer_norm_forward, y, statistics, x, weight, bias, eps);
+  launch(exec, &Kernels::layer_norm_forward, out.tensor(), statistics, x, weight, bias, eps);
+  out.finish();
 }
 
 void layer_norm_backward_input(Exec& exec, const Tensor& grad_x, const Tensor& grad_y,

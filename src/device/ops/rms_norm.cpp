@@ -6,12 +6,15 @@ namespace concordat::device {
 
 void rms_norm_forward(Exec& exec, const Tensor& y, const Tensor& inv_rms, const Tensor& x,
                       const Tensor& weight, float eps) {
-  Dtype dtype = compute_dtype(exec, y);
+  ArenaScope scope(exec.arena);
+  const NarrowOutput out(exec, y);
+  Dtype dtype = compute_dtype(exec, inv_rms);
   require_rows("x", x, y.dim(0), y.dim(1), dtype);
-  require_rows("y", y, y.dim(0), y.dim(1), dtype);
+  require_rows("y", y, y.dim(0), y.dim(1), out.narrow() ? y.dtype() : dtype);
   require_vector("inv_rms", inv_rms, y.dim(0), dtype);
   require_vector("weight", weight, y.dim(1), dtype);
-  launch(exec, &Kernels::rms_norm_forward, y, inv_rms, x, weight, eps);
+  launch(exec, &Kernels::rms_norm_forward, out.tensor(), inv_rms, x, weight, eps);
+  out.finish();
 }
 
 void rms_norm_backward_input(Exec& exec, const Tensor& grad_x, const Tensor& grad_y,

@@ -5,20 +5,33 @@
 namespace concordat::device {
 
 void swiglu_forward(Exec& exec, const Tensor& out, const Tensor& gate, const Tensor& up) {
-  Dtype dtype = compute_dtype(exec, out);
-  for (const Tensor* t : {&out, &gate, &up}) {
-    require_rows("out, gate, up", *t, out.dim(0), out.dim(1), dtype);
+  ArenaScope scope(exec.arena);
+  const NarrowOutput to(exec, out);
+  Dtype dtype = compute_dtype(exec, gate);
+  for (const Tensor* t : {&gate, &up}) {
+    require_rows("gate, up", *t, out.dim(0), out.dim(1), dtype);
   }
-  launch(exec, &Kernels::swiglu_forward, out, gate, up);
+  require_rows("out", out, out.dim(0), out.dim(1), to.narrow() ? out.dtype() : dtype);
+  launch(exec, &Kernels::swiglu_forward, to.tensor(), gate, up);
+  to.finish();
 }
 
 void swiglu_backward(Exec& exec, const Tensor& grad_gate, const Tensor& grad_up,
                      const Tensor& grad_out, const Tensor& gate, const Tensor& up) {
-  Dtype dtype = compute_dtype(exec, grad_gate);
-  for (const Tensor* t : {&grad_gate, &grad_up, &grad_out, &gate, &up}) {
-    require_rows("swiglu_backward", *t, grad_gate.dim(0), grad_gate.dim(1), dtype);
+  ArenaScope scope(exec.arena);
+  const NarrowOutput to_gate(exec, grad_gate);
+  const NarrowOutput to_up(exec, grad_up);
+  Dtype dtype = compute_dtype(exec, gate);
+  for (const Tensor* t : {&grad_out, &gate, &up}) {
+    require_rows("grad_out, gate, up", *t, grad_gate.dim(0), grad_gate.dim(1), dtype);
   }
-  launch(exec, &Kernels::swiglu_backward, grad_gate, grad_up, grad_out, gate, up);
+  for (const Tensor* t : {&grad_gate, &grad_up}) {
+    require_rows("grad_gate, grad_up", *t, grad_gate.dim(0), grad_gate.dim(1),
+                 to_gate.narrow() ? grad_gate.dtype() : dtype);
+  }
+  launch(exec, &Kernels::swiglu_backward, to_gate.tensor(), to_up.tensor(), grad_out, gate, up);
+  to_gate.finish();
+  to_up.finish();
 }
 
 }  // namespace concordat::device

@@ -47,6 +47,80 @@ std::vector<AttentionShape> shapes() {
            .scale = 0.7F}};
 }
 
+// Shapes that cross the borders of tiles on the way.
+std::vector<AttentionShape> longer_shapes() {
+  auto all = shapes();
+  all.push_back(
+      {.batch = 2, .heads = 4, .kv_heads = 2, .head_dim = 64, .q_length = 300, .k_length = 300});
+  all.push_back({.batch = 1,
+                 .heads = 2,
+                 .kv_heads = 1,
+                 .head_dim = 40,
+                 .q_length = 290,
+                 .k_length = 550,
+                 .q_begin = 250});
+  all.push_back({.batch = 1,
+                 .heads = 1,
+                 .kv_heads = 1,
+                 .head_dim = 33,
+                 .q_length = 530,
+                 .k_length = 280,
+                 .q_begin = 3,
+                 .k_begin = 260});
+  return all;
+}
+
+Tensor as_bf16(Lab<float>& lab, const Tensor& wide) {
+  const Tensor narrow = lab.session.backend().allocate(Dtype::bf16, wide.shape());
+  Tensor again = lab.out(wide.shape());
+  copy(lab.exec(), narrow, wide);
+  copy(lab.exec(), again, narrow);
+  return again;
+}
+
+TEST(Attention, OperandsRoundedToBf16StayNearTheReference) {
+  // The inputs are bf16 numbers already, so only weights and gradients of scores are rounded, to
+  // 2^-9 of themselves. Weights sum to one: out is off by 2^-9 of the largest value at most. The
+  // scores' gradients are below 2 head_dim times a weight, which sum to one over a row: the error
+  // of grad_q is at most scale * 2 head_dim * 2^-9, and that of grad_k and grad_v grows with the
+  // root of the number of queries, whose errors have random signs.
+  for (AttentionShape s : longer_shapes()) {
+    std::vector<Outputs> results;
+    for (const std::string name : {"reference", "cpu"}) {
+      Lab<float> lab(name);
+      s.rounds_to = Dtype::bf16;
+      const std::int64_t queries = s.batch * s.q_length;
+      const std::int64_t keys = s.batch * s.k_length;
+      const Tensor q = as_bf16(lab, lab.random({queries, s.heads * s.head_dim}, 1));
+      const Tensor k = as_bf16(lab, lab.random({keys, s.kv_heads * s.head_dim}, 2));
+      const Tensor v = as_bf16(lab, lab.random({keys, s.kv_heads * s.head_dim}, 3));
+      const Tensor grad_out = as_bf16(lab, lab.random(q.shape(), 4));
+      Tensor out = lab.out(q.shape());
+      Tensor lse = lab.out({queries, s.heads});
+      attention_forward(lab.exec(), out, lse, q, k, v, s);
+      const AttentionGradients set{lab.out(q.shape()), lab.out(k.shape()), lab.out(v.shape())};
+      attention_backward(lab.exec(), set, grad_out, q, k, v, out, lse, s);
+      const AttentionGradients added{lab.random(q.shape(), 5), lab.random(k.shape(), 6),
+                                     lab.random(v.shape(), 7)};
+      attention_backward(lab.exec(), added, grad_out, q, k, v, out, lse, s, Write::accumulate);
+      results.push_back({lab.get(lse), lab.get(out), lab.get(set.q), lab.get(added.q),
+                         lab.get(set.v), lab.get(added.v), lab.get(set.k), lab.get(added.k)});
+    }
+    const double scale = s.scale == 0.0F ? 1.0 / std::sqrt(static_cast<double>(s.head_dim))
+                                         : static_cast<double>(s.scale);
+    const double width = static_cast<double>(s.head_dim);
+    const double per_query = scale * 2.0 * width * 0x1p-9;
+    const double sharers = static_cast<double>(s.heads / s.kv_heads);
+    const double many = std::sqrt(sharers * static_cast<double>(s.q_length));
+    const double bounds[] = {2e-5,          0x1p-9,        per_query,        per_query,
+                             many * 0x1p-9, many * 0x1p-9, many * per_query, many * per_query};
+    for (std::size_t i = 0; i < std::size(bounds); ++i) {
+      expect_near(results[1][i], results[0][i], bounds[i],
+                  text(s) + " output " + std::to_string(i));
+    }
+  }
+}
+
 struct Chunk {
   Tensor out, lse;
 };

@@ -1,5 +1,6 @@
 // 16-bit formats: where ops take them, every back end reads the values that were stored.
 #include <array>
+#include <cmath>
 
 #include "device_testing.hpp"
 
@@ -55,6 +56,118 @@ TEST(Narrow, ProductsOfStoredOperandsAreThoseOfTheirValues) {
       matmul(lab.exec(), c, a, stored(lab, b, dtype), {.transpose_b = true});
       matmul(lab.exec(), expected, a, rounded(lab, b, dtype), {.transpose_b = true});
       expect_near(lab.get(c), lab.get(expected), 1e-4, name + ", mixed");
+    }
+  }
+}
+
+struct ProductCase {
+  std::int64_t m, n, k;
+  bool transpose_a, transpose_b;
+  float alpha, beta;
+  bool residual;
+};
+
+// What the fast products split: blocks of 32 with their rests, panels of depth and of columns, and
+// the rows that a thread takes at a time.
+constexpr ProductCase product_cases[] = {
+    {1, 1, 1, false, false, 1.0F, 0.0F, false},     {33, 31, 65, false, true, 1.0F, 0.0F, true},
+    {32, 64, 96, true, false, 1.0F, 1.0F, false},   {47, 95, 33, true, true, 0.5F, -2.0F, true},
+    {3, 4100, 2100, false, true, 1.0F, 0.0F, true}, {700, 40, 1100, true, false, 1.0F, 1.0F, false},
+    {65, 17, 4099, false, false, 2.0F, 0.0F, false}};
+
+TEST(Narrow, ProductsOfEverySplitAreThoseOfTheirValues) {
+  for (const ProductCase& each : product_cases) {
+    const auto product = [&](const std::string& name, const Tensor& c, Lab<float>& lab) {
+      const auto [m, n, k, ta, tb, alpha, beta, adds] = each;
+      const Tensor a = lab.random(ta ? Shape{k, m} : Shape{m, k}, 1);
+      const Tensor b = lab.random(tb ? Shape{n, k} : Shape{k, n}, 2);
+      const Tensor residual = adds ? lab.random({m, n}, 4) : Tensor();
+      const bool narrow = name == "cpu";
+      matmul(lab.exec(), c, narrow ? stored(lab, a, Dtype::bf16) : rounded(lab, a, Dtype::bf16),
+             narrow ? stored(lab, b, Dtype::bf16) : rounded(lab, b, Dtype::bf16),
+             {.transpose_a = ta,
+              .transpose_b = tb,
+              .alpha = alpha,
+              .beta = beta,
+              .bias = adds ? lab.random({n}, 7) : Tensor(),
+              .residual = residual});
+      return lab.get(c);
+    };
+    Lab<float> plain("reference");
+    Lab<float> fast("cpu");
+    const auto expected = product("reference", plain.random({each.m, each.n}, 3), plain);
+    // Sums of k products below 1 in another order: see matmul_test.cpp.
+    const double k = static_cast<double>(each.k);
+    expect_near(product("cpu", fast.random({each.m, each.n}, 3), fast), expected,
+                4.0 * std::sqrt(k) * 0x1p-24 * k + 1e-6, to_string(Shape{each.m, each.n, each.k}));
+    // Columns of a wider matrix.
+    Tensor wide = fast.random({each.m, each.n + 5}, 6);
+    const Tensor middle = wide.slice(1, 3, each.n);
+    copy(fast.exec(), middle, fast.random({each.m, each.n}, 3));
+    expect_near(product("cpu", middle, fast), expected, 4.0 * std::sqrt(k) * 0x1p-24 * k + 1e-6,
+                "columns of " + to_string(Shape{each.m, each.n, each.k}));
+  }
+}
+
+TEST(Narrow, OutputsAreTheRoundedOnesOfF32) {
+  for (const Dtype dtype : narrow_formats) {
+    for (const std::string& name : backend_names()) {
+      Lab<float> lab(name);
+      const std::int64_t rows = 5;
+      const std::int64_t columns = 71;
+      const auto narrow = [&](std::int64_t width) {
+        return lab.session.backend().allocate(dtype, {rows, width});
+      };
+      const auto check = [&](const Tensor& found, const Tensor& wide, const std::string& what) {
+        Tensor values = lab.out({rows, columns});
+        copy(lab.exec(), values, found);
+        EXPECT_EQ(lab.get(values), lab.get(rounded(lab, wide, dtype))) << name << ", " << what;
+      };
+      const Tensor x = lab.random({rows, columns}, 1);
+      const Tensor y = lab.random({rows, columns}, 2);
+      const Tensor g = lab.random({rows, columns}, 3);
+      const Tensor weight = lab.random({columns}, 4);
+      const Tensor inv = lab.out({rows});
+      Tensor wide = lab.out({rows, columns});
+      Tensor other = lab.out({rows, columns});
+      Tensor low = narrow(columns);
+      rms_norm_forward(lab.exec(), wide, inv, x, weight, 1e-5F);
+      rms_norm_forward(lab.exec(), low, inv, x, weight, 1e-5F);
+      check(low, wide, "norm");
+      swiglu_forward(lab.exec(), wide, x, y);
+      swiglu_forward(lab.exec(), low, x, y);
+      check(low, wide, "activation");
+      // Columns of one wider matrix, as the layer has them.
+      Tensor both = narrow(2 * columns);
+      swiglu_backward(lab.exec(), wide, other, g, x, y);
+      swiglu_backward(lab.exec(), both.slice(1, 0, columns), both.slice(1, columns, columns), g, x,
+                      y);
+      for (int part = 0; part < 2; ++part) {
+        copy(lab.exec(), low, both.slice(1, part * columns, columns));
+        check(low, part == 0 ? wide : other, "gradient of the activation");
+      }
+      const Tensor bias = lab.random({columns}, 5);
+      const Tensor statistics = lab.out({rows, 2});
+      layer_norm_forward(lab.exec(), wide, statistics, x, weight, bias, 1e-5F);
+      layer_norm_forward(lab.exec(), low, statistics, x, weight, bias, 1e-5F);
+      check(low, wide, "layer norm");
+      gelu_forward(lab.exec(), wide, x);
+      gelu_forward(lab.exec(), low, x);
+      check(low, wide, "gelu");
+      gelu_backward(lab.exec(), wide, g, x);
+      gelu_backward(lab.exec(), low, g, x);
+      check(low, wide, "gradient of gelu");
+      const Tensor targets = lab.ints({3, -1, 70, 0, 64});  // 70 is padding
+      const VocabShard shard{.begin = 0, .valid = 70};
+      const Tensor top = lab.out({rows});
+      const Tensor sum = lab.out({rows});
+      const Tensor at = lab.out({rows});
+      cross_entropy_max(lab.exec(), top, x, shard);
+      cross_entropy_sum(lab.exec(), sum, at, x, top, targets, shard);
+      const Tensor scale = lab.in({}, {0.25F});
+      cross_entropy_gradient(lab.exec(), wide, x, top, sum, targets, scale, shard);
+      cross_entropy_gradient(lab.exec(), low, x, top, sum, targets, scale, shard);
+      check(low, wide, "gradient of the loss");
     }
   }
 }

@@ -1,4 +1,7 @@
 // The whole model: PyTorch's golden values and central differences, on every back end.
+#include <cmath>
+
+#include "concordat/device/ops/elementwise.hpp"
 #include "support.hpp"
 #include "support/golden.hpp"
 
@@ -74,6 +77,25 @@ TEST_P(StageTest, LogitsLossAndEveryGradientAreThoseOfPyTorch) {
   for (const LocalTensor& tensor : whole.stage.parameters().tensors()) {
     expect_near(to_host(whole.session.exec(), whole.stage.parameters().gradient(tensor)),
                 golden.f32("gradient/" + tensor.spec.name), 2e-5F, tensor.spec.name);
+  }
+}
+
+TEST_P(StageTest, NothingOfTheGradientsBeforeAStepIsLeftInThem) {
+  for (const bool tied : {false, true}) {
+    ModelConfig config = tiny();
+    config.tied = tied;
+    Whole whole(backend(), config);
+    ParameterSet& set = whole.stage.parameters();
+    device::Exec& exec = whole.session.exec();
+    set_weights(exec, set, whole.mesh, random_weights(whole.stage.specs(), 5));
+    const auto batch = make_batch(whole.session, 2, 5, random_tokens(12, config.vocab, 6));
+    ByName first, second;
+    whole.train(batch);
+    collect_gradients(exec, set, whole.mesh, first);
+    device::fill(exec, set.flat_gradient(0, set.num_local()), std::nan(""));
+    whole.train(batch);
+    collect_gradients(exec, set, whole.mesh, second);
+    EXPECT_EQ(first, second) << (tied ? "tied" : "");
   }
 }
 

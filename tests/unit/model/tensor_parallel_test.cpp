@@ -52,8 +52,8 @@ Outcome mlp_with_loss(const std::string& backend, int tp) {
     device::fill(exec, loss, 0.0);
     device::fill(exec, scale, 1.0 / kRows);
     set.zero_gradients(exec);
-    head.forward_loss(pass, mlp.forward_add(pass, x, x), loss);
-    const Tensor grad_x = mlp.backward_input(pass, head.backward_loss(pass, scale));
+    head.forward_loss(pass, mlp.forward_add(pass, x, x), loss, scale);
+    const Tensor grad_x = mlp.backward_input(pass, head.backward_loss(pass));
     head.backward_weight(pass);
     mlp.backward_weight(pass);
     EXPECT_TRUE(saved.empty()) << saved.listing();

@@ -22,6 +22,9 @@ struct AttentionShape {
   std::int64_t k_begin = 0;  ///< position of the first key
   bool causal = true;        ///< query at position p sees keys at positions <= p
   float scale = 0.0F;        ///< of the scores; 0: 1 / sqrt(head_dim)
+  /// What the back end may round the operands of its products to (q, k, v, weights and their
+  /// gradients); their sums and the softmax stay f32. A back end that gains nothing does not.
+  Dtype rounds_to = Dtype::f32;
 };
 
 /// q, out: [batch * q_length, heads * head_dim]; k, v: [batch * k_length, kv_heads * head_dim];

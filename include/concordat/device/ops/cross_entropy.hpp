@@ -35,7 +35,7 @@ void cross_entropy_loss(Exec& exec, const Tensor& loss, const Tensor& row_max,
                         const Tensor& row_sum, const Tensor& target_logit, const Tensor& targets);
 
 /// grad_logits: [T, V] = (softmax - one_hot(target)) * scale. scale: 0-d f32. In place with logits
-/// allowed.
+/// allowed; grad_logits may be bf16 or f16, the f32 result rounded.
 void cross_entropy_gradient(Exec& exec, const Tensor& grad_logits, const Tensor& logits,
                             const Tensor& row_max, const Tensor& row_sum, const Tensor& targets,
                             const Tensor& scale, const VocabShard& shard);

@@ -11,7 +11,7 @@
 namespace concordat::device {
 
 /// y, x: [T, C]; statistics: [T, 2], mean and 1 / standard deviation of each row, kept for the
-/// backward; weight, bias: [C]. f32.
+/// backward; weight, bias: [C]. f32; y may be bf16 or f16, the f32 result rounded.
 void layer_norm_forward(Exec& exec, const Tensor& y, const Tensor& statistics, const Tensor& x,
                         const Tensor& weight, const Tensor& bias, float eps);
 

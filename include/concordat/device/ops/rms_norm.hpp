@@ -5,7 +5,8 @@
 
 namespace concordat::device {
 
-/// y, x: [T, C]; inv_rms: [T], kept for the backward; weight: [C]. f32.
+/// y, x: [T, C]; inv_rms: [T], kept for the backward; weight: [C]. f32; y may be bf16 or f16, the
+/// f32 result rounded.
 void rms_norm_forward(Exec& exec, const Tensor& y, const Tensor& inv_rms, const Tensor& x,
                       const Tensor& weight, float eps);
 
