@@ -121,11 +121,12 @@ Saved publish(FileSystem& fs, const Path& folder, const Draft& draft, Manifest m
     file->sync();
   }
   fs.sync_directory(draft.folder);
-  fs.rename(draft.folder, folder / draft.name);
-  fs.sync_directory(folder);
   Saved saved{.name = draft.name,
               .manifest = crypto::sha256(as_bytes(text)),
               .bytes = draft.layout.file_bytes};
+  if (options.before_publish) options.before_publish(saved);
+  fs.rename(draft.folder, folder / draft.name);
+  fs.sync_directory(folder);
   saved.set_aside = set_newer_aside(fs, folder, draft.name);
   write_atomically(fs, folder / "LATEST", as_bytes(draft.name + "\n"));
   remove_old(fs, folder, options);

@@ -5,10 +5,12 @@
 #include "concordat/core/clock.hpp"
 #include "concordat/core/error.hpp"
 #include "concordat/core/log.hpp"
+#include "concordat/core/stop.hpp"
 #include "concordat/crypto/key_files.hpp"
 #include "concordat/crypto/process.hpp"
 #include "concordat/crypto/random.hpp"
 #include "concordat/governance/ingest.hpp"
+#include "concordat/ledger/recorder.hpp"
 #include "concordat/observe/progress.hpp"
 
 namespace concordat::cli {
@@ -31,7 +33,9 @@ std::string help() {
          "stands between separators, or what the index says. N and ID default to GPT-2's or\n"
          "Llama 3's where the format says which; megatron needs both.\n"
          "What was done goes into the site's ledger. While the site's border runs it is the\n"
-         "ledger's only writer, and ingest refuses.\n";
+         "ledger's only writer: ingest hands the entry to it and waits for its index. TERM, USR1\n"
+         "or a file STOP in FOLDER/handover end the wait with 75: the dataset and the entry are\n"
+         "durable, and the same command shows the index later.\n";
 }
 
 std::string count(std::uint64_t value, const std::string& what) {
@@ -48,6 +52,33 @@ data::SourceFormat format_of(const std::string& name) {
                               .found = name,
                               .expected = "text, llmc, nanogpt or megatron",
                               .remedy = "concordat ingest --help"});
+}
+
+constexpr std::chrono::milliseconds look_pause{50};
+constexpr std::chrono::seconds say_every{5};
+
+/// Waits for the border, if one runs, to write the entry. Nullopt when asked to stop.
+std::optional<ledger::Answer> record(ledger::SiteRecorder& recorder, const ledger::Entry& entry) {
+  auto answer = recorder.record(entry);
+  if (answer) return answer;
+  Clock& clock = system_clock();
+  StopRequests stops(posix_files(), recorder.folder(), clock);
+  const auto begin = clock.monotonic();
+  auto next_line = begin;
+  while (!(answer = recorder.look(entry))) {
+    const StopKind stop = stops.poll();
+    if (stop == StopKind::stop || stop == StopKind::requeue) return std::nullopt;
+    if (clock.monotonic() >= next_line) {
+      next_line += say_every;
+      const auto waited =
+          std::chrono::duration_cast<std::chrono::seconds>(clock.monotonic() - begin);
+      log::info("the dataset is complete; its entry waits for the ledger's writer (" +
+                recorder.writer().value_or("it has just ended") + "), " +
+                std::to_string(waited.count()) + " s so far");
+    }
+    clock.sleep(look_pause);
+  }
+  return answer;
 }
 
 int run(const Args& args) {
@@ -75,28 +106,37 @@ int run(const Args& args) {
     request.options.separator = static_cast<std::uint32_t>(whole_number(
         "ingest", "separator", flags.required("separator"), 0, data::max_vocabulary - 1));
   }
-  RoleLock lock(site / "border.lock", "ingest");
+  crypto::require_site_name(request.options.name, "--name");
   auto keys = crypto::load_site_keys(posix_files(), site / "keys");
   posix_files().make_directories(site / "data");
-  auto ledger = ledger::Ledger::open(posix_files(), site / "ledger",
-                                     ledger::log_origin(keys.name, keys.log.verify_key()), keys.log,
-                                     system_clock());
-  for (const std::string& note : ledger.recovery_notes()) log::info(note);
-  auto done = governance::ingest(posix_files(), ledger, request, keys.data_key.view(),
-                                 crypto::system_random());
+  // Two at once would write into one staging folder.
+  RoleLock lock(site / "data" / ("." + request.options.name + ".lock"), "ingest");
+  ledger::SiteRecorder recorder(
+      posix_files(), site, "ingest", [&](const ledger::SiteRecorder::Work& work) {
+        auto ledger = ledger::Ledger::open(posix_files(), site / "ledger",
+                                           ledger::log_origin(keys.name, keys.log.verify_key()),
+                                           keys.log, system_clock());
+        for (const std::string& note : ledger.recovery_notes()) log::info(note);
+        work(ledger);
+      });
+  auto done = governance::ingest(
+      posix_files(), [&](const ledger::Entry& entry) { return record(recorder, entry); }, request,
+      keys.data_key.view(), crypto::system_random());
   const data::DatasetManifest& m = done.manifest;
   std::cout << (done.already_there ? "already there:" : "ingested") << " dataset " << m.name << ": "
             << count(m.num_documents, "documents") << " (" << observe::short_bytes(m.num_bytes)
             << "), " << count(m.num_duplicates, "exact duplicates dropped") << ", "
             << count(m.num_tokens(data::Split::train), "training and ")
             << count(m.num_tokens(data::Split::validation), "validation tokens") << " in "
-            << count(m.shards.size(), "encrypted shards") << "; ledger entry " << done.ledger_index
+            << count(m.shards.size(), "encrypted shards") << "; "
+            << (done.entry ? "ledger entry " + std::to_string(done.entry->index)
+                           : "its ledger entry waits for the border; run the same command again")
             << '\n';
   if (m.vocabulary.kind != data::Vocabulary::bytes) {
     std::cout << "for the run's configuration, [model] tokenizer = \"" << m.vocabulary.id()
               << "\", vocab at least " << m.vocabulary.size << '\n';
   }
-  return 0;
+  return static_cast<int>(done.entry ? ExitCode::done : ExitCode::saved);
 }
 
 }  // namespace

@@ -125,6 +125,17 @@ void show_crossings(const Path& folder) {
                     " refusals, " + (log.faults.empty() ? "verified" : log.faults.front().text()));
 }
 
+/// Entries that `ingest` or a training job left for the ledger's writer.
+void show_handed(const Path& folder) {
+  std::uint64_t waiting = 0;
+  for (const std::string& name : posix_files().list(folder / "handover")) {
+    waiting += Path(name).extension() == ".entry" ? 1 : 0;
+  }
+  if (waiting == 0) return;
+  row("handed over", std::to_string(waiting) + (waiting == 1 ? " entry waits" : " entries wait") +
+                         " for the border to write the ledger");
+}
+
 void show_status_file(const Path& folder) {
   Path path = folder / "status.json";
   if (!posix_files().exists(path)) return;
@@ -155,6 +166,7 @@ int run(const Args& args) {
     show_run(folder / "runs" / name);
   }
   show_crossings(folder);
+  show_handed(folder);
   return 0;
 }
 

@@ -136,7 +136,7 @@ class PosixFile final : public File {
 int flags_of(OpenMode mode) {
   switch (mode) {
     case OpenMode::read:
-      return O_RDONLY;
+      return O_RDONLY | O_NONBLOCK;  // a pipe that lies where a file belongs must not hang us
     case OpenMode::read_write:
       return O_RDWR;
     case OpenMode::create_exclusive:

@@ -1,5 +1,7 @@
 #include "concordat/governance/ingest.hpp"
 
+#include "concordat/ledger/entries.hpp"
+
 namespace concordat::governance {
 namespace {
 
@@ -23,19 +25,18 @@ ledger::IngestFacts facts_of(const IngestRequest& request, const data::DatasetMa
 
 }  // namespace
 
-IngestRecord ingest(FileSystem& fs, ledger::Ledger& ledger, const IngestRequest& request,
+IngestRecord ingest(FileSystem& fs, const RecordEntry& record, const IngestRequest& request,
                     ByteView data_key, crypto::SecureRandom& random) {
   // The folder appears complete or not at all. If it is there, an earlier call made it and may
   // have been killed before its entry: the entry follows from the manifest alone.
   const bool complete = fs.exists(request.options.folder);
-  IngestRecord record;
-  record.manifest = complete ? data::load_manifest(fs, request.options.folder, data_key)
-                             : data::ingest_documents(fs, request.options, data_key, random);
-  const ledger::Entry entry = ledger::ingest_entry(facts_of(request, record.manifest));
-  record.already_there = ledger.find(entry.key).has_value();
+  IngestRecord done;
+  done.manifest = complete ? data::load_manifest(fs, request.options.folder, data_key)
+                           : data::ingest_documents(fs, request.options, data_key, random);
   // With an entry there this is the check that the request is the one of then.
-  record.ledger_index = ledger.append(entry);
-  return record;
+  done.entry = record(ledger::ingest_entry(facts_of(request, done.manifest)));
+  done.already_there = complete && done.entry && done.entry->found;
+  return done;
 }
 
 }  // namespace concordat::governance

@@ -59,7 +59,7 @@ struct Ledger::State {
   void check_against_checkpoint();
   void cut_tail(std::uint64_t file_bytes);
   std::vector<Entry> in_scope(std::span<const Entry> given);
-  std::vector<std::uint64_t> append(std::span<const Entry> given);
+  std::vector<std::uint64_t> append(std::span<const Entry> entries);
 };
 
 void Ledger::State::load() {
@@ -144,7 +144,7 @@ std::vector<Entry> Ledger::State::in_scope(std::span<const Entry> given) {
   return entries;
 }
 
-std::vector<std::uint64_t> Ledger::State::append(std::span<const Entry> given) {
+std::vector<std::uint64_t> Ledger::State::append(std::span<const Entry> entries) {
   if (broken) {
     throw Error(errors::broken, {.what = "an earlier append failed",
                                  .where = log_path().string(),
@@ -153,7 +153,6 @@ std::vector<std::uint64_t> Ledger::State::append(std::span<const Entry> given) {
                                  .remedy = "open the ledger again"});
   }
   const std::int64_t now = clock.unix_seconds();
-  const std::vector<Entry> entries = in_scope(given);
   std::vector<std::uint64_t> indices;
   std::vector<std::pair<const Entry*, std::string>> fresh;
   std::map<std::string_view, std::size_t> fresh_keys;
@@ -221,7 +220,13 @@ std::uint64_t Ledger::append(const Entry& entry) { return append(std::span(&entr
 
 std::vector<std::uint64_t> Ledger::append(std::span<const Entry> entries) {
   const std::scoped_lock lock(state_->mutex);
-  return state_->append(entries);
+  return state_->append(state_->in_scope(entries));
+}
+
+std::uint64_t Ledger::append_keyed(const Entry& entry) {
+  CONCORDAT_REQUIRE(entry.kind != kinds::agreement, entry.key);
+  const std::scoped_lock lock(state_->mutex);
+  return state_->append(std::span(&entry, 1)).front();
 }
 
 Written<Decision> Ledger::write(const Decision& decision) {
@@ -294,6 +299,20 @@ std::optional<std::uint64_t> Ledger::find(std::string_view key) const {
   const auto found = state_->known.find(state_->scope + std::string(key));
   if (found == state_->known.end()) return std::nullopt;
   return found->second;
+}
+
+bool Ledger::has_key(std::string_view key) const {
+  const std::scoped_lock lock(state_->mutex);
+  return state_->known.contains(key);
+}
+
+bool Ledger::knows_run(std::string_view scope) const {
+  CONCORDAT_REQUIRE(!scope.empty() && scope_of(std::string(scope) + "x") == scope,
+                    std::string(scope));
+  const std::string begin = "agreement/" + std::string(scope.substr(0, scope.size() - 1));
+  const std::scoped_lock lock(state_->mutex);
+  const auto found = state_->known.lower_bound(begin);
+  return found != state_->known.end() && found->first.starts_with(begin);
 }
 
 LoggedEntry Ledger::entry(std::uint64_t index) const {

@@ -77,8 +77,12 @@ std::string BorderLoop::status() const {
 
 bool BorderLoop::turn() {
   State& state = *state_;
-  if (state.over) return false;
+  if (state.over) {
+    if (state.take_handed()) state.ledger.checkpoint();
+    return false;
+  }
   if (state.stop_asked()) {
+    state.take_handed();
     state.ledger.checkpoint();
     state.over = true;
     state.code = ExitCode::saved;
@@ -99,6 +103,7 @@ bool BorderLoop::turn() {
 
 // One thing after the other, the local ones first: they need no coordinator.
 bool BorderLoop::State::step() {
+  const bool took = take_handed();
   if (round->finished) {
     ledger.checkpoint();
     say("final state acknowledged; the run is over");
@@ -106,7 +111,7 @@ bool BorderLoop::State::step() {
     return true;
   }
   if (close_exchange() || start_round()) return true;
-  bool acted = answer_keys();
+  bool acted = answer_keys() || took;
   if (take_commit() || send_pending() || download_some()) return true;
   if (round->machine.terms().final && round->machine.phase() == SitePhase::ready) {
     // What a crash left unacknowledged, so that the coordinator waits for nobody.
@@ -145,17 +150,30 @@ bool BorderLoop::State::close_exchange() {
   return true;
 }
 
+// Entries of `ingest` and of the training job. The ranks hand theirs over before the key file that
+// the same round's work starts from, so they stand in the ledger before it.
+bool BorderLoop::State::take_handed() {
+  const ledger::Taken taken = desk.take(ledger);
+  if (taken.any()) {
+    log::info("entries handed over: " + std::to_string(taken.written) + " written, " +
+              std::to_string(taken.refused) + " turned away");
+  }
+  return taken.any();
+}
+
 bool BorderLoop::State::stop_asked() {
   StopKind kind = stops.poll();
   return kind == StopKind::stop || kind == StopKind::requeue;
 }
 
-// Sleeps in slices, so that a stop request never waits for a back-off.
+// Sleeps in slices, so that neither a stop request nor an entry waits for a back-off.
 void BorderLoop::State::pause(std::chrono::nanoseconds wait) {
   while (wait > std::chrono::nanoseconds(0) && !stop_asked()) {
     auto slice = std::min<std::chrono::nanoseconds>(wait, stop_look);
     seams.clock.sleep(slice);
     wait -= slice;
+    // Whoever waits for an index does not wait for the coordinator to come back.
+    take_handed();
   }
 }
 

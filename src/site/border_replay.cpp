@@ -25,7 +25,8 @@ BorderLoop::State::State(BorderSeams the_seams, BorderPlan the_plan,
     : seams(the_seams),
       plan(std::move(the_plan)),
       keys(the_keys),
-      lock(crypto::require_own_folder(seams.fs, plan.site_folder) / "border.lock", "border"),
+      lock(ledger::take_writer_lock(crypto::require_own_folder(seams.fs, plan.site_folder),
+                                    seams.clock)),
       folder(seams.fs, plan.run_folder),
       peers(federation::make_directory(plan.roster)),
       own(federation::require_member(plan.roster, keys.public_keys())),
@@ -34,12 +35,15 @@ BorderLoop::State::State(BorderSeams the_seams, BorderPlan the_plan,
       ledger(ledger::Ledger::open(seams.fs, plan.site_folder / "ledger",
                                   ledger::log_origin(keys.name, keys.log.verify_key()), keys.log,
                                   seams.clock)),
+      desk(seams.fs, plan.site_folder / "handover"),
       receipts(seams.fs, journal_folder / "receipts"),
       secrets(seams.fs, journal_folder / "secrets", keys.data_key.view(), plan.roster.federation(),
               seams.random),
       stops(seams.fs, plan.site_folder, seams.clock) {
   for (const std::string& note : ledger.recovery_notes()) log::warn(note);
   open_journal();
+  desk.sweep();
+  take_handed();
 }
 
 void BorderLoop::State::open_journal() {

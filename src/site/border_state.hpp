@@ -9,7 +9,7 @@
 #include "concordat/crypto/exchange_secrets.hpp"
 #include "concordat/federation/site_exchange.hpp"
 #include "concordat/governance/decide.hpp"
-#include "concordat/ledger/ledger.hpp"
+#include "concordat/ledger/recorder.hpp"
 #include "concordat/site/border_loop.hpp"
 #include "site/border_download.hpp"
 #include "site/border_records.hpp"
@@ -71,6 +71,7 @@ struct BorderLoop::State {
   void back_off(const Error& error);
   void pause(std::chrono::nanoseconds wait);
   bool stop_asked();
+  bool take_handed();
   void say(std::string_view what) const;
   governance::PolicyContext policy() const;
 
@@ -115,6 +116,7 @@ struct BorderLoop::State {
   border::Identity me;
   FileSystem::Path journal_folder;
   ledger::Ledger ledger;
+  ledger::HandOver desk;
   border::ReceiptBook receipts;
   crypto::ExchangeSecrets secrets;
   StopRequests stops;

@@ -96,7 +96,8 @@ std::string Engine::layout_text() const {
 
 checkpoint::Saved Engine::save(std::uint64_t round,
                                const std::vector<checkpoint::NamedTensor>& extra,
-                               checkpoint::Metadata metadata) {
+                               checkpoint::Metadata metadata,
+                               std::function<void(const checkpoint::Saved&)> before_publish) {
   trainer_.read_state(state_);
   metadata[std::string(checkpoint::keys::layout)] = layout_text();
   metadata[std::string(checkpoint::keys::instruction_set)] =
@@ -110,7 +111,7 @@ checkpoint::Saved Engine::save(std::uint64_t round,
   return checkpoint::save_generation(
       comm_, fs_, settings_.run_folder() / "checkpoints",
       {.step = static_cast<std::uint64_t>(trainer_.next_step()), .round = round}, tensors(extra),
-      metadata);
+      metadata, {.before_publish = std::move(before_publish)});
 }
 
 std::optional<checkpoint::Restored> Engine::restore(

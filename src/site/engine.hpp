@@ -34,9 +34,11 @@ class Engine {
   parallel::ProcessMesh& mesh() { return mesh_; }
   const SiteSettings& settings() const { return settings_; }
 
-  /// Saves weights, moments and `extra` at the trainer's step. Collective.
+  /// Saves weights, moments and `extra` at the trainer's step. Collective; `before_publish` as in
+  /// checkpoint::SaveOptions.
   checkpoint::Saved save(std::uint64_t round, const std::vector<checkpoint::NamedTensor>& extra,
-                         checkpoint::Metadata metadata);
+                         checkpoint::Metadata metadata,
+                         std::function<void(const checkpoint::Saved&)> before_publish);
   /// Fills weights, moments and `extra` from the newest generation that verifies; without any,
   /// nullopt, and the weights are the initial ones: train.initial_weights, or drawn. Collective.
   std::optional<checkpoint::Restored> restore(const std::vector<checkpoint::NamedTensor>& extra);

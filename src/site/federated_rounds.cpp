@@ -7,6 +7,7 @@
 #include "concordat/core/log.hpp"
 #include "concordat/site/errors.hpp"
 #include "concordat/site/ranks_exchange.hpp"
+#include "site/checkpoint_entries.hpp"
 
 namespace concordat::site {
 namespace {
@@ -18,11 +19,13 @@ class Rounds {
         control_(control),
         rounds_(terms.agreement.agreement.rounds),
         inner_steps_(terms.agreement.agreement.inner_steps),
+        scope_(ledger::run_scope(terms.agreement.digest)),
         outer_terms_(terms_of(terms.agreement.agreement)),
         weights_(host_tensor(Dtype::f32, {engine.trainer().layout().num_local})),
         exchange_(engine.comm(), {seams.fs, seams.clock, seams.random},
                   engine.settings().run_folder(), outer_terms_, engine.trainer().space(),
-                  engine.trainer().layout()) {
+                  engine.trainer().layout()),
+        entries_(engine.settings(), engine.comm(), seams, CheckpointEntries::Writes::border) {
     open(terms.agreement.agreement.initial_state);
   }
 
@@ -34,6 +37,7 @@ class Rounds {
     // The final state is durable before it is proved: after that the border may be gone.
     save();
     exchange_.announce(generation_);
+    entries_.wait_while_border_runs(control_);
     say("the run is complete after " + std::to_string(rounds_) + " rounds; state " +
         exchange_.state_digest().hex());
     return ExitCode::done;
@@ -91,6 +95,8 @@ class Rounds {
     Round round = exchange_.round();
     save();
     kill_point("train.end_of_round");
+    // What the update starts from has its place in the ledger before anything of it is masked.
+    if (!entries_.wait(control_)) return false;
     engine_.trainer().read_weights(weights_);
     const SiteSettings& s = engine_.settings();
     auto tokens = static_cast<std::uint64_t>(inner_steps_ * s.local.batch * s.inner.length);
@@ -121,7 +127,16 @@ class Rounds {
     if (saved_ == now) return;
     checkpoint::Metadata metadata{
         {std::string(checkpoint::keys::state_digest), exchange_.state_digest().hex()}};
-    auto saved = engine_.save(exchange_.round().value(), exchange_.named_state(), metadata);
+    auto saved =
+        engine_.save(exchange_.round().value(), exchange_.named_state(), metadata,
+                     [&](const checkpoint::Saved& made) {
+                       ledger::Entry entry = ledger::checkpoint_entry(
+                           engine_.settings().run, made.name, static_cast<std::uint64_t>(now.step),
+                           now.round, exchange_.state_digest(), made.manifest);
+                       entry.key.insert(0, scope_);
+                       entries_.record(entry);
+                       kill_point("train.entry_handed");
+                     });
     generation_ = saved.name;
     saved_ = now;
     kill_point("train.saved");
@@ -143,9 +158,11 @@ class Rounds {
   JobControl& control_;
   std::uint32_t rounds_;
   std::int64_t inner_steps_;
+  std::string scope_;
   OuterTerms outer_terms_;
   Tensor weights_;
   RanksExchange exchange_;
+  CheckpointEntries entries_;
   std::string generation_ = "none";
   Mark saved_;
 };

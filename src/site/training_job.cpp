@@ -4,8 +4,8 @@
 #include "concordat/core/kill_point.hpp"
 #include "concordat/core/log.hpp"
 #include "concordat/crypto/key_files.hpp"
-#include "concordat/ledger/ledger.hpp"
 #include "concordat/observe/metrics.hpp"
+#include "site/checkpoint_entries.hpp"
 #include "site/engine.hpp"
 #include "site/federated_rounds.hpp"
 #include "site/job_control.hpp"
@@ -14,39 +14,21 @@
 namespace concordat::site {
 namespace {
 
-// A site that trains alone writes its own ledger, for the moment of the entry, unless a border
-// runs: then the border is the ledger's only writer and the entry is left out, and said.
-void record_checkpoint(const SiteSettings& settings, const JobSeams& seams,
-                       const checkpoint::Saved& saved, std::uint64_t step) {
-  try {
-    RoleLock lock(settings.folder / "border.lock", "train");
-    auto keys = crypto::load_site_keys(seams.fs, settings.folder / "keys");
-    auto ledger = ledger::Ledger::open(seams.fs, settings.folder / "ledger",
-                                       ledger::log_origin(keys.name, keys.log.verify_key()),
-                                       keys.log, seams.clock);
-    ledger.append(ledger::checkpoint_entry(settings.run, saved.name, step, Round(0), Digest{},
-                                           saved.manifest));
-    ledger.checkpoint();
-  } catch (const Error& error) {
-    if (error.code() != concordat::errors::in_use) throw;
-    log::warn("the ledger has no entry for " + saved.name + ": a border of this site is running");
-  }
-}
-
 ExitCode train_alone(Engine& engine, JobControl& control, const JobSeams& seams) {
   const SiteSettings& settings = engine.settings();
   std::int64_t total = settings.total_steps();
   bool root = engine.comm().rank() == 0;
+  CheckpointEntries entries(settings, engine.comm(), seams, CheckpointEntries::Writes::itself);
   auto save = [&] {
-    auto saved = engine.save(
-        static_cast<std::uint64_t>(engine.trainer().next_step() / settings.inner_steps), {}, {});
+    const std::int64_t step = engine.trainer().next_step();
+    auto saved = engine.save(static_cast<std::uint64_t>(step / settings.inner_steps), {}, {},
+                             [&](const checkpoint::Saved& made) {
+                               entries.record(ledger::checkpoint_entry(
+                                   settings.run, made.name, static_cast<std::uint64_t>(step),
+                                   Round(0), Digest{}, made.manifest));
+                             });
     kill_point("train.saved");
-    comm::agreed(engine.comm(), [&] {
-      if (!root) return;
-      log::info("saved " + saved.name);
-      record_checkpoint(settings, seams, saved,
-                        static_cast<std::uint64_t>(engine.trainer().next_step()));
-    });
+    if (root) log::info("saved " + saved.name);
   };
   auto restored = engine.restore({});
   engine.report_steps(total);
@@ -69,6 +51,7 @@ ExitCode train_alone(Engine& engine, JobControl& control, const JobSeams& seams)
     if (every > 0 && engine.trainer().next_step() % every == 0) save_once();
   }
   save_once();
+  entries.wait_while_border_runs(control);
   if (auto bits = engine.validate(); bits && root) {
     char text[32];
     std::snprintf(text, sizeof text, "%.4f", *bits);

@@ -64,13 +64,39 @@ refused 64 core.usage "train without a file" "$concordat" train --check
 sed 's/@SITE@/alba/' configs/solo.toml >"$work/alba/solo.toml"
 refused 64 comm.launcher_mismatch "a singleton of three" env OMPI_COMM_WORLD_SIZE=3 "$concordat" train "$work/alba/solo.toml"
 
-# ---- the ledger has one writer
+# ---- the ledger has one writer: ingest hands its entry to who holds the lock, and waits
 make_texts "$work/texts" one
 exec 9>"$work/alba/border.lock" && flock -n 9
 ingest=("$concordat" ingest --site "$work/alba" --language de --purpose test --name notes --source "$work/texts")
-refused 64 core.in_use "ingest while the border runs" "${ingest[@]}"
-[ ! -e "$work/alba/data/notes" ] || fail "the refused ingest left a dataset"
+"${ingest[@]}" >"$work/out" 2>"$work/err" 9>&- & waits=$!
+for _ in $(seq 100); do compgen -G "$work/alba/handover/*.entry" >/dev/null && break || sleep 0.1; done
+for _ in $(seq 100); do grep -q "entry waits for the ledger's writer" "$work/err" && break || sleep 0.1; done
+grep -q "entry waits for the ledger's writer" "$work/err" || fail "ingest does not say for whom it waits: $(cat "$work/err")"
+kill -0 "$waits" || fail "ingest did not wait"
+kill -TERM "$waits"
+code=0 && wait "$waits" || code=$?
+[ "$code" -eq 75 ] || fail "ingest after TERM ended with $code: $(cat "$work/err")"
+grep -q 'its ledger entry waits for the border' "$work/out" || fail "what is left to do is not said: $(cat "$work/out")"
+compgen -G "$work/alba/handover/*.entry" >/dev/null || fail "the entry is not there any more"
+[ ! -e "$work/alba/ledger/log.jsonl" ] || fail "ingest wrote beside the ledger's writer"
+"$concordat" status "$work/alba" >"$work/out"
+grep -q '^handed over *1 entry waits for the border' "$work/out" || fail "status does not show the entry: $(cat "$work/out")"
+touch "$work/alba/handover/STOP"
+code=0 && "${ingest[@]}" >/dev/null 2>&1 9>&- || code=$?
+[ "$code" -eq 75 ] || fail "ingest after STOP ended with $code"
 exec 9>&-
-"${ingest[@]}" >/dev/null || fail "ingest after the border"
+"${ingest[@]}" >"$work/out" || fail "ingest after the border"
+grep -q 'ledger entry 0$' "$work/out" || fail "no index: $(cat "$work/out")"
+"${ingest[@]}" >"$work/out" || fail "ingest once more"
+grep -q '^already there.*ledger entry 0$' "$work/out" || fail "it was written twice: $(cat "$work/out")"
+[ -z "$(ls "$work/alba/handover")" ] || fail "left in the hand-over folder: $(ls "$work/alba/handover")"
 ok
+
+# ---- two at once of one dataset, a folder that others may use
+exec 9>"$work/alba/data/.twice.lock" && flock -n 9
+refused 64 core.in_use "a second ingest of one dataset" "${ingest[@]/notes/twice}"
+exec 9>&-
+chmod 755 "$work/alba/handover"
+refused 64 crypto.open_permissions "a hand-over folder that others may read" "${ingest[@]}"
+chmod 700 "$work/alba/handover"
 echo "cli: $passed passed"

@@ -10,11 +10,11 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/concordat-kill-XXXXXX")
 trap 'status=$?; end_all $(jobs -p); [ $status -eq 0 ] && rm -rf "$work" || echo "left in $work" >&2' EXIT
 
 border_points=(start_journaled keys_saved aggregate_journaled aggregate_stored blocks_fetched closed_written
-  commit_journaled commit_recorded finish_journaled frame_key_saved frames_flushed over_journaled secrets_erased secrets_written)
+  commit_journaled commit_recorded finish_journaled frame_key_saved frames_flushed handed_answered handed_written over_journaled secrets_erased secrets_written)
 coordinator_points=(after_begin after_close after_crossings after_decisions after_entry after_erase after_event
   after_flush after_frame_key after_header_file after_own_event after_receipt after_sealed after_sum before_flush mid_sum)
 rank_points=(ranks.announced ranks.secrets ranks.blocks_written ranks.before_commit ranks.committed ranks.closed
-  ranks.aggregate_verified ranks.applied train.step train.saved train.end_of_round train.closed)
+  ranks.aggregate_verified ranks.applied train.step train.entry_handed train.saved train.end_of_round train.closed)
 points=()
 for point in "${border_points[@]}"; do points+=("border border.$point"); done
 for point in "${coordinator_points[@]}"; do points+=("coordinator coordinator.$point"); done

@@ -51,6 +51,13 @@ for role in "coordinate $run/hub/" "border $run/alba/" "train $run/brio/"; do
 done
 grep -Eq 'rank 1 on [^ ]+: 1 thread on processors [0-9]' "$run/brio/train.log" || fail "brio's rank 1 does not say where it runs"
 
+# A border that runs writes what others hand it: a new dataset gets its entry while cala is missing.
+make_texts "$work/more" more
+timeout 60 "$concordat" ingest --site "$run/alba" --name more --source "$work/more" --language de --purpose more >"$work/ingest.txt" ||
+  fail "ingest beside a border ended with $?"
+index=$(sed -n 's/.*ledger entry \([0-9]*\)$/\1/p' "$work/ingest.txt")
+sed -n "$((index + 1))p" "$run/alba/ledger/log.jsonl" | grep -q '"kind":"ingest","key":"ingest/more/' || fail "no ingest in line $((index + 1))"
+
 # USR1 to mpirun: saved, 75, and REQUEUE for the batch script. STOP: 75 without it. TERM to border and coordinator: 75.
 pkill -USR1 -f "mpirun.* train $run/alba/site.toml"
 expect_code 75 "$train_alba" "training after USR1"
@@ -72,6 +79,14 @@ start_border "$run" cala & pids+=($!)
 start_training "$run" cala & pids+=($!)
 for pid in "${pids[@]}"; do wait "$pid" || fail "a process failed after the stops: $(tail -n 2 "$run"/*/*log "$run"/hub/log)"; done
 found=$(final_state "$run")
+# Every generation of every site has its entry, those that the stops wrote too.
+for site in "${sites[@]}"; do
+  for generation in "$run/$site/runs/quickstart/checkpoints"/step-*; do
+    hash=$(sha256sum "$generation/manifest.json" | cut -c 1-16)
+    grep -q "/checkpoint/quickstart/$(basename "$generation")/$hash\"" "$run/$site/ledger/log.jsonl" || fail "$generation has no entry in the ledger"
+  done
+  ! compgen -G "$run/$site/handover/*.entry" >/dev/null || fail "entries of $site still wait"
+done
 [ "$found" = "$expected" ] || fail "the final state is $found, undisturbed $expected"
 audit_all "$run"
 

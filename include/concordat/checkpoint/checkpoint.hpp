@@ -16,6 +16,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -58,11 +59,6 @@ struct Position {
   std::uint64_t round = 0;
 };
 
-struct SaveOptions {
-  int keep = 2;                     ///< newest generations that stay; older ones are removed
-  std::vector<std::string> pins{};  ///< generations that stay whatever their age
-};
-
 struct Saved {
   std::string name{};       ///< "step-000120", or "step-000120.1" if that existed
   Digest manifest{};        ///< SHA-256 of manifest.json
@@ -70,6 +66,14 @@ struct Saved {
   /// Newer generations of an abandoned course (the run went on from an older one), renamed to
   /// `set-aside-NAME` so that no restore takes them; say so to the user.
   std::vector<std::string> set_aside{};
+};
+
+struct SaveOptions {
+  int keep = 2;                     ///< newest generations that stay; older ones are removed
+  std::vector<std::string> pins{};  ///< generations that stay whatever their age
+  /// Called on rank 0 when every byte is durable and before the generation gets its name: for what
+  /// has to stand before the act, such as its ledger entry. If it throws, nothing is published.
+  std::function<void(const Saved&)> before_publish{};
 };
 
 /// Writes a generation and returns when it is durable. `metadata` (rank 0's counts) should hold

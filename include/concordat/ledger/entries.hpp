@@ -116,6 +116,11 @@ struct IngestFacts {
 };
 Entry ingest_entry(const IngestFacts& facts);
 
+/// Refuses an `ingest` or `checkpoint` entry that ingest_entry() or checkpoint_entry() would not
+/// have written, byte for byte; the key of a checkpoint may have the scope of a run before it.
+/// @throws Error(ledger.malformed) naming the field; also for entries of any other kind.
+void require_as_built(const Entry& entry, std::string_view where);
+
 /// The entry that Ledger::write makes of a decision: kind `decision`, or `refusal`.
 Entry decision_entry(const Decision& decision);
 

@@ -18,5 +18,7 @@ inline constexpr ErrorCode bad_checkpoint{"ledger.bad_checkpoint", Severity::pro
 inline constexpr ErrorCode refused{"ledger.refused", Severity::process, ExitCode::refused};
 /// An earlier append failed half-way; this object takes no more. Open the ledger again.
 inline constexpr ErrorCode broken{"ledger.broken", Severity::process, ExitCode::data};
+/// The ledger's writer turned away an entry that was handed to it; its reason is in the message.
+inline constexpr ErrorCode not_taken{"ledger.not_taken", Severity::process, ExitCode::data};
 
 }  // namespace concordat::ledger::errors

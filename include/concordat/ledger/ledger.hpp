@@ -56,6 +56,9 @@ class Ledger {
   std::uint64_t append(const Entry& entry);
   /// Many entries, one fsync, all or (on conflict) none; a crash keeps a prefix.
   std::vector<std::uint64_t> append(std::span<const Entry> entries);
+  /// Appends an entry whose key is whole: with the scope of its run, or none, whatever run is open.
+  /// For entries that others made (hand_over.hpp). @pre not of kind `agreement`.
+  std::uint64_t append_keyed(const Entry& entry);
 
   /// Records the decision, then proves it. A decision that does not permit is recorded as a
   /// refusal and thrown as Error(ledger.refused) with its rule and reason.
@@ -78,6 +81,10 @@ class Ledger {
 
   /// Index of the entry with this key, in the run that is open.
   std::optional<std::uint64_t> find(std::string_view key) const;
+  /// Whether an entry has this key, which is whole: with its scope.
+  bool has_key(std::string_view key) const;
+  /// Whether an `agreement` entry opened the run of this scope, "0123456789abcdef/".
+  bool knows_run(std::string_view scope) const;
   /// Reads the entry back from disk. @pre index < head().size.
   LoggedEntry entry(std::uint64_t index) const;
   const std::string& origin() const;

@@ -124,6 +124,7 @@ const Row table[] = {
     {ledger::errors::bad_checkpoint, "ledger.bad_checkpoint", Severity::process, 65},
     {ledger::errors::refused, "ledger.refused", Severity::process, 77},
     {ledger::errors::broken, "ledger.broken", Severity::process, 65},
+    {ledger::errors::not_taken, "ledger.not_taken", Severity::process, 65},
     {model::errors::bad_config, "model.bad_config", Severity::process, 64},
     {model::errors::bad_layout, "model.bad_layout", Severity::process, 64},
     {model::errors::bad_weights, "model.bad_weights", Severity::process, 65},

@@ -8,6 +8,7 @@
 
 #include "concordat/core/clock.hpp"
 #include "concordat/ledger/errors.hpp"
+#include "concordat/ledger/ledger.hpp"
 
 namespace concordat::governance {
 namespace {
@@ -41,7 +42,11 @@ class IngestTest : public ::testing::Test {
             .purpose = "language model"};
   }
   IngestRecord run(ledger::Ledger& ledger, const IngestRequest& what) {
-    return ingest(posix_files(), ledger, what, data_key, crypto::system_random());
+    const auto record = [&](const ledger::Entry& entry) -> std::optional<ledger::Answer> {
+      const bool found = ledger.has_key(entry.key);
+      return ledger::Answer{.index = ledger.append(entry), .found = found};
+    };
+    return ingest(posix_files(), record, what, data_key, crypto::system_random());
   }
   std::filesystem::path folder;
   crypto::SigningKey key;
@@ -52,7 +57,7 @@ TEST_F(IngestTest, ledger_says_what_was_done) {
   auto ledger = open();
   const IngestRecord record = run(ledger, request());
   EXPECT_FALSE(record.already_there);
-  const ledger::Entry entry = ledger.entry(record.ledger_index).entry;
+  const ledger::Entry entry = ledger.entry(record.entry->index).entry;
   EXPECT_EQ(entry.kind, ledger::kinds::ingest);
   EXPECT_EQ(entry.at("dataset"), "german");
   EXPECT_EQ(entry.at("language"), "de");
@@ -73,7 +78,7 @@ TEST_F(IngestTest, repeated_command_changes_nothing_and_says_so) {
   const IngestRecord first = run(ledger, request());
   const IngestRecord again = run(ledger, request());
   EXPECT_TRUE(again.already_there);
-  EXPECT_EQ(again.ledger_index, first.ledger_index);
+  EXPECT_EQ(again.entry->index, first.entry->index);
   EXPECT_EQ(again.manifest.digest(), first.manifest.digest());
   EXPECT_EQ(ledger.head().size, 1U);
 }
