@@ -43,6 +43,8 @@ struct LoopbackRoad::State {
 
 namespace {
 
+constexpr std::chrono::milliseconds wait_slice{20};
+
 [[noreturn]] void lost() {
   throw Error(errors::road_down,
               {.what = "the connection was lost", .where = "loopback road", .remedy = "try again"});
@@ -71,11 +73,17 @@ class LoopbackRoad::End final : public SiteRoad {
     call([&](RoadHandler& handler) { handler.accept_message(id_, message.wire()); });
   }
   std::optional<Bytes> fetch(std::chrono::milliseconds wait) override {
-    return call([&](RoadHandler& handler) -> std::optional<Bytes> {
-      auto message = handler.next_message(id_, wait);
-      if (!message) return std::nullopt;
-      return Bytes(message->wire().begin(), message->wire().end());
-    });
+    // In slices, so that a stop of either end is heard.
+    while (true) {
+      const std::chrono::milliseconds slice = std::min(wait, wait_slice);
+      wait -= slice;
+      auto found = call([&](RoadHandler& handler) -> std::optional<Bytes> {
+        auto message = handler.next_message(id_, slice);
+        if (!message) return std::nullopt;
+        return Bytes(message->wire().begin(), message->wire().end());
+      });
+      if (found || wait <= std::chrono::milliseconds(0)) return found;
+    }
   }
   void acknowledge(const Digest& message) override {
     call([&](RoadHandler& handler) { handler.acknowledged(id_, message); });

@@ -1,6 +1,7 @@
 // A coordinator's desk in memory: what road tests deliver to and fetch from.
 #pragma once
 
+#include <algorithm>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
@@ -41,7 +42,11 @@ class Desk : public RoadHandler {
     if (!opener) {
       throw Error(errors::no_header, {.what = "a block frame without its header"});
     }
-    blocks[road_peer].push_back(opener->open(wire));
+    OpenedBlock block = opener->open(wire);
+    auto& kept = blocks[road_peer];
+    // A repeated frame changes nothing, also when it comes from a connection that was lost.
+    const auto same = [&](const OpenedBlock& one) { return one.place == block.place; };
+    if (std::ranges::none_of(kept, same)) kept.push_back(std::move(block));
   }
   std::uint64_t flush_blocks(SiteId of, const ExchangeId&) override {
     std::lock_guard lock(mutex);
