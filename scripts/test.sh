@@ -4,7 +4,8 @@
 #   scripts/test.sh            everything
 #   scripts/test.sh quick      the quick suite (under a minute once built)
 #   scripts/test.sh asan       unit tests under address and undefined-behaviour sanitizers: those
-#                              of `sanitized` below (`train_layouts` takes minutes there; `model` has its layers)
+#                              of `sanitized` below and the mutations of hostile bytes (`train_layouts` takes
+#                              minutes there; `model` has its layers)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib/setup.sh
@@ -19,7 +20,7 @@ say "configuring ($preset)"
 cmake --preset "$preset" >/dev/null
 say "building"
 targets=()
-[ "$suite" = asan ] && targets=(--target "${sanitized[@]/#/unit_}")
+[ "$suite" = asan ] && targets=(--target "${sanitized[@]/#/unit_}" hostile_bytes)
 cmake --build "build/$preset" "${targets[@]}" -- --quiet
 say "testing"
 # LeakSanitizer cannot tell what Open MPI keeps for ever.
@@ -27,7 +28,7 @@ export LSAN_OPTIONS="suppressions=$PWD/tests/support/lsan.supp:print_suppression
 export UBSAN_OPTIONS=print_stacktrace=1
 case "$suite" in
   quick) ctest --test-dir build/dev -L quick --output-on-failure -j 2 ;;
-  asan) ctest --test-dir build/asan -R "^unit_($(IFS='|'; echo "${sanitized[*]}"))\$" --output-on-failure -j 2 ;;
+  asan) ctest --test-dir build/asan -R "^(hostile_bytes|unit_($(IFS='|'; echo "${sanitized[*]}")))\$" --output-on-failure -j 2 ;;
   all) ctest --test-dir build/dev --output-on-failure -j 2 ;;
   *) echo "test.sh: unknown suite '$suite' (all, quick, asan)" >&2; exit 64 ;;
 esac
