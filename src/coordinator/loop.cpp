@@ -5,6 +5,7 @@
 #include "concordat/coordinator/errors.hpp"
 #include "concordat/core/log.hpp"
 #include "concordat/core/stop.hpp"
+#include "concordat/observe/memory.hpp"
 #include "coordinator/exchange_log.hpp"
 #include "coordinator/status.hpp"
 
@@ -149,6 +150,7 @@ struct CoordinatorLoop::State {
     written = page;
     written_at = now;
     page.unix_seconds = seams.clock.unix_seconds();
+    page.peak_resident_bytes = observe::process_memory().peak_bytes;
     write_atomically(seams.fs, folder.status(), as_bytes(to_json(page)));
   }
 
@@ -160,6 +162,9 @@ struct CoordinatorLoop::State {
     code = exit;
     end_text = std::move(text);
     say(true);
+    log::info("peak memory " + std::to_string(observe::process_memory().peak_bytes >> 20U) +
+              " MiB; at most " + std::to_string(seams.budget.peak_bytes() >> 20U) + " of " +
+              std::to_string(seams.budget.limit_bytes() >> 20U) + " MiB in flight");
     return false;
   }
 

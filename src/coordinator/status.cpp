@@ -41,6 +41,7 @@ std::string to_json(const StatusPage& page) {
   json.add("final_state", page.desk.final_state);
   json.add("refused_messages", std::to_string(page.desk.num_refused));
   json.add("peak_in_flight_bytes", std::to_string(page.peak_in_flight_bytes));
+  json.add("peak_resident_bytes", std::to_string(page.peak_resident_bytes));
   json.add("updated_unix_seconds", std::to_string(page.unix_seconds));
   json.add("end", page.end);
   return json.document(JsonValue::NotUtf8::replace);

@@ -10,6 +10,7 @@ struct StatusPage {
   DeskStatus desk;
   std::vector<std::string> connected;
   std::uint64_t peak_in_flight_bytes = 0;
+  std::uint64_t peak_resident_bytes = 0;  ///< of the process: VmHWM
   std::int64_t unix_seconds = 0;
   std::string end;  ///< "", "done", "saved" or an error's code
   bool operator==(const StatusPage&) const = default;
