@@ -7,6 +7,7 @@ house.py headers  each public header compiles alone
 house.py sizes    file sizes: median, nine in ten, largest; caps are refused
 house.py words    no to-do marks, no machine paths, no printing from libraries
 house.py keys     messages name configuration keys that exist
+house.py inputs   codes, exit codes and tests in docs/bad-input.md exist
 """
 import concurrent.futures
 import pathlib
@@ -139,7 +140,7 @@ def keys():
     sections = "train|inner|run|model|exchange|outer|data|site|layout"
     mention = re.compile(rf"(?<![\w/.-])(?:{sections})\.[a-z0-9_]+(?![\w/.-]*\()")
     # What has the form of a key and is none: files, the kill points of training jobs, names of tensors.
-    other = re.compile(r"\.(toml|lock|hpp|json|safetensors)$|^train\.(step|saved|closed|end_of_round)$|^model\.(norm|embed_tokens)$")
+    other = re.compile(r"\.(toml|lock|hpp|json|safetensors)$|^train\.(step|saved|closed|end_of_round|entry_handed)$|^model\.(norm|embed_tokens)$")
     wrong = [] if len(known) > 50 else [f"schema.cpp: only {len(known)} keys recognised"]
     for path in sources("src"):
         for number, line in enumerate(path.read_text().splitlines(), 1):
@@ -151,9 +152,38 @@ def keys():
     return wrong
 
 
+def inputs():
+    """Each row of docs/bad-input.md names a code with its exit code, and tests that exist."""
+    exits = dict(re.findall(r"^\s+(\w+) = (\d+),", (TOP / "include/concordat/core/error.hpp").read_text(), re.M))
+    codes = {}
+    for path in (TOP / "include/concordat").rglob("*.hpp"):
+        for name, kind in re.findall(r'ErrorCode \w+\{\s*"([a-z.0-9_]+)",\s*Severity::\w+,\s*ExitCode::(\w+)\}', path.read_text()):
+            codes[name] = exits[kind]
+    tests = set()
+    for path in (TOP / "tests").rglob("*.cpp"):
+        tests |= {f"{suite}.{name}" for suite, name in re.findall(r"^TEST(?:_F|_P)?\((\w+), (\w+)\)", path.read_text(), re.M)}
+    script = (TOP / "tests/system/bad_input_test.sh").read_text()
+    wrong, rows = [], 0
+    for line in (TOP / "docs/bad-input.md").read_text().splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if not line.startswith("| ") or len(cells) != 4 or cells[0] == "input":
+            continue
+        rows += 1
+        code, named = cells[1].strip("`"), re.findall(r'`(?:\w+/)?(\w+\.\w+)`|"([^"]+)"', cells[3])
+        if codes.get(code) != cells[2]:
+            wrong.append(f"bad-input.md: {cells[0]}: {code} ends with {codes.get(code)}, the page says {cells[2]}")
+        if not named:
+            wrong.append(f"bad-input.md: {cells[0]}: no test")
+        wrong += [f"bad-input.md: {cells[0]}: no test {test or text}" for test, text in named
+                  if (test and test not in tests) or (text and f'"{text}"' not in script)]
+    if rows < 25 or len(codes) < 40:
+        wrong.append(f"bad-input.md: only {rows} rows and {len(codes)} codes recognised")
+    return wrong
+
+
 def main():
     rules = {"floors": floors, "heavy": heavy, "headers": headers, "sizes": sizes, "words": words,
-             "keys": keys}
+             "keys": keys, "inputs": inputs}
     wrong = rules[sys.argv[1]]()
     for line in wrong:
         print(line, file=sys.stderr)

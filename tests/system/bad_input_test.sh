@@ -114,6 +114,10 @@ copy
 mkdir -p "$alba/runs/quickstart" && chmod 700 "$alba/runs" "$alba/runs/quickstart"
 exec 9>"$alba/runs/quickstart/train.lock" && flock -n 9
 expect 64 core.in_use "a run folder in use" launch 1 train "$alba/site.toml" --train.batch=4 --train.micro_batch=2
+# Ranks that share a processor are told so, whatever comes of the job.
+on_one_processor() { taskset -pc 0 "$BASHPID" >/dev/null && launch 2 train "$alba/site.toml" --train.batch=4 --train.micro_batch=2; }
+expect 64 core.in_use "two ranks on one processor" on_one_processor
+says "ranks 0, 1 share processors 0"
 exec 9>&-
 if [ "$(id -u)" -eq 0 ] && mkdir -p "$work/small" && mount -t tmpfs -o size=64k tmpfs "$work/small" 2>/dev/null; then
   make_texts "$work/large" large
