@@ -17,7 +17,7 @@ const std::map<std::string_view, std::vector<std::string_view>>& required_fields
       {kinds::decision, {"id", "type", "exchange", "manifest", "to", "max_bytes", "rule"}},
       {kinds::refusal, {"rule", "reason"}},
       {kinds::commit, {"exchange", "manifest", "root", "num_blocks"}},
-      {kinds::checkpoint, {"run", "generation", "state"}},
+      {kinds::checkpoint, {"run", "generation", "round", "state"}},
       {kinds::ingest, {"dataset", "documents"}},
       {kinds::ready, {"state", "ledger_size", "ledger_root"}},
       {kinds::manifest,
@@ -53,6 +53,9 @@ void sort_entry(Book& book, std::uint64_t index, bool other_run) {
   if (other_run) return;
   if (entry.kind == kinds::decision) book.decisions.emplace(entry.at("id"), index);
   if (entry.kind == kinds::state) book.states.push_back(index);
+  // A run that the site trained alone has generations too, of the same names.
+  const bool of_the_run = !ledger::scope_of(entry.key).empty();
+  if (entry.kind == kinds::checkpoint && of_the_run) book.generations.push_back(index);
   if (entry.kind == kinds::commit) {
     book.commits.emplace(ledger::exchange_from(entry.at("exchange"), entry.key), index);
   }

@@ -95,6 +95,17 @@ void check_commit(const Book& book, const ExchangeId& id, const Track& track, Fi
       book.place(commit->second),
       [&] { return "the commit of " + name_of(id) + " does not stand between go and upload"; });
   const ledger::Entry& fixed = book.entry(commit->second);
+  const std::string_view generation = fact(fixed.fields, "generation");
+  const auto saved = [&](std::uint64_t index) {
+    const ledger::Entry& entry = book.entry(index);
+    return index < commit->second && entry.at("generation") == generation &&
+           entry.at("round") == std::to_string(id.round.value());
+  };
+  findings.check("commit.checkpoint", std::ranges::any_of(book.generations, saved),
+                 book.place(commit->second), [&] {
+                   return "the commit of " + name_of(id) + " is of generation '" +
+                          std::string(generation) + "', which has no entry of this round before it";
+                 });
   const ledger::Entry& sent = book.entry(upload->second);
   findings.check("commit.upload",
                  fixed.at("root") == sent.at("root") &&

@@ -3,7 +3,6 @@
 #include <charconv>
 
 #include "concordat/core/kill_point.hpp"
-#include "concordat/core/log.hpp"
 #include "concordat/crypto/hash.hpp"
 #include "concordat/site/errors.hpp"
 #include "site/border_state.hpp"
@@ -132,8 +131,13 @@ bool BorderLoop::State::take_commit() {
 void BorderLoop::State::write_checkpoint_entry(const CommitRecord& commit) {
   FileSystem::Path file = folder.checkpoints() / commit.generation / "manifest.json";
   if (!seams.fs.exists(file)) {
-    log::warn("generation " + commit.generation + " of COMMIT has no " + file.string());
-    return;
+    throw Error(errors::bad_run_file,
+                {.what = "COMMIT names a generation that is not there",
+                 .where = (folder.outbox(exchange()) / "COMMIT").string(),
+                 .found = "no " + file.string(),
+                 .expected = "the end-of-round generation " + commit.generation,
+                 .remedy = "restore the run folder's checkpoints: without this generation the site "
+                           "cannot go on from what it committed"});
   }
   Digest digest = crypto::sha256(read_file(seams.fs, file, max_manifest_bytes));
   ledger.append(ledger::checkpoint_entry(plan.agreement.agreement.run, commit.generation,

@@ -171,9 +171,20 @@ TEST(HostileBytes, ConfigurationsOfForeignModels) {
   model::HuggingFaceModel wanted;
   wanted.config = {.vocab = 300, .width = 64, .layers = 2, .heads = 4, .kv_heads = 2, .ffn = 96};
   wanted.max_length = 128;
-  expect_typed({bytes_of(model::huggingface_config(wanted))},
-               [](ByteView bytes) { model::read_huggingface_config(to_string(bytes), "c.json"); },
-               {.cases = 4000, .bytes_per_byte = 512});
+  model::HuggingFaceModel other = wanted;
+  other.config = {.family = model::Family::gpt2,
+                  .vocab = 300,
+                  .width = 64,
+                  .layers = 2,
+                  .heads = 4,
+                  .kv_heads = 4,
+                  .ffn = 256,
+                  .positions = 128,
+                  .tied = true};
+  expect_typed(
+      {bytes_of(model::huggingface_config(wanted)), bytes_of(model::huggingface_config(other))},
+      [](ByteView bytes) { model::read_huggingface_config(to_string(bytes), "c.json"); },
+      {.cases = 4000, .bytes_per_byte = 512});
 }
 
 }  // namespace

@@ -73,6 +73,7 @@ for _ in $(seq 100); do compgen -G "$work/alba/handover/*.entry" >/dev/null && b
 for _ in $(seq 100); do grep -q "entry waits for the ledger's writer" "$work/err" && break || sleep 0.1; done
 grep -q "entry waits for the ledger's writer" "$work/err" || fail "ingest does not say for whom it waits: $(cat "$work/err")"
 kill -0 "$waits" || fail "ingest did not wait"
+grep -Eq '^Max core file size +0 +0 ' "/proc/$waits/limits" || fail "ingest may dump its core"
 kill -TERM "$waits"
 code=0 && wait "$waits" || code=$?
 [ "$code" -eq 75 ] || fail "ingest after TERM ended with $code: $(cat "$work/err")"

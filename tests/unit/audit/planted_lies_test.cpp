@@ -45,6 +45,8 @@ std::vector<PlantedLie> lies() {
   const SiteId brio{1};
   const SiteId cala{2};
   const std::string other = digest_of("a lie").hex();
+  const std::string generation =
+      "checkpoint/demo/step-000031/" + digest_of("generation 1").hex().substr(0, 16);
   return {
       {"the coordinator shows one site another manifest",
        change(brio, "manifest/in/1.0.0/coordinator/site-1/0", "document", other), "facts.manifest",
@@ -107,6 +109,10 @@ std::vector<PlantedLie> lies() {
       {"an upload without a commit", leave_out(brio, "commit/1.0.0"), "commit.exists", "brio"},
       {"an upload that is not what was committed", change(brio, "commit/1.0.0", "root", other),
        "commit.upload", "brio"},
+      {"a commit of a generation without its entry", leave_out(brio, generation),
+       "commit.checkpoint", "brio"},
+      {"a generation of another round", change(brio, generation, "round", "0"), "commit.checkpoint",
+       "brio"},
       {"a cosignature that is none",
        change(hub, "cosign/in/1.0.0/site-1/coordinator/0", "signature", std::string(128, '0')),
        "signature.cosign", "hub"},
@@ -187,8 +193,8 @@ TEST_F(AuditTest, rewritten_and_signed_again_ledger_contradicts_what_others_saw)
   run.play(3);
   // The owner of the log key edits an early line and signs the new tree.
   std::string text = read_text(posix_files(), run.log_file(SiteId{1}));
-  const std::string generation = "step-000030";
-  text.replace(text.find(generation), generation.size(), "step-000031");
+  const std::string_view ranks = "\"num_ranks\":\"2\"";
+  text.replace(text.find(ranks), ranks.size(), "\"num_ranks\":\"3\"");
   std::ofstream(run.log_file(SiteId{1}), std::ios::binary) << text;
   std::filesystem::remove(run.checkpoint_file(SiteId{1}));
   StillClock clock;

@@ -136,6 +136,10 @@ void SimulatedRun::play_until(std::uint32_t round, CrossingKind last) {
   if (last == CrossingKind::go) return;
   for (const SiteId site : sites) {
     const Digest root = digest_of("upload " + scope() + ledger::party(site));
+    const std::string generation = "step-00003" + std::to_string(round);
+    append(site, ledger::checkpoint_entry("demo", generation, 30 + round, Round{round},
+                                          digest_of("state " + scope()),
+                                          digest_of("generation " + std::to_string(round))));
     append(site, ledger::commit_entry({.exchange = {Round{round}, {}, {}},
                                        .manifest = manifest.document,
                                        .root = root,
@@ -143,7 +147,7 @@ void SimulatedRun::play_until(std::uint32_t round, CrossingKind last) {
                                        .num_ranks = 2,
                                        .lane_bits = 16,
                                        .try_nonce = "0123456789abcdef",
-                                       .generation = "step-000030"}));
+                                       .generation = generation}));
     cross(CrossingKind::header, site, coordinator_id, ledger::upload_facts(root, 9));
   }
   if (last == CrossingKind::header) return;

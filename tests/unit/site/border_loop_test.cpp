@@ -216,6 +216,14 @@ TEST(BorderLoop, ADamagedFrameOfTheAggregateIsRefused) {
   EXPECT_EQ(world.audit(), "");
 }
 
+TEST(BorderLoop, ACommitOfAGenerationThatIsNotThereIsRefused) {
+  BorderWorld world(1);
+  world.ranks[2].lose_generation = true;
+  EXPECT_ERROR_SAYS(for (int i = 0; i < 500; ++i) world.turn(), errors::bad_run_file,
+                    "step-000001");
+  EXPECT_EQ(world.borders[2]->status(), "round 0, going");
+}
+
 TEST(BorderLoop, CommittedBlocksThatChangedAfterCommitAreNotSent) {
   BorderWorld world(1);
   ExchangeId first{};

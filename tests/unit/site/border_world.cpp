@@ -110,7 +110,7 @@ void KnownRanks::commit(const RankSecrets& secrets) {
   record.state_digest = state();
   record.block_log2 = block_log2;
   record.num_elements = num_elements;
-  record.generation = "step-000001";
+  record.generation = "step-00000" + std::to_string(round_ + 1);
   std::uint64_t num_blocks = agreement_.num_blocks();
   record.ranges = {{0, 1}, {1, num_blocks}};
   FileSystem& fs = folder_.files();
@@ -137,6 +137,11 @@ void KnownRanks::commit(const RankSecrets& secrets) {
                       exact::Lane::u32, bytes);
   fs.open(folder_.weight_file(exchange(), nonce_), OpenMode::truncate)->write(bytes);
   record.weight_leaf = border::block_leaf({BlockVector::weight, 0}, bytes);
+  const FileSystem::Path generation = folder_.checkpoints() / record.generation;
+  if (!lose_generation) {
+    fs.make_directories(generation);
+    write_atomically(fs, generation / "manifest.json", as_bytes(record.generation));
+  }
   folder_.write_commit(exchange(), record);
 }
 

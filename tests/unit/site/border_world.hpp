@@ -57,8 +57,9 @@ class KnownRanks {
   /// A job that starts again: another key, and what it is told with it.
   RankSecrets ask_again(const ExchangeId& exchange, const std::function<void()>& turn);
   std::uint32_t round() const { return round_; }
-  bool hold_commit = false;  ///< stops before COMMIT
-  bool exceed = false;       ///< writes code points far outside the quantiser's range
+  bool hold_commit = false;      ///< stops before COMMIT
+  bool exceed = false;           ///< writes code points far outside the quantiser's range
+  bool lose_generation = false;  ///< commits a generation that is not there
   RunFolder& folder() { return folder_; }
 
   static std::uint16_t code(SiteId site, std::uint32_t round, std::uint64_t index);
