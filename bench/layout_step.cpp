@@ -5,11 +5,13 @@
 //   OMP_NUM_THREADS=1 mpirun -n 2 --bind-to none ./layout_step tp=2 one_process=1,0 width=768
 //       heads=12 ffn=2048 vocab=8192 length=512 batch=4 micro_batch=4 bf16=1
 //   OMP_NUM_THREADS=1 mpirun -n 2 --bind-to none ./layout_step tp=2 pin=0,1
-//   ... further: cp= pp= zero=0,1 width=256 layers=4 length=256 batch=8 micro_batch=2 pairs=11
+//   ./layout_step threads=2 reproducible=0,1 width=128 length=128 batch=16 micro_batch=16
+//   ... further: cp= pp= zero=0,1 width=256 heads=8 ffn=768 vocab=257 layers=4 length=256 batch=8
+//   micro_batch=2 logical_batch=1 logical_groups=0 bf16=0 pairs=11
 //
 // Replicas are what tp, cp and pp leave. A key with two values makes the two sides A and B; the
 // others are common. A side of one_process=1 is the first rank alone, with as many threads as the
-// job has ranks, while the others wait asleep; otherwise each rank has one thread, on any
+// job has ranks, while the others wait asleep; otherwise each rank has `threads`, on any
 // processor, or with pin=1 on its own. Each pair is a
 // whole step of A and one of B, the order changing from pair to pair, from a barrier to the end of
 // the slowest rank. Printed: medians with quartiles of both, of A / B (above 1: B is faster), and
@@ -56,6 +58,7 @@ Values parse(int argc, char** argv) {
                 {"cp", {1, 1}},
                 {"pp", {1, 1}},
                 {"one_process", {0, 0}},
+                {"threads", {1, 1}},
                 {"pin", {0, 0}},
                 {"bf16", {0, 0}},
                 {"vocab", {257, 257}},
@@ -68,6 +71,9 @@ Values parse(int argc, char** argv) {
                 {"batch", {8, 8}},
                 {"micro_batch", {2, 2}},
                 {"pairs", {11, 11}},
+                {"reproducible", {0, 0}},
+                {"logical_batch", {1, 1}},
+                {"logical_groups", {0, 0}},
                 {"sequence_parallel", {0, 0}},
                 {"zero", {0, 0}},
                 {"overlap", {0, 0}},
@@ -109,6 +115,11 @@ train::TrainSettings settings_of(const Values& values, std::size_t side) {
   settings.zero = static_cast<int>(at("zero"));
   settings.overlap = at("overlap") != 0;
   settings.bucket_elements = at("bucket");
+  settings.reproducible = at("reproducible") != 0;
+  if (settings.reproducible) {
+    settings.logical_batch = at("logical_batch");
+    settings.logical_groups = at("logical_groups");
+  }
   return settings;
 }
 
@@ -126,7 +137,9 @@ std::string quartiles(std::vector<double> values, const char* unit) {
 struct Side {
   Side(const Values& values, std::size_t side, comm::Communicator& all,
        const std::vector<comm::Placement>& places)
-      : comm(all), one_process(values.at("one_process")[side] != 0) {
+      : comm(all),
+        one_process(values.at("one_process")[side] != 0),
+        threads(static_cast<int>(values.at("threads")[side])) {
     const auto me = static_cast<std::size_t>(comm.rank());
     processors = values.at("pin")[side] != 0 ? comm::plan_pins(places, comm::PinMode::on).own[me]
                                              : places[me].processors;
@@ -151,7 +164,7 @@ struct Side {
   }
 
   void choose_threads() const {
-    omp_set_num_threads(one_process ? comm.size() : 1);
+    omp_set_num_threads(one_process ? comm.size() : threads);
     device::pin_threads(processors, 1);
   }
 
@@ -168,6 +181,7 @@ struct Side {
 
   comm::Communicator& comm;
   bool one_process;
+  int threads;
   std::vector<int> processors;  ///< that this rank's first thread may run on
   std::unique_ptr<comm::Communicator> alone;
   std::unique_ptr<device::Session> session;
@@ -201,10 +215,12 @@ int run(comm::Communicator& comm, const Values& values) {
     }
   }
   for (std::size_t side : {0U, 1U}) {
-    std::printf(
-        "%c: %s, step %s, activations %.1f MiB\n", side == 0 ? 'A' : 'B',
-        sides[side]->mesh->shape().text().c_str(), quartiles(seconds[side], " s").c_str(),
-        static_cast<double>(sides[side]->trainer->stage().pool().allocated_bytes()) / 1048576.0);
+    const train::MemoryEstimate held = sides[side]->trainer->memory_in_use();
+    const auto mib = [](std::int64_t bytes) { return static_cast<double>(bytes) / 1048576.0; };
+    std::printf("%c: %s, step %s, activations %.1f MiB, gradients %.1f MiB, all %.1f MiB\n",
+                side == 0 ? 'A' : 'B', sides[side]->mesh->shape().text().c_str(),
+                quartiles(seconds[side], " s").c_str(), mib(held.activations), mib(held.gradients),
+                mib(held.total()));
   }
   std::printf("A / B: %s\n", quartiles(ratios, "").c_str());
   return 0;

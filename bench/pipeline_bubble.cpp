@@ -182,7 +182,7 @@ int run(comm::Communicator& comm, int argc, char** argv) {
   }
   const train::Schedule schedule =
       train::schedule_named(settings.schedule, comm.size(), batches.count(), settings.chunks);
-  const auto work = train::model_work(stage, batches.all(), mesh, session.exec());
+  const auto work = train::model_work(stage, {batches.all()}, mesh, session.exec());
 
   std::vector<std::vector<CallTimes>> all;
   std::vector<double> measured;

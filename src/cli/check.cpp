@@ -41,6 +41,10 @@ std::string check_text(const Args& args, const std::optional<std::string>& ranks
   row("layout", c.mesh.text() + ", batch " + std::to_string(settings.local.batch) +
                     " sequences of " + std::to_string(settings.inner.length) + " tokens, " +
                     std::to_string(settings.local.micro_batch) + " at once");
+  if (settings.local.reproducible) {
+    row("reproducible", "logical micro-batches of " + std::to_string(settings.local.logical_batch) +
+                            " sequences in " + std::to_string(c.logical_groups) + " groups");
+  }
   row("model", std::string(model::name_of(settings.model.family)) +
                    (settings.model.tied ? ", tied head" : ""));
   row("parameters",

@@ -107,6 +107,13 @@ ConfigSchema site_schema(SiteNeeded needed) {
   schema.section("train", "what this site chooses for itself")
       .integer("train.batch", 16, {1, 1 << 24}, "sequences per inner step, over all ranks")
       .integer("train.micro_batch", 16, {1, 1 << 24}, "sequences that one rank runs at once")
+      .boolean("train.reproducible", false,
+               "the same bits over dp, pp, schedule, chunks, micro_batch, zero and overlap")
+      .integer("train.logical_batch", 1, {1, 1 << 24},
+               "reproducible: sequences of a logical micro-batch, the unit of every product")
+      .integer("train.logical_groups", 0, {0, 1 << 24},
+               "reproducible: parts of a step that are summed as a tree, dp times a power of two; "
+               "0: up to 4")
       .text("train.schedule", "1f1b", {"gpipe", "1f1b", "interleaved", "zb-h1"},
             "order of a pipeline's calls; 'concordat schedule' draws them")
       .integer("train.chunks", 1, {1, 64},
@@ -230,6 +237,9 @@ site::SiteSettings site_settings(const Config& config) {
              .length = config.integer("inner.length")};
   s.local = {.batch = config.integer("train.batch"),
              .micro_batch = config.integer("train.micro_batch"),
+             .reproducible = config.boolean("train.reproducible"),
+             .logical_batch = config.integer("train.logical_batch"),
+             .logical_groups = config.integer("train.logical_groups"),
              .schedule = config.text("train.schedule"),
              .chunks = static_cast<int>(config.integer("train.chunks")),
              .device = config.text("train.device"),

@@ -1,7 +1,8 @@
 // Kernels: the table of work that a back end fills in. Ops (src/device/ops) check shapes, take
 // scratch from the arena and call or enqueue one of these; a kernel trusts its arguments.
 //
-// All take Tensors of the back end's own memory. f64 tensors come only where supports(f64).
+// All take Tensors of the back end's own memory. Activations and weights in f64 come only
+// where supports(f64); sums in f64 come everywhere.
 #pragma once
 
 #include <cstddef>
@@ -46,6 +47,9 @@ class Kernels {
   /// Sum of the elements, or of their squares.
   virtual void sum(const Tensor& out, const Tensor& in, const bool& squares, const Write& write,
                    const Tensor& scratch) = 0;
+  virtual void sum_in_order(const Tensor& out, const Tensor& in) = 0;
+  virtual void sum_squares_by_block(const Tensor& out, const Tensor& in,
+                                    const std::int64_t& block) = 0;
   /// weight_version: of the Parameter that b is, or 0.
   virtual void matmul(const Tensor& c, const Tensor& a, const Tensor& b,
                       const MatmulOptions& options, const std::uint64_t& weight_version,

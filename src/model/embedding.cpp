@@ -44,15 +44,13 @@ Tensor Embedding::backward_input(Pass& pass, const Tensor& grad_y) {
 
 void Embedding::backward_weight(Pass& pass) {
   // A tied table has the head's share already, which covers all of it.
-  tables_.tokens.open_for_adding(pass.exec);
-  device::embedding_backward(pass.exec, tables_.tokens.gradient, pass.saved.use(grad_y_),
-                             pass.batch.tokens, shard_.begin);
-  if (pass.last) tables_.tokens.ready();
+  device::embedding_backward(pass.exec, tables_.tokens.sum(pass.exec, pass.place),
+                             pass.saved.use(grad_y_), pass.batch.tokens, shard_.begin);
+  tables_.tokens.added(pass.place, pass.last);
   if (tables_.positions == nullptr) return;
-  tables_.positions->open_for_adding(pass.exec);
-  device::embedding_backward(pass.exec, tables_.positions->gradient, pass.saved.use(grad_rows_),
-                             kept_positions(pass));
-  if (pass.last) tables_.positions->ready();
+  device::embedding_backward(pass.exec, tables_.positions->sum(pass.exec, pass.place),
+                             pass.saved.use(grad_rows_), kept_positions(pass));
+  tables_.positions->added(pass.place, pass.last);
 }
 
 }  // namespace concordat::model

@@ -83,21 +83,18 @@ void Linear::add_bias_gradient(Pass& pass, const Tensor& grad_y) const {
     const std::int64_t rows = grad_y.dim(0) / pass.mesh.shape().tp;
     mine = grad_y.slice(0, rows * index_on(pass.mesh, Axis::tp), rows);
   }
-  device::add_column_sums(pass.exec, weights_.bias->gradient, mine);
+  device::add_column_sums(pass.exec, weights_.bias->sum(pass.exec, pass.place), mine);
 }
 
 void Linear::backward_weight(Pass& pass) {
   const Tensor saved = pass.saved.use(x_);
   const Tensor grad_y = pass.saved.use(grad_y_);
   const Tensor x = split_ == Split::columns ? whole_rows(pass, saved) : saved;
-  const bool adds = weights_.weight.next_write() == device::Write::accumulate;
-  device::matmul(pass.exec, weights_.weight.gradient, grad_y, x,
+  const bool adds = weights_.weight.next_write(pass.place) == device::Write::accumulate;
+  device::matmul(pass.exec, weights_.weight.gradient(pass.place), grad_y, x,
                  {.transpose_a = true, .beta = adds ? 1.0F : 0.0F});
-  if (weights_.bias != nullptr) {
-    weights_.bias->open_for_adding(pass.exec);
-    add_bias_gradient(pass, grad_y);
-  }
-  if (pass.last) weights_.ready();
+  if (weights_.bias != nullptr) add_bias_gradient(pass, grad_y);
+  weights_.added(pass.place, pass.last);
 }
 
 }  // namespace concordat::model

@@ -69,15 +69,14 @@ void Norm::backward_weight(Pass& pass) {
   const Tensor x = pass.saved.use(x_);
   const Tensor statistics = pass.saved.use(statistics_);
   const Tensor grad_y = pass.saved.use(grad_y_);
-  weights_.weight.open_for_adding(pass.exec);
-  if (weights_.bias != nullptr) weights_.bias->open_for_adding(pass.exec);
+  const Tensor& grad_weight = weights_.weight.sum(pass.exec, pass.place);
   if (weights_.bias != nullptr) {
-    device::layer_norm_backward_weight(pass.exec, weights_.weight.gradient, weights_.bias->gradient,
-                                       grad_y, x, statistics);
+    device::layer_norm_backward_weight(
+        pass.exec, grad_weight, weights_.bias->sum(pass.exec, pass.place), grad_y, x, statistics);
   } else {
-    device::rms_norm_backward_weight(pass.exec, weights_.weight.gradient, grad_y, x, statistics);
+    device::rms_norm_backward_weight(pass.exec, grad_weight, grad_y, x, statistics);
   }
-  if (pass.last) weights_.ready();
+  weights_.added(pass.place, pass.last);
 }
 
 }  // namespace concordat::model

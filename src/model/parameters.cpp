@@ -15,14 +15,27 @@ Dtype compute_dtype(const parallel::ParameterSpec& spec, Dtype compute) {
 }
 }  // namespace
 
-void Weight::ready() { set->ready(members); }
-device::Write Weight::next_write() { return set->next_write(members); }
-void Weight::open_for_adding(device::Exec& exec) {
-  if (next_write() == device::Write::set) device::fill(exec, gradient, 0.0);
+device::Write Weight::next_write(const GroupPlace& place) {
+  if (set->grouped_) return place.opens ? device::Write::set : device::Write::accumulate;
+  return set->next_write(members);
+}
+
+const Tensor& Weight::sum(device::Exec& exec, const GroupPlace& place) {
+  const Tensor& into = gradient(place);
+  if (next_write(place) == device::Write::set) device::fill(exec, into, 0.0);
+  return into;
+}
+
+void Weight::added(const GroupPlace& place, bool last) {
+  if (place.folds > 0) set->group_closed_(*this, place);
+  if (last) set->ready(members);
 }
 
 ParameterSet::ParameterSet(device::Exec& exec, const std::vector<parallel::ParameterSpec>& specs,
-                           const parallel::ProcessMesh& mesh, const ParameterSettings& settings) {
+                           const parallel::ProcessMesh& mesh, const ParameterSettings& settings)
+    : grouped_(settings.groups.grouped()), allocate_([&backend = exec.backend](const Shape& shape) {
+        return backend.allocate(Dtype::f32, shape);
+      }) {
   make_tensors(specs, mesh, settings.compute);
   std::int64_t num_f32 = 0;
   std::int64_t num_low = 0;
@@ -31,7 +44,9 @@ ParameterSet::ParameterSet(device::Exec& exec, const std::vector<parallel::Param
     compute_begin_.push_back(end);
     end += tensor.count;
   }
-  gradients_ = exec.backend.allocate(Dtype::f32, {num_local_});
+  for (int depth = 0; depth < settings.groups.depth(); ++depth) {
+    gradients_.push_back(allocate_({num_local_}));
+  }
   if (num_f32 > 0) compute_f32_ = exec.backend.allocate(Dtype::f32, {num_f32});
   if (num_low > 0) compute_low_ = exec.backend.allocate(settings.compute, {num_low});
   make_buckets(settings.bucket_elements);
@@ -96,8 +111,11 @@ Weight& ParameterSet::weight(const std::vector<std::string>& names) {
                       name + " is not declared behind " + names.front());
     ++users_[static_cast<std::size_t>(members.back())];
   }
+  bool beside = false;
   for (Weight& known : weights_) {
-    if (known.members == members) return known;
+    if (known.members != members) continue;
+    if (!grouped_) return known;
+    beside = true;
   }
   const LocalTensor& first = tensors_[static_cast<std::size_t>(members.front())];
   Shape shape = first.shape;
@@ -112,9 +130,10 @@ Weight& ParameterSet::weight(const std::vector<std::string>& names) {
     count += next.count;
   }
   weights_.push_back({.compute = Parameter(flat_compute(first.begin, count).reshape(shape)),
-                      .gradient = flat_gradient(first.begin, count).reshape(shape),
+                      .gradients = gradients_of(first, shape, beside),
                       .set = this,
-                      .members = std::move(members)});
+                      .members = std::move(members),
+                      .beside = beside});
   return weights_.back();
 }
 
@@ -129,8 +148,29 @@ WeightAndBias ParameterSet::modules(const std::vector<std::string>& names) {
   return {joined, holds(biases.front()) ? &weight(biases) : nullptr};
 }
 
-Tensor ParameterSet::flat_gradient(std::int64_t begin, std::int64_t count) const {
-  return gradients_.slice(0, begin, count);
+std::vector<Tensor> ParameterSet::gradients_of(const LocalTensor& first, const Shape& shape,
+                                               bool beside) const {
+  std::vector<Tensor> all;
+  for (std::size_t depth = 0; depth < gradients_.size(); ++depth) {
+    all.push_back(beside ? allocate_(shape)
+                         : flat_gradient(first.begin, num_elements(shape), static_cast<int>(depth))
+                               .reshape(shape));
+  }
+  return all;
+}
+
+Tensor ParameterSet::flat_gradient(std::int64_t begin, std::int64_t count, int depth) const {
+  return gradients_[static_cast<std::size_t>(depth)].slice(0, begin, count);
+}
+
+std::int64_t ParameterSet::gradient_bytes() const {
+  std::int64_t elements = 0;
+  for (const Tensor& flat : gradients_) elements += flat.size();
+  for (const Weight& weight : weights_) {
+    if (!weight.beside) continue;
+    for (const Tensor& each : weight.gradients) elements += each.size();
+  }
+  return 4 * elements;
 }
 
 Tensor ParameterSet::gradient(const LocalTensor& tensor) const {
@@ -158,7 +198,7 @@ void ParameterSet::bump() {
 
 void ParameterSet::zero_gradients(device::Exec& exec) {
   open_gradients();
-  device::fill(exec, gradients_, 0.0);
+  device::fill(exec, gradients_.front(), 0.0);
   written_.assign(tensors_.size(), true);
 }
 

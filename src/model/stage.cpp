@@ -32,6 +32,7 @@ Stage::Stage(const ModelConfig& config, device::Exec& exec, parallel::ProcessMes
       exec_(exec),
       mesh_(mesh),
       split_{.stages = mesh.shape().pp, .chunks = settings.chunks},
+      groups_(settings.parameters.groups),
       specs_(checked_specs(config, mesh, split_, settings.sequence_parallel)),
       parameters_(exec, specs_, mesh, settings.parameters),
       pool_([&backend = exec.backend](Dtype dtype, const Shape& shape) {
@@ -40,7 +41,7 @@ Stage::Stage(const ModelConfig& config, device::Exec& exec, parallel::ProcessMes
       shard_(shard_of_vocabulary(specs_, mesh)),
       sequence_parallel_(settings.sequence_parallel && mesh.shape().tp > 1),
       messages_(mesh.shape().cp > 1 ? exec.backend.make_message_stream() : nullptr),
-      loss_sum_(exec.backend.allocate(Dtype::f64, {})),
+      loss_sums_(exec.backend.allocate(Dtype::f64, {groups_.count()})),
       gradient_scale_(exec.backend.allocate(Dtype::f32, {})) {
   for (int chunk = 0; chunk < split_.chunks; ++chunk) {
     parts_.push_back(make_part(Chunk(chunk), settings));
@@ -79,11 +80,21 @@ const Stage::Part& Stage::part(Chunk chunk) const {
 void Stage::open_step(double gradient_scale) {
   CONCORDAT_REQUIRE(flying_.empty(), std::to_string(flying_.size()) + " micro-batches in flight");
   parameters_.open_gradients();
-  device::fill(exec_, loss_sum_, 0.0);
+  device::fill(exec_, loss_sums_, 0.0);
   device::fill(exec_, gradient_scale_, gradient_scale);
+  next_weight_.assign(parts_.size(), 0);
 }
 
-void Stage::open_validation() { device::fill(exec_, loss_sum_, 0.0); }
+GroupPlace Stage::place_of(MicroBatch index, Chunk chunk) {
+  if (!groups_.grouped()) return {};
+  int& next = next_weight_[static_cast<std::size_t>(chunk.value())];
+  CONCORDAT_REQUIRE(index.value() == next, "micro-batch " + std::to_string(index.value()) +
+                                               " instead of " + std::to_string(next));
+  ++next;
+  return groups_.place(index.value());
+}
+
+void Stage::open_validation() { device::fill(exec_, loss_sums_, 0.0); }
 
 Tensor Stage::boundary(const TokenLayout& layout) {
   const std::int64_t parts = shards_rows(layout) ? mesh_.shape().tp : 1;
@@ -129,7 +140,7 @@ Tensor Stage::forward(MicroBatch index, const MicroBatchTensors& batch, const Te
   Pass now = pass(at->second.saved, at->second.batch);
   Tensor y = body(here, now, x);
   if (!here.head) return y;
-  here.head->forward_loss(now, y, loss_sum_, gradient_scale_);
+  here.head->forward_loss(now, y, loss_sum(groups_.place(index.value()).group), gradient_scale_);
   return {};
 }
 
@@ -151,6 +162,7 @@ void Stage::backward_weight(MicroBatch index, bool last, Chunk chunk) {
   InFlight& flying = in_flight(index, chunk);
   Pass now = pass(flying.saved, flying.batch);
   now.last = last;
+  now.place = place_of(index, chunk);
   if (here.head) here.head->backward_weight(now);
   for (auto block = here.blocks.rbegin(); block != here.blocks.rend(); ++block) {
     (*block)->backward_weight(now);
@@ -167,6 +179,7 @@ Tensor Stage::backward(MicroBatch index, const Tensor& grad_y, bool last, Chunk 
   InFlight& flying = in_flight(index, chunk);
   Pass now = pass(flying.saved, flying.batch);
   now.last = last;
+  now.place = place_of(index, chunk);
   Tensor grad = grad_y;
   if (here.head) {
     grad = here.head->backward_loss(now);
@@ -185,14 +198,14 @@ Tensor Stage::backward(MicroBatch index, const Tensor& grad_y, bool last, Chunk 
   return grad;
 }
 
-Tensor Stage::evaluate(const MicroBatchTensors& batch, const Tensor& x, Chunk chunk) {
+Tensor Stage::evaluate(const MicroBatchTensors& batch, const Tensor& x, Chunk chunk, int group) {
   const Part& here = part(chunk);
   SavedTable nothing(slots_);
   Pass now = pass(nothing, batch);
   now.keeps = false;
   Tensor y = body(here, now, x);
   if (!here.head) return y;
-  here.head->forward_loss(now, y, loss_sum_, gradient_scale_);
+  here.head->forward_loss(now, y, loss_sum(group), gradient_scale_);
   return {};
 }
 

@@ -76,7 +76,7 @@ ProcessMesh::ProcessMesh(comm::Communicator& comm, const MeshShape& shape)
     }
     axes_[static_cast<std::size_t>(axis)] = comm.split(rank_of(shape, origin), key);
   }
-  replicas_ = comm.split(coords_.pp * shape.tp + coords_.tp, coords_.dp * shape.cp + coords_.cp);
+  replicas_ = comm.split(coords_.pp * shape.tp + coords_.tp, coords_.cp * shape.dp + coords_.dp);
 }
 
 }  // namespace concordat::parallel

@@ -34,6 +34,9 @@ train::TrainSettings train_settings(const SiteSettings& s) {
   t.length = train::GlobalLength(s.inner.length);
   t.batch = s.local.batch;
   t.micro_batch = s.local.micro_batch;
+  t.reproducible = s.local.reproducible;
+  t.logical_batch = s.local.logical_batch;
+  t.logical_groups = s.local.logical_groups;
   t.schedule = s.local.schedule;
   t.chunks = s.local.chunks;
   t.sequence_parallel = s.layout.sequence_parallel && s.layout.tp > 1;
@@ -94,12 +97,22 @@ std::string Engine::layout_text() const {
          (settings.zero > 0 ? " zero=" + std::to_string(settings.zero) : "");
 }
 
+std::string Engine::reproducible_text() const {
+  const train::TrainSettings& settings = trainer_.settings();
+  if (!settings.reproducible) return "off";
+  return "logical_batch=" + std::to_string(settings.logical_batch) +
+         " logical_groups=" + std::to_string(train::num_logical_groups(settings)) +
+         " cp=" + std::to_string(mesh_.shape().cp) + " tp=" + std::to_string(mesh_.shape().tp) +
+         (settings.sequence_parallel ? " sequence_parallel" : "");
+}
+
 checkpoint::Saved Engine::save(std::uint64_t round,
                                const std::vector<checkpoint::NamedTensor>& extra,
                                checkpoint::Metadata metadata,
                                std::function<void(const checkpoint::Saved&)> before_publish) {
   trainer_.read_state(state_);
   metadata[std::string(checkpoint::keys::layout)] = layout_text();
+  metadata[std::string(checkpoint::keys::reproducible)] = reproducible_text();
   metadata[std::string(checkpoint::keys::instruction_set)] =
       session_.backend().instructions_in_use();
   metadata[std::string(checkpoint::keys::threads_per_rank)] =
@@ -134,7 +147,10 @@ std::optional<checkpoint::Restored> Engine::restore(
     log::warn("the " + std::string(key) + " changed from '" + found->second + "' to '" + now +
               "': the run goes on, but its bits may differ from an undisturbed run's");
   };
-  changed(checkpoint::keys::layout, layout_text());
+  // In reproducible mode the bits depend on what its text names, not on the rest of the layout.
+  if (!trainer_.settings().reproducible) changed(checkpoint::keys::layout, layout_text());
+  restored->metadata.try_emplace(std::string(checkpoint::keys::reproducible), "off");
+  changed(checkpoint::keys::reproducible, reproducible_text());
   changed(checkpoint::keys::instruction_set, session_.backend().instructions_in_use());
   changed(checkpoint::keys::threads_per_rank, std::to_string(settings_.local.threads));
   changed(checkpoint::keys::precision, std::string(name_of(trainer_.settings().compute)));

@@ -57,6 +57,8 @@ class Engine {
   void import_weights();
   /// What of the layout decides over bits, as checkpoints record it.
   std::string layout_text() const;
+  /// What the bits of reproducible mode depend on, or "off".
+  std::string reproducible_text() const;
   std::vector<checkpoint::NamedTensor> tensors(
       const std::vector<checkpoint::NamedTensor>& extra) const;
 

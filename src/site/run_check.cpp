@@ -4,6 +4,7 @@
 #include "concordat/exact/lanes.hpp"
 #include "concordat/model/declaration.hpp"
 #include "concordat/site/ranks_exchange.hpp"
+#include "concordat/train/step_plan.hpp"
 #include "site/engine.hpp"
 #include "site/initial_weights.hpp"
 
@@ -31,6 +32,7 @@ RunCheck check_run(const SiteSettings& settings, const federation::RunAgreement&
   t.validate(check.mesh);
   check_exchange(terms);
   check.memory = job_memory(t, check.mesh, *device::make_backend(settings.local.device));
+  if (t.reproducible) check.logical_groups = train::num_logical_groups(t);
 
   auto comm = comm::self_communicator();
   parallel::ProcessMesh mesh(*comm, {});

@@ -83,47 +83,6 @@ class Execution {
   Table inputs_, outputs_, grad_outputs_, grad_inputs_;
 };
 
-/// The calls on a stage of the model; messages over the mesh's pp axis.
-class ModelWork final : public PipelineWork {
- public:
-  ModelWork(model::Stage& stage, const std::vector<model::MicroBatchTensors>& batches,
-            parallel::ProcessMesh& mesh, device::Exec& exec)
-      : stage_(stage), batches_(batches), pipeline_(mesh.axis(parallel::Axis::pp)), exec_(exec) {}
-
-  Tensor forward(MicroBatch m, Chunk chunk, const Tensor& x) override {
-    return stage_.forward(m, batch(m), x, chunk);
-  }
-  Tensor backward_input(MicroBatch m, Chunk chunk, const Tensor& grad_y) override {
-    return stage_.backward_input(m, grad_y, chunk);
-  }
-  void backward_weight(MicroBatch m, Chunk chunk, bool last) override {
-    stage_.backward_weight(m, last, chunk);
-  }
-  Tensor backward(MicroBatch m, Chunk chunk, const Tensor& grad_y, bool last) override {
-    return stage_.backward(m, grad_y, last, chunk);
-  }
-  void send(const Tensor& tensor, Stage to, Way way) override {
-    pipeline_.send(tensor, to.value(), tag(way), exec_.stream);
-  }
-  Tensor receive(MicroBatch m, Stage from, Way way) override {
-    Tensor tensor = stage_.boundary(batch(m).layout);
-    pipeline_.recv(tensor, from.value(), tag(way), exec_.stream);
-    return tensor;
-  }
-
- private:
-  // Messages of one tag between two ranks arrive in order, so one tag a way is enough.
-  static int tag(Way way) { return way == Way::forward ? 1 : 2; }
-  const model::MicroBatchTensors& batch(MicroBatch m) const {
-    return batches_[static_cast<std::size_t>(m.value())];
-  }
-
-  model::Stage& stage_;
-  const std::vector<model::MicroBatchTensors>& batches_;
-  comm::Communicator& pipeline_;
-  device::Exec& exec_;
-};
-
 }  // namespace
 
 void execute(const Schedule& schedule, Stage here, PipelineWork& work) {
@@ -139,43 +98,6 @@ void execute(const Schedule& schedule, Stage here, PipelineWork& work) {
     } else {
       execution.run(calls[i]);
     }
-  }
-}
-
-std::unique_ptr<PipelineWork> model_work(model::Stage& stage,
-                                         const std::vector<model::MicroBatchTensors>& batches,
-                                         parallel::ProcessMesh& mesh, device::Exec& exec) {
-  return std::make_unique<ModelWork>(stage, batches, mesh, exec);
-}
-
-void execute(const Schedule& schedule, model::Stage& stage,
-             const std::vector<model::MicroBatchTensors>& batches, parallel::ProcessMesh& mesh,
-             device::Exec& exec) {
-  CONCORDAT_REQUIRE(static_cast<std::size_t>(schedule.num_micro_batches()) == batches.size() &&
-                        schedule.split() == stage.split(),
-                    "a schedule of " + std::to_string(schedule.num_micro_batches()) +
-                        " micro-batches for " + std::to_string(batches.size()));
-  ModelWork work(stage, batches, mesh, exec);
-  execute(schedule, Stage(mesh.coords().pp), work);
-}
-
-void evaluate(model::Stage& stage, const model::MicroBatchTensors& batch,
-              parallel::ProcessMesh& mesh, device::Exec& exec) {
-  const PipelineSplit& split = stage.split();
-  const int here = mesh.coords().pp;
-  const std::vector<model::MicroBatchTensors> one{batch};
-  ModelWork messages(stage, one, mesh, exec);
-  Tensor x;
-  for (int c = 0; c < split.chunks; ++c) {
-    const Chunk chunk(c);
-    const int part = split.part_of(here, chunk);
-    const Stage before(split.stage_of(part - 1 + split.num_parts()));
-    const Stage behind(split.stage_of(part + 1));
-    const bool first = split.is_first(here, chunk);
-    const bool last = split.is_last(here, chunk);
-    if (!first && before.value() != here) x = messages.receive(MicroBatch(0), before, Way::forward);
-    x = stage.evaluate(batch, x, chunk);
-    if (!last && behind.value() != here) messages.send(x, behind, Way::forward);
   }
 }
 

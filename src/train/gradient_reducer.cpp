@@ -1,5 +1,9 @@
 #include "concordat/train/gradient_reducer.hpp"
 
+#include <algorithm>
+
+#include "concordat/device/ops/elementwise.hpp"
+
 namespace concordat::train {
 
 using comm::ReduceOp;
@@ -52,6 +56,14 @@ void GradientReducer::add_shared(const parallel::ParameterSpec& spec) {
   }
 }
 
+void GradientReducer::fold(const model::Weight& weight, const model::GroupPlace& place) {
+  for (int i = 0; i < place.folds; ++i) {
+    const auto from = static_cast<std::size_t>(place.depth - i);
+    const Tensor& into = weight.gradients[from - 1];
+    device::add(exec_, into, into, weight.gradients[from]);
+  }
+}
+
 void GradientReducer::reduce(const model::Bucket& bucket) {
   ++num_given_;
   if (!deferred_[static_cast<std::size_t>(bucket.index)]) start(bucket);
@@ -60,14 +72,32 @@ void GradientReducer::reduce(const model::Bucket& bucket) {
 void GradientReducer::start(const model::Bucket& bucket) {
   Stream& stream = side_ ? *side_ : exec_.stream;
   if (side_) side_->wait(exec_.stream.record());
-  for (const Shared& part : shared_[static_cast<std::size_t>(bucket.index)]) {
-    part.group->all_reduce(set_.flat_gradient(part.begin, part.count), ReduceOp::sum, stream);
-  }
   comm::Communicator& replicas = mesh_.replicas();
-  handles_.push_back(ownership_.shared()
-                         ? replicas.reduce_parts(bucket.gradient, ownership_.bounds(bucket.index),
-                                                 ReduceOp::sum, stream)
-                         : replicas.all_reduce(bucket.gradient, ReduceOp::sum, stream));
+  // The two ends of a pipeline cut their buckets differently, so a tied table is summed as a whole.
+  const bool whole = !ownership_.shared() || deferred_[static_cast<std::size_t>(bucket.index)];
+  handles_.push_back(whole ? replicas.all_reduce(bucket.gradient, ReduceOp::sum, stream)
+                           : replicas.reduce_parts(bucket.gradient, ownership_.bounds(bucket.index),
+                                                   ReduceOp::sum, stream));
+  const auto [first, last] =
+      whole ? std::pair(std::int64_t{0}, bucket.count) : ownership_.mine(bucket.index);
+  for (const Shared& part : shared_[static_cast<std::size_t>(bucket.index)]) {
+    const std::int64_t begin = std::max(part.begin, bucket.begin + first);
+    const std::int64_t end = std::min(part.begin + part.count, bucket.begin + last);
+    if (begin >= end) continue;  // on all of the group alike
+    handles_.push_back(
+        part.group->all_reduce(set_.flat_gradient(begin, end - begin), ReduceOp::sum, stream));
+  }
+}
+
+void GradientReducer::add_beside() {
+  for (const model::Weight& weight : set_.weights()) {
+    if (!weight.beside) continue;
+    mesh_.replicas().all_reduce(weight.gradient(), ReduceOp::sum, exec_.stream);
+    const model::LocalTensor& first =
+        set_.tensors()[static_cast<std::size_t>(weight.members.front())];
+    const Tensor into = set_.flat_gradient(first.begin, weight.gradient().size());
+    device::add(exec_, into, into, weight.gradient().reshape({weight.gradient().size()}));
+  }
 }
 
 void GradientReducer::finish() {
@@ -80,6 +110,7 @@ void GradientReducer::finish() {
   }
   for (const comm::Handle& handle : handles_) exec_.stream.wait(handle.event());
   handles_.clear();
+  add_beside();
 }
 
 }  // namespace concordat::train

@@ -7,16 +7,14 @@
 
 namespace concordat::train {
 
-template <typename Flag>
-std::vector<AdamW::Run> AdamW::runs_of(const model::ParameterSet& set, bool by_dtype, Flag&& flag) {
+std::vector<AdamW::Run> AdamW::runs_of(const model::ParameterSet& set, bool by_decay) {
   std::vector<Run> runs;
   for (const model::LocalTensor& tensor : set.tensors()) {
-    const bool value = flag(tensor);
-    if (!runs.empty() && runs.back().flag == value &&
-        (!by_dtype || runs.back().compute == tensor.compute)) {
+    const bool decay = by_decay && tensor.spec.decay;
+    if (!runs.empty() && runs.back().decay == decay && runs.back().compute == tensor.compute) {
       runs.back().count += tensor.count;
     } else {
-      runs.push_back({tensor.begin, tensor.count, tensor.begin, value, tensor.compute});
+      runs.push_back({tensor.begin, tensor.count, tensor.begin, decay, tensor.compute});
     }
   }
   return runs;
@@ -30,7 +28,7 @@ std::vector<AdamW::Run> AdamW::owned(const std::vector<Run>& runs) const {
       const std::int64_t begin = std::max(run.begin, part.begin);
       const std::int64_t end = std::min(run.begin + run.count, part.begin + part.count);
       if (begin >= end) continue;
-      mine.push_back({begin, end - begin, part.at + begin - part.begin, run.flag, run.compute});
+      mine.push_back({begin, end - begin, part.at + begin - part.begin, run.decay, run.compute});
     }
   }
   return mine;
@@ -38,7 +36,7 @@ std::vector<AdamW::Run> AdamW::owned(const std::vector<Run>& runs) const {
 
 void AdamW::plan_gathering() {
   if (!ownership_.shared()) return;
-  const auto runs = runs_of(set_, true, [](const auto&) { return true; });
+  const auto runs = runs_of(set_, false);
   for (const model::Bucket& bucket : set_.buckets()) {
     for (const Run& run : runs) {
       const std::int64_t begin = std::max(run.begin, bucket.begin);
@@ -61,10 +59,15 @@ void AdamW::gather_compute(device::Exec& exec) {
 }
 
 AdamW::AdamW(device::Exec& exec, model::ParameterSet& set, parallel::ProcessMesh& mesh,
-             const Ownership& ownership, const AdamwSettings& settings, float clip_norm)
-    : set_(set), mesh_(mesh), ownership_(ownership), settings_(settings), clip_norm_(clip_norm) {
-  update_runs_ = owned(runs_of(set, true, [](const auto& tensor) { return tensor.spec.decay; }));
-  counted_runs_ = owned(runs_of(set, false, [](const auto& tensor) { return tensor.counted; }));
+             const Ownership& ownership, GradientNorm& norm, const AdamwSettings& settings,
+             float clip_norm)
+    : set_(set),
+      mesh_(mesh),
+      ownership_(ownership),
+      norm_(norm),
+      settings_(settings),
+      clip_norm_(clip_norm) {
+  update_runs_ = owned(runs_of(set, true));
   plan_gathering();
   one_copy_ =
       !ownership.shared() && std::all_of(set.tensors().begin(), set.tensors().end(),
@@ -75,7 +78,6 @@ AdamW::AdamW(device::Exec& exec, model::ParameterSet& set, parallel::ProcessMesh
     *state = exec.backend.allocate(Dtype::f32, {ownership.count()});
     device::fill(exec, *state, 0.0);
   }
-  squares_ = exec.backend.allocate(Dtype::f64, {});
   unscale_ = exec.backend.allocate(Dtype::f32, {});
   for (Tensor* scalar : {&scalars_.rate, &scalars_.correction1, &scalars_.correction2,
                          &scalars_.clip, &scalars_.found_inf}) {
@@ -85,20 +87,9 @@ AdamW::AdamW(device::Exec& exec, model::ParameterSet& set, parallel::ProcessMesh
 }
 
 void AdamW::step(device::Exec& exec, std::int64_t updates_before, double rate, double loss_scale) {
-  device::fill(exec, squares_, 0.0);
-  for (const Run& run : counted_runs_) {
-    if (!run.flag) continue;
-    device::sum_squares(exec, squares_, set_.flat_gradient(run.begin, run.count),
-                        device::Write::accumulate);
-  }
-  for (const auto axis : {parallel::Axis::tp, parallel::Axis::pp}) {
-    mesh_.axis(axis).all_reduce(squares_, comm::ReduceOp::sum, exec.stream);
-  }
-  if (ownership_.shared()) {
-    mesh_.replicas().all_reduce(squares_, comm::ReduceOp::sum, exec.stream);
-  }
+  norm_.measure(exec);
   // The scaled norm is held against the scaled limit; the factor then takes the scale out.
-  device::clip_factor(exec, scalars_.clip, scalars_.found_inf, squares_,
+  device::clip_factor(exec, scalars_.clip, scalars_.found_inf, norm_.squares(),
                       clip_norm_ * static_cast<float>(loss_scale));
   if (loss_scale != 1.0) {
     device::fill(exec, unscale_, 1.0 / loss_scale);
@@ -113,7 +104,7 @@ void AdamW::step(device::Exec& exec, std::int64_t updates_before, double rate, d
                1.0 - std::pow(static_cast<double>(settings_.beta2), update));
   for (const Run& run : update_runs_) {
     AdamwSettings settings = settings_;
-    if (!run.flag) settings.weight_decay = 0.0F;
+    if (!run.decay) settings.weight_decay = 0.0F;
     device::adamw(exec,
                   {.master = master_.slice(0, run.at, run.count),
                    .m = m_.slice(0, run.at, run.count),

@@ -7,6 +7,7 @@
 #include "concordat/train/errors.hpp"
 #include "concordat/train/micro_batches.hpp"
 #include "concordat/train/schedule_check.hpp"
+#include "concordat/train/step_plan.hpp"
 
 namespace concordat::train {
 
@@ -47,12 +48,15 @@ void TrainSettings::validate(const parallel::MeshShape& mesh) const {
   need(loss_scale.least > 0.0 && loss_scale.least <= loss_scale.initial &&
            loss_scale.initial <= loss_scale.greatest && loss_scale.growth_interval > 0,
        "loss_scale", std::to_string(loss_scale.initial), "least <= initial <= greatest");
+  need(norm_block > 0, "norm_block", std::to_string(norm_block), "at least 1");
+  validate_reproducible(*this, mesh);
   need(zero == 0 || zero == 1, "layout.zero", std::to_string(zero), "0 or 1");
   const auto local = model::local_length(length, mesh.cp);
   for (const std::int64_t share :
        {share_of(batch, mesh.dp, 0).count, share_of(batch, mesh.dp, mesh.dp - 1).count}) {
     // The last micro-batch may be shorter.
-    for (const std::int64_t sequences : {std::min(micro_batch, share), share % micro_batch}) {
+    const std::int64_t unit = reproducible ? logical_batch : micro_batch;
+    for (const std::int64_t sequences : {std::min(unit, share), share % unit}) {
       const std::int64_t rows = sequences * local.value();
       if (!sequence_parallel || rows % mesh.tp == 0) continue;
       throw Error(
@@ -62,7 +66,9 @@ void TrainSettings::validate(const parallel::MeshShape& mesh) const {
            .found = "tp = " + std::to_string(mesh.tp) + " for " + std::to_string(sequences) +
                     " sequences of " + std::to_string(local.value()) + " positions",
            .expected = "a multiple of " + std::to_string(mesh.tp) + " rows",
-           .remedy = "change train.micro_batch, train.batch or inner.length, or set "
+           .remedy = std::string("change train.") +
+                     (reproducible ? "logical_batch" : "micro_batch") +
+                     ", train.batch or inner.length, or set "
                      "layout.sequence_parallel = false"});
     }
   }
@@ -106,6 +112,10 @@ MemoryEstimate estimate_memory(const TrainSettings& settings, const parallel::Me
       settings.schedule, mesh.pp, num_micro_batches(settings, mesh.dp, 0), settings.chunks));
   const double in_flight = peak_micro_batches(report, settings.chunks);
   const std::int64_t rows = sequences * model::local_length(settings.length, mesh.cp).value();
+  const StepPlan plan = plan_step(settings, mesh, 0);
+  // Rows that go through a layer at once; a micro-batch keeps those of all its units.
+  const std::int64_t unit_rows =
+      std::min(plan.unit, sequences) * model::local_length(settings.length, mesh.cp).value();
   const std::int64_t row_parts = settings.sequence_parallel ? mesh.tp : 1;
   const std::int64_t width = model.width;
   const std::int64_t qkv = width / mesh.tp + 2 * kv_width;
@@ -148,12 +158,15 @@ MemoryEstimate estimate_memory(const TrainSettings& settings, const parallel::Me
   // In fp32 the master is what products read, unless the replicas share it out.
   const bool one_copy = settings.compute == Dtype::f32 && owned == local;
   estimate.weights = (one_copy ? 0 : owned * 4) + (local - norms) * low + norms * 4;
-  estimate.gradients = local * 4;
+  // A tied table has a gradient for each of its two users.
+  const std::int64_t beside = settings.reproducible && model.tied && mesh.pp == 1 ? tables : 0;
+  estimate.gradients = (local + beside) * 4 * plan.groups.depth();
   estimate.optimizer = owned * 8;
   estimate.activations = static_cast<std::int64_t>(
       static_cast<double>(4 * rows) *
           (in_flight * static_cast<double>(layers * kept + (waits ? outside : 0)) +
-           static_cast<double>(outside + passing + waiting + tail)) +
+           static_cast<double>(waiting + tail)) +
+      static_cast<double>(4 * unit_rows) * static_cast<double>(outside + passing) +
       4.0 * static_cast<double>(chunk * vocabulary));
   // Products read every matrix but what is only looked up: an untied embedding, positions.
   const std::int64_t look_up = (model.tied ? 0 : tables) + model.positions * model.width;

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "concordat/device/ops/elementwise.hpp"
 #include "concordat/device/pending.hpp"
 #include "concordat/train/errors.hpp"
 #include "concordat/train/executor.hpp"
@@ -33,29 +34,38 @@ Trainer::Trainer(const TrainSettings& settings, device::Exec& exec, parallel::Pr
       mesh_(mesh),
       data_(data),
       clock_(clock),
-      stage_(
-          settings.model, exec, mesh,
-          {.parameters = {.compute = settings.compute, .bucket_elements = settings.bucket_elements},
-           .chunks = settings.chunks,
-           .recompute = settings.recompute,
-           .sequence_parallel = settings.sequence_parallel}),
+      plan_(plan_step(settings, mesh.shape(), mesh.coords().dp)),
+      stage_(settings.model, exec, mesh,
+             {.parameters = {.compute = settings.compute,
+                             .groups = plan_.groups,
+                             .bucket_elements = settings.bucket_elements},
+              .chunks = settings.chunks,
+              .recompute = settings.recompute,
+              .sequence_parallel = settings.sequence_parallel}),
       space_(stage_.specs()),
       layout_(parallel::layout_of(stage_.specs(), space_, mesh.shape(), mesh.coords())),
-      ownership_(stage_.parameters(), mesh.replicas().size(), mesh.replicas().rank(),
-                 settings.zero),
-      optimizer_(exec, stage_.parameters(), mesh, ownership_, settings.adamw, settings.clip_norm),
+      ownership_(stage_.parameters(), mesh.replicas().size(), mesh.replicas().rank(), settings.zero,
+                 settings.norm_block),
+      norm_(exec, stage_.specs(), stage_.parameters(), mesh, ownership_, settings.norm_block),
+      optimizer_(exec, stage_.parameters(), mesh, ownership_, norm_, settings.adamw,
+                 settings.clip_norm),
       reducer_(mesh, exec, stage_.specs(), stage_.parameters(), ownership_, settings.overlap),
-      share_(share_of(settings.batch, mesh.shape().dp, mesh.coords().dp)),
-      batches_(exec, {.sequences = share_.count,
-                      .per_micro_batch = settings.micro_batch,
+      batches_(exec, {.sequences = plan_.share.count,
+                      .per_micro_batch = plan_.unit,
                       .length = settings.length,
                       .vocab = settings.model.vocab,
                       .cp = mesh.shape().cp,
                       .cp_rank = mesh.coords().cp}),
-      schedule_(make_schedule(settings, mesh.shape().pp, batches_.count())),
-      scaler_(settings.compute, settings.loss_scale) {
+      schedule_(make_schedule(
+          settings, mesh.shape().pp,
+          (batches_.count() + plan_.units_per_micro_batch - 1) / plan_.units_per_micro_batch)),
+      scaler_(settings.compute, settings.loss_scale),
+      group_losses_(exec.backend.allocate(Dtype::f64, {plan_.num_groups})),
+      loss_(exec.backend.allocate(Dtype::f64, {})) {
   CONCORDAT_REQUIRE(layout_.num_local == stage_.parameters().num_local(),
                     std::to_string(layout_.num_local));
+  stage_.parameters().on_group_closed(
+      [this](const model::Weight& w, const model::GroupPlace& place) { reducer_.fold(w, place); });
   stage_.parameters().on_bucket_ready([this](const model::Bucket& b) { reducer_.reduce(b); });
   const Tensor initial = host_tensor(Dtype::f32, {layout_.num_local});
   model::initialise(stage_.parameters(), mesh, settings.seed, initial.span<float>());
@@ -68,7 +78,7 @@ void Trainer::load_batch() {
     const std::int64_t sequences = batches_[i].layout.sequences;
     tokens_.resize(static_cast<std::size_t>(sequences) * window);
     const std::uint64_t first =
-        data_cursor() + static_cast<std::uint64_t>(share_.begin + batches_.first_sequence(i));
+        data_cursor() + static_cast<std::uint64_t>(plan_.share.begin + batches_.first_sequence(i));
     for (std::size_t s = 0; s < static_cast<std::size_t>(sequences); ++s) {
       data_.sample(first + s, std::span(tokens_).subspan(s * window, window));
     }
@@ -83,7 +93,7 @@ StepReport Trainer::step() {
   try {
     load_batch();
     stage_.open_step(scale / static_cast<double>(settings_.tokens_per_step()));
-    execute(schedule_, stage_, batches_.all(), mesh_, exec_);
+    execute(schedule_, stage_, {batches_.all(), plan_.units_per_micro_batch}, mesh_, exec_);
     reducer_.finish();
   } catch (const std::exception& error) {
     // The others are in the step's collectives, and sums of our own may be under way beside us:
@@ -109,10 +119,14 @@ StepReport Trainer::step() {
 }
 
 double Trainer::total_loss() {
-  // The last stages have the loss, the others 0; the sum over pp and the replicas reaches all.
-  mesh_.axis(parallel::Axis::pp).all_reduce(stage_.loss_sum(), comm::ReduceOp::sum, exec_.stream);
-  mesh_.replicas().all_reduce(stage_.loss_sum(), comm::ReduceOp::sum, exec_.stream);
-  return device::read_back<double>(exec_, stage_.loss_sum()).get();
+  // The last stages have their replica's groups, all else is 0: sums that are exact, but over cp.
+  device::fill(exec_, group_losses_, 0.0);
+  device::copy(exec_, group_losses_.slice(0, plan_.first_group, plan_.groups.count()),
+               stage_.loss_sums());
+  mesh_.axis(parallel::Axis::pp).all_reduce(group_losses_, comm::ReduceOp::sum, exec_.stream);
+  mesh_.replicas().all_reduce(group_losses_, comm::ReduceOp::sum, exec_.stream);
+  device::sum_in_order(exec_, loss_, group_losses_);
+  return device::read_back<double>(exec_, loss_).get();
 }
 
 void Trainer::refuse_divergence(double loss_sum, bool found_inf) {

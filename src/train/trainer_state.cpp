@@ -29,7 +29,7 @@ MemoryEstimate Trainer::memory_in_use() const {
   for (const model::LocalTensor& tensor : stage_.parameters().tensors()) {
     now.weights += tensor.count * static_cast<std::int64_t>(size_of(tensor.compute));
   }
-  now.gradients = 4 * layout_.num_local;
+  now.gradients = stage_.parameters().gradient_bytes();
   now.optimizer = 8 * optimizer_.master().size();
   now.activations = static_cast<std::int64_t>(stage_.pool().allocated_bytes());
   now.copies = static_cast<std::int64_t>(exec_.backend.weight_copy_bytes());

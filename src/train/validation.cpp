@@ -19,29 +19,30 @@ ValidationReport Trainer::validate(ValidationData& data) {
          .remedy = "ingest more text or shorten inner.length"});
   }
   stage_.open_validation();
-  const Share mine = share_of(windows, mesh_.shape().dp, mesh_.coords().dp);
+  // Groups of windows as there are groups of a step, so that the loss depends on no more than its.
   const auto length = static_cast<std::size_t>(settings_.length.value());
   std::vector<std::int32_t> tokens;
   std::int64_t bytes = 0;
-  std::int64_t done = 0;
-  while (done < mine.count) {
-    const std::int64_t count = std::min(settings_.micro_batch, mine.count - done);
-    MicroBatches batch(exec_, {.sequences = count,
-                               .per_micro_batch = count,
-                               .length = settings_.length,
-                               .vocab = settings_.model.vocab,
-                               .cp = mesh_.shape().cp,
-                               .cp_rank = mesh_.coords().cp});
-    tokens.resize(static_cast<std::size_t>(count) * (length + 1));
-    for (std::int64_t i = 0; i < count; ++i) {
-      const auto window =
-          std::span(tokens).subspan(static_cast<std::size_t>(i) * (length + 1), length + 1);
-      data.window(static_cast<std::uint64_t>(mine.begin + done + i), window);
-      bytes += data.num_bytes(window.subspan(1));
+  for (int group = 0; group < plan_.groups.count(); ++group) {
+    const Share mine = share_of(windows, plan_.num_groups, plan_.first_group + group);
+    for (std::int64_t done = 0; done < mine.count; done += plan_.unit) {
+      const std::int64_t count = std::min(plan_.unit, mine.count - done);
+      MicroBatches batch(exec_, {.sequences = count,
+                                 .per_micro_batch = count,
+                                 .length = settings_.length,
+                                 .vocab = settings_.model.vocab,
+                                 .cp = mesh_.shape().cp,
+                                 .cp_rank = mesh_.coords().cp});
+      tokens.resize(static_cast<std::size_t>(count) * (length + 1));
+      for (std::int64_t i = 0; i < count; ++i) {
+        const auto window =
+            std::span(tokens).subspan(static_cast<std::size_t>(i) * (length + 1), length + 1);
+        data.window(static_cast<std::uint64_t>(mine.begin + done + i), window);
+        bytes += data.num_bytes(window.subspan(1));
+      }
+      batch.fill(exec_, 0, tokens);
+      evaluate(stage_, batch[0], mesh_, exec_, group);
     }
-    batch.fill(exec_, 0, tokens);
-    evaluate(stage_, batch[0], mesh_, exec_);
-    done += count;
   }
   const double nats = total_loss();
   // The ranks of the cp axis counted the same windows.

@@ -87,6 +87,7 @@ Saved save_generation(comm::Communicator& comm, FileSystem& fs, const Path& fold
 /// Keys of metadata that status and audit read.
 namespace keys {
 inline constexpr std::string_view layout = "layout";
+inline constexpr std::string_view reproducible = "reproducible";
 inline constexpr std::string_view instruction_set = "instruction_set";
 inline constexpr std::string_view threads_per_rank = "threads_per_rank";
 inline constexpr std::string_view data_cursor = "data.cursor";

@@ -12,6 +12,7 @@
 #pragma once
 
 #include "concordat/device/exec.hpp"
+#include "concordat/model/gradient_groups.hpp"
 #include "concordat/model/length.hpp"
 #include "concordat/model/saved.hpp"
 #include "concordat/parallel/mesh.hpp"
@@ -47,6 +48,7 @@ struct Pass {
   Stream* messages = nullptr;
   bool remakes = false;  ///< Recompute::attention: inputs of products are not kept
   bool last = false;     ///< backward_weight of the step's last micro-batch: gradients become ready
+  GroupPlace place{};    ///< of the micro-batch's gradients
 
   /// A new [rows, columns] f32 activation.
   Tensor take(std::int64_t rows, std::int64_t columns) {

@@ -5,12 +5,17 @@
 //   Weight& qkv = set.weight({q_name, k_name, v_name});    // one matrix of neighbouring tensors
 //   set.on_bucket_ready([&](const Bucket& bucket) { reduce(bucket.gradient); });
 //   set.zero_gradients(exec);
-//   ... forward and backward; the last micro-batch calls weight.ready() ...
+//   ... forward and backward; the last micro-batch calls weight.added(place, true) ...
 //
 // Flat order is `parallel`'s local flat space: the shards of the stage's tensors in declared order,
 // each contiguous, padding included, nothing between them. So the master weights, the optimizer's
 // moments and the gradients of `train` line up with it, and neighbouring matrices with equal
 // columns are one larger matrix without a copy.
+//
+// With gradient groups (gradient_groups.hpp) there are as many flat buffers as sums may wait, and
+// the buckets are the first one. Each user of a weight then has a gradient of its own, because on
+// which ranks the users are is the layout's affair: a tied table's second user keeps it beside the
+// flat space, and whoever combines gradients adds it in the end.
 //
 // Precision: matrices and tables are kept in `compute` (f32, bf16 or f16), norms and biases in f32.
 // Threads: one host thread. Weight references live as long as the set.
@@ -22,6 +27,7 @@
 #include <vector>
 
 #include "concordat/device/exec.hpp"
+#include "concordat/model/gradient_groups.hpp"
 #include "concordat/parallel/parameter_spec.hpp"
 
 namespace concordat::model {
@@ -30,18 +36,24 @@ class ParameterSet;
 
 /// One or more neighbouring parameters as a layer sees them.
 struct Weight {
-  Parameter compute;  ///< [out, in] or [C]
-  Tensor gradient;    ///< f32, the same shape: a view of the flat gradients
-  /// How the next contribution to the gradient is written: the step's first one sets it, so that
-  /// nobody has to clear it. Asked for once per contribution.
-  device::Write next_write();
-  /// For contributions that can only add: a gradient that nobody has written yet becomes 0.
-  void open_for_adding(device::Exec& exec);
-  /// A layer's gradient is final for this step. Each layer that uses the weight calls it once.
-  void ready();
+  Parameter compute;              ///< [out, in] or [C]
+  std::vector<Tensor> gradients;  ///< f32, the same shape, by depth: views of the flat gradients
+  /// What a micro-batch's gradient is written to.
+  const Tensor& gradient(const GroupPlace& place = {}) const {
+    return gradients[static_cast<std::size_t>(place.depth)];
+  }
+  /// How: the first contribution of the step, or of a group, sets it, so that nobody has to clear
+  /// it. Asked for once per contribution.
+  device::Write next_write(const GroupPlace& place = {});
+  /// gradient() for contributions that can only add: one that nobody has written yet becomes 0.
+  const Tensor& sum(device::Exec& exec, const GroupPlace& place = {});
+  /// A layer has written a micro-batch's gradient. `last`: of the step; each layer that uses the
+  /// weight says so once, and then the gradient is final.
+  void added(const GroupPlace& place, bool last);
 
   ParameterSet* set = nullptr;
   std::vector<int> members{};
+  bool beside = false;  ///< the gradients are no views: another user of the weight has those
 };
 
 /// What a linear layer or a norm is given: a weight and, where the family has one, a bias.
@@ -51,10 +63,10 @@ struct WeightAndBias {
       : weight(weight_only), bias(with_bias) {}
   Weight& weight;
   Weight* bias;
-  /// The layer's gradients are final for this step.
-  void ready() const {
-    weight.ready();
-    if (bias != nullptr) bias->ready();
+  /// Weight::added() of both.
+  void added(const GroupPlace& place, bool last) const {
+    weight.added(place, last);
+    if (bias != nullptr) bias->added(place, last);
   }
 };
 
@@ -79,12 +91,14 @@ struct Bucket {
 
 struct ParameterSettings {
   Dtype compute = Dtype::f32;
+  GradientGroups groups{};
   std::int64_t bucket_elements = std::int64_t{1} << 22;
 };
 
 class ParameterSet {
  public:
   using BucketReady = std::function<void(const Bucket&)>;
+  using GroupClosed = std::function<void(const Weight&, const GroupPlace&)>;
 
   /// `specs` are all tensors of the model in declared order; those of this rank's stage are held.
   /// Allocates; contents are undefined until the compute copy is written.
@@ -100,14 +114,18 @@ class ParameterSet {
   const LocalTensor& tensor(const std::string& name) const;
 
   /// The parameters as one matrix (or vector); they must be neighbours in declared order with equal
-  /// columns.
-  /// The same names give the same Weight, and every call announces one more user (a tied table).
+  /// columns. Every call announces one more user (a tied table has two). The same names give the
+  /// same Weight, with groups one whose gradients lie beside the flat space.
   Weight& weight(const std::vector<std::string>& names);
   /// The weights of neighbouring modules as one, and their biases as one if the model declares any.
   WeightAndBias modules(const std::vector<std::string>& names);
 
+  const std::deque<Weight>& weights() const { return weights_; }
+
   /// This rank's part [begin, begin + count) of the flat gradients.
-  Tensor flat_gradient(std::int64_t begin, std::int64_t count) const;
+  Tensor flat_gradient(std::int64_t begin, std::int64_t count, int depth = 0) const;
+  /// Of all gradients, what waits and what lies beside included.
+  std::int64_t gradient_bytes() const;
   Tensor gradient(const LocalTensor& tensor) const;
   /// The copy that products read, as one tensor of the shard's shape.
   Tensor compute(const LocalTensor& tensor) const;
@@ -120,11 +138,14 @@ class ParameterSet {
   void open_gradients();
   /// The same with all gradients 0, for who reads some that nobody writes.
   void zero_gradients(device::Exec& exec);
+  /// Called where a closing group has sums to fold (GroupPlace::folds). @pre with groups: set.
+  void on_group_closed(GroupClosed callback) { group_closed_ = std::move(callback); }
   void on_bucket_ready(BucketReady callback) { callback_ = std::move(callback); }
   const std::vector<Bucket>& buckets() const { return buckets_; }
 
  private:
   friend struct Weight;
+  std::vector<Tensor> gradients_of(const LocalTensor& first, const Shape& shape, bool beside) const;
   void make_tensors(const std::vector<parallel::ParameterSpec>& specs,
                     const parallel::ProcessMesh& mesh, Dtype compute);
   void make_buckets(std::int64_t bucket_elements);
@@ -134,7 +155,9 @@ class ParameterSet {
   std::vector<LocalTensor> tensors_;
   std::vector<std::int64_t> compute_begin_;  // of each tensor in the flat copy of its dtype
   std::int64_t num_local_ = 0;
-  Tensor gradients_;
+  bool grouped_;
+  std::vector<Tensor> gradients_;  // by depth, each [num_local]
+  std::function<Tensor(const Shape&)> allocate_;
   Tensor compute_f32_;
   Tensor compute_low_;
   std::deque<Weight> weights_;
@@ -145,6 +168,7 @@ class ParameterSet {
   std::vector<int> bucket_of_;
   std::vector<int> bucket_waiting_;
   BucketReady callback_;
+  GroupClosed group_closed_;
 };
 
 }  // namespace concordat::model

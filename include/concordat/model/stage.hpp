@@ -32,6 +32,7 @@
 namespace concordat::model {
 
 struct StageSettings {
+  /// With parameters.groups each group's gradients and losses are summed by themselves.
   ParameterSettings parameters{};
   std::int64_t loss_chunk_rows = 512;  ///< rows of logits that exist at a time
   int chunks = 1;                      ///< parts of the model on each stage
@@ -69,27 +70,30 @@ class Stage {
   /// the rows.
   Tensor boundary(const TokenLayout& layout);
 
-  /// Output for the next part; empty from the last, where the micro-batch's loss is added to
-  /// loss_sum(). `batch` is kept until backward_weight. @pre under sequence parallelism tp divides
-  /// the rows (evaluate() and logits() take any and then do without it).
+  /// Output for the next part; empty from the last, where the micro-batch's loss is added to that
+  /// of its group. `batch` is kept until backward_weight. @pre under sequence parallelism tp
+  /// divides the rows (evaluate() and logits() take any and then do without it).
   Tensor forward(MicroBatch index, const MicroBatchTensors& batch, const Tensor& x,
                  Chunk chunk = {});
   /// Gradient for the previous part; empty from the first.
   Tensor backward_input(MicroBatch index, const Tensor& grad_y, Chunk chunk = {});
   /// `last`: this completes the chunk's gradients of the step; buckets become ready as it goes.
+  /// @pre with groups: a chunk's micro-batches come in their order, as in every schedule.
   void backward_weight(MicroBatch index, bool last, Chunk chunk = {});
   /// Both, layer by layer: the same bits, and a layer's activations go before the next layer's
   /// gradients come.
   Tensor backward(MicroBatch index, const Tensor& grad_y, bool last, Chunk chunk = {});
 
-  /// Forward without a backward: the output for the next part; the last adds to loss_sum().
-  Tensor evaluate(const MicroBatchTensors& batch, const Tensor& x, Chunk chunk = {});
+  /// Forward without a backward: the output for the next part; the last adds to the group's loss.
+  Tensor evaluate(const MicroBatchTensors& batch, const Tensor& x, Chunk chunk = {}, int group = 0);
   /// The same, but the last part returns logits [rows, this rank's ids] and leaves the loss alone.
   Tensor logits(const MicroBatchTensors& batch, const Tensor& x, Chunk chunk = {});
 
-  /// 0-d f64: sum of the losses of the targets seen since open_step() or open_validation(), in
-  /// nats.
-  const Tensor& loss_sum() const { return loss_sum_; }
+  /// [groups of this rank] f64: sums of the losses of the targets seen since open_step() or
+  /// open_validation(), in nats. Without groups one sum.
+  const Tensor& loss_sums() const { return loss_sums_; }
+  /// One of them, 0-d.
+  Tensor loss_sum(int group = 0) const { return loss_sums_.slice(0, group, 1).reshape({}); }
   /// After an error in the middle of a step: forgets all micro-batches.
   void abandon();
   const BufferPool& pool() const { return pool_; }
@@ -108,6 +112,7 @@ class Stage {
   const Part& part(Chunk chunk) const;
   Pass pass(SavedTable& saved, const MicroBatchTensors& batch);
   bool shards_rows(const TokenLayout& layout) const;
+  GroupPlace place_of(MicroBatch index, Chunk chunk);
   InFlight& in_flight(MicroBatch index, Chunk chunk);
   static Tensor body(const Part& part, Pass& pass, const Tensor& x);
 
@@ -115,6 +120,7 @@ class Stage {
   device::Exec& exec_;
   parallel::ProcessMesh& mesh_;
   PipelineSplit split_;
+  GradientGroups groups_;
   std::vector<parallel::ParameterSpec> specs_;
   ParameterSet parameters_;
   BufferPool pool_;
@@ -122,9 +128,10 @@ class Stage {
   VocabShard shard_;
   std::vector<Part> parts_;  // by chunk
   std::map<std::pair<Chunk, MicroBatch>, InFlight> flying_;
+  std::vector<int> next_weight_;  // by chunk: the micro-batch whose gradients come next
   bool sequence_parallel_;
   std::unique_ptr<Stream> messages_;
-  Tensor loss_sum_;
+  Tensor loss_sums_;
   Tensor gradient_scale_;
 };
 

@@ -55,7 +55,8 @@ class ProcessMesh {
   comm::Communicator& all() { return comm_; }
   /// The ranks that differ from this one along `axis` only, in axis order.
   comm::Communicator& axis(Axis axis) { return *axes_[static_cast<std::size_t>(axis)]; }
-  /// The ranks that hold replicas of the same shard: dp x cp, dp outermost.
+  /// The ranks that hold replicas of the same shard: cp x dp, dp innermost, so that a sum over them
+  /// as a binary tree goes over dp first (where dp is a power of two).
   comm::Communicator& replicas() { return *replicas_; }
 
  private:

@@ -47,20 +47,27 @@ class PipelineWork {
 /// @pre the schedule has passed check() (schedule_check.hpp).
 void execute(const Schedule& schedule, Stage here, PipelineWork& work);
 
+/// What a stage computes in a step: units, and how many of them make one of the schedule's
+/// micro-batches (step_plan.hpp). They go one by one through the stage's part, and their
+/// activations as one tensor to the next stage.
+struct StepUnits {
+  const std::vector<model::MicroBatchTensors>& batches;
+  int per_micro_batch = 1;
+};
+
 /// The calls on a stage of the model, messages over the mesh's pp axis. Everything given must
 /// outlive it. For those who wrap a clock around it; others call the next function.
-std::unique_ptr<PipelineWork> model_work(model::Stage& stage,
-                                         const std::vector<model::MicroBatchTensors>& batches,
+std::unique_ptr<PipelineWork> model_work(model::Stage& stage, const StepUnits& units,
                                          parallel::ProcessMesh& mesh, device::Exec& exec);
 
-/// execute() on a stage of the model. @pre one batch for each of the schedule's micro-batches, and
-/// the stage is split as the schedule is.
-void execute(const Schedule& schedule, model::Stage& stage,
-             const std::vector<model::MicroBatchTensors>& batches, parallel::ProcessMesh& mesh,
-             device::Exec& exec);
+/// execute() on a stage of the model. @pre the schedule's micro-batches take all units, and the
+/// stage is split as the schedule is.
+void execute(const Schedule& schedule, model::Stage& stage, const StepUnits& units,
+             parallel::ProcessMesh& mesh, device::Exec& exec);
 
-/// Forward of one micro-batch through all parts, without a backward: adds to the last one's loss.
+/// Forward of one unit through all parts, without a backward: adds to the last one's loss of the
+/// group.
 void evaluate(model::Stage& stage, const model::MicroBatchTensors& batch,
-              parallel::ProcessMesh& mesh, device::Exec& exec);
+              parallel::ProcessMesh& mesh, device::Exec& exec, int group = 0);
 
 }  // namespace concordat::train

@@ -1,16 +1,20 @@
-// GradientReducer: the one place where ranks' gradients are combined.
+// GradientReducer: the one place where gradients of groups and of ranks are combined.
 //
 //   GradientReducer reducer(mesh, exec, stage.specs(), set, ownership, /*overlaps=*/true);
-//   set.on_bucket_ready([&](const model::Bucket& bucket) { reducer.reduce(bucket); });
+//   set.on_group_closed([&](const auto& weight, const auto& place) { reducer.fold(weight, place);
+//   }); set.on_bucket_ready([&](const model::Bucket& bucket) { reducer.reduce(bucket); });
 //   ... backward ...
 //   reducer.finish();              // every bucket is the sum, or this rank's part of it is
 //
-// First what ParameterSpec says for single tensors: rows that neighbouring tp ranks share, norms
-// under sequence parallelism (over tp), a tied table (over the pp ranks that hold it). Then the
-// whole bucket over the replicas (dp x cp); under ZeRO-1 only to each part's owner.
+// First the whole bucket over the replicas (dp x cp); under ZeRO-1 only to each part's owner. Then
+// what ParameterSpec says for single tensors: rows that neighbouring tp ranks share, norms under
+// sequence parallelism (over tp), a tied table (over the pp ranks that hold it, or the two
+// gradients of it that one rank has).
 //
-// Order: per rank the micro-batches in schedule order, then `comm`'s fixed binary tree over the
-// ranks. The result depends on the number of ranks and on nothing else, not on `overlaps` either.
+// Order: per rank the micro-batches of a group as they come, the groups as a binary tree
+// (model/gradient_groups.hpp), and the replicas as `comm`'s binary tree, which goes on where that
+// of the groups ends. Without groups the result depends on the number of ranks, with them not even
+// on that; on `overlaps` in neither case.
 //
 // With `overlaps` the sums are made on a thread of their own while the backward goes on; it pays
 // where a rank has a processor to spare for it (docs/benchmarks.md). Buckets with a tied table wait
@@ -35,6 +39,8 @@ class GradientReducer {
   GradientReducer(parallel::ProcessMesh& mesh, device::Exec& exec,
                   const std::vector<parallel::ParameterSpec>& specs, const model::ParameterSet& set,
                   const Ownership& ownership, bool overlaps);
+  /// Adds up what waited for a group to close: as part of the backward, while it is in the cache.
+  void fold(const model::Weight& weight, const model::GroupPlace& place);
   /// Starts the sum of one bucket, behind what the stream holds.
   void reduce(const model::Bucket& bucket);
   /// What comes next in the stream sees the sums. @pre every bucket of the step was given.
@@ -49,6 +55,8 @@ class GradientReducer {
   };
   void add_shared(const parallel::ParameterSpec& spec);
   void start(const model::Bucket& bucket);
+  /// Gradients of further users of a weight on this rank.
+  void add_beside();
 
   parallel::ProcessMesh& mesh_;
   device::Exec& exec_;

@@ -39,6 +39,12 @@ struct TrainSettings {
   bool sequence_parallel = false;
   int zero = 0;         ///< 1: master and moments are shared out over the replicas (dp x cp)
   bool overlap = true;  ///< gradients are summed beside the backward
+  /// The same bits over dp, pp, schedule, chunks, micro_batch, zero and overlap (step_plan.hpp).
+  bool reproducible = false;
+  std::int64_t logical_batch = 1;   ///< sequences of a logical micro-batch. With reproducible only
+  std::int64_t logical_groups = 0;  ///< of the step; dp divides them. 0: num_logical_groups()
+  /// Elements of a tensor whose squares are summed together for the norm: changes its last bits.
+  std::int64_t norm_block = std::int64_t{1} << 14;
 
   std::int64_t tokens_per_step() const { return batch * length.value(); }
   /// @throws Error(train.bad_settings | model.bad_config | model.bad_layout) with key, value and
@@ -53,8 +59,8 @@ model::Recompute recompute_named(std::string_view name);
 
 /// What a rank needs, in bytes, before anything is allocated: for `train --check`.
 struct MemoryEstimate {
-  std::int64_t weights = 0;  ///< master and compute copy
-  std::int64_t gradients = 0;
+  std::int64_t weights = 0;      ///< master and compute copy
+  std::int64_t gradients = 0;    ///< reproducible: also the sums of groups that wait
   std::int64_t optimizer = 0;    ///< both moments
   std::int64_t activations = 0;  ///< of the micro-batches in flight, and logits
   /// Weights that are widened for products, where the back end does not multiply in 16 bits.

@@ -32,6 +32,7 @@
 #include "concordat/train/schedule.hpp"
 #include "concordat/train/settings.hpp"
 #include "concordat/train/state.hpp"
+#include "concordat/train/step_plan.hpp"
 
 namespace concordat::train {
 
@@ -63,6 +64,8 @@ class Trainer {
   /// settings.seed. @throws Error(train.bad_settings | model.bad_config | model.bad_layout).
   Trainer(const TrainSettings& settings, device::Exec& exec, parallel::ProcessMesh& mesh,
           TrainingData& data, const Clock& clock);
+  Trainer(const Trainer&) = delete;
+  Trainer& operator=(const Trainer&) = delete;
 
   /// One optimizer step on the samples next_step() * batch + [0, batch).
   StepReport step();
@@ -113,16 +116,19 @@ class Trainer {
   parallel::ProcessMesh& mesh_;
   TrainingData& data_;
   const Clock& clock_;
+  StepPlan plan_;
   model::Stage stage_;
   parallel::CanonicalSpace space_;
   parallel::LocalLayout layout_;
   Ownership ownership_;
+  GradientNorm norm_;
   AdamW optimizer_;
   GradientReducer reducer_;
-  Share share_;  // of a step's sequences
-  MicroBatches batches_;
+  MicroBatches batches_;  // the plan's units
   Schedule schedule_;
   LossScaler scaler_;
+  Tensor group_losses_;  // [groups of the step] f64
+  Tensor loss_;          // 0-d f64
   std::vector<std::int32_t> tokens_;
   std::int64_t next_step_ = 0;
   StepCallback callback_;

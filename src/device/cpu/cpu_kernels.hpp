@@ -29,6 +29,8 @@ class CpuKernels final : public ReferenceKernels {
   void scale_by(const Tensor& inout, const Tensor& factor) override;
   void sum(const Tensor& out, const Tensor& in, const bool& squares, const Write& write,
            const Tensor& scratch) override;
+  void sum_squares_by_block(const Tensor& out, const Tensor& in,
+                            const std::int64_t& block) override;
   void matmul(const Tensor& c, const Tensor& a, const Tensor& b, const MatmulOptions& options,
               const std::uint64_t& weight_version, const Tensor& scratch) override;
   void embedding_forward(const Tensor& x, const Tensor& tokens, const Tensor& table,

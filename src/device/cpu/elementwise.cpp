@@ -118,6 +118,23 @@ void CpuKernels::sum(const Tensor& out, const Tensor& in, const bool& squares, c
   }
 }
 
+void CpuKernels::sum_squares_by_block(const Tensor& out, const Tensor& in,
+                                      const std::int64_t& block) {
+  const VectorKernels& vector = vector_kernels();
+  const float* values = in.raw<float>();
+  double* to = out.raw<double>();
+  parallel_rows(out.size(), block, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      const std::int64_t stop = std::min((i + 1) * block, in.size());
+      double total = 0.0;
+      for (std::int64_t at = i * block; at < stop; at += sum_block) {
+        total += vector.sum_squares(values + at, std::min(sum_block, stop - at));
+      }
+      to[i] = total;
+    }
+  });
+}
+
 void CpuKernels::adamw(const AdamwState& state, const Tensor& gradient, const AdamwScalars& scalars,
                        const AdamwSettings& settings) {
   if (*scalars.found_inf.raw<float>() != 0.0F) return;

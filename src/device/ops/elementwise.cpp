@@ -56,4 +56,17 @@ void sum_squares(Exec& exec, const Tensor& out, const Tensor& in, Write write) {
   sum_of(exec, out, in, true, write);
 }
 
+void sum_in_order(Exec& exec, const Tensor& out, const Tensor& in) {
+  require_scalar("out", out, Dtype::f64);
+  require_flat("in", in, in.size(), Dtype::f64);
+  launch(exec, &Kernels::sum_in_order, out, in);
+}
+
+void sum_squares_by_block(Exec& exec, const Tensor& out, const Tensor& in, std::int64_t block) {
+  CONCORDAT_REQUIRE(block > 0 && !in.empty(), std::to_string(block));
+  require_flat("out", out, (in.size() + block - 1) / block, Dtype::f64);
+  require_flat("in", in, in.size(), Dtype::f32);
+  launch(exec, &Kernels::sum_squares_by_block, out, in, block);
+}
+
 }  // namespace concordat::device

@@ -161,4 +161,22 @@ void ReferenceKernels::sum(const Tensor& out, const Tensor& in, const bool& squa
   store(out, 0, total);
 }
 
+void ReferenceKernels::sum_in_order(const Tensor& out, const Tensor& in) {
+  const double* x = in.raw<double>();
+  double total = 0.0;
+  for (std::int64_t i = 0; i < in.size(); ++i) total += x[i];
+  *out.raw<double>() = total;
+}
+
+void ReferenceKernels::sum_squares_by_block(const Tensor& out, const Tensor& in,
+                                            const std::int64_t& block) {
+  const float* x = in.raw<float>();
+  for (std::int64_t i = 0; i < out.size(); ++i) {
+    const std::int64_t end = std::min((i + 1) * block, in.size());
+    double total = 0.0;
+    for (std::int64_t at = i * block; at < end; ++at) total += double{x[at]} * double{x[at]};
+    out.raw<double>()[i] = total;
+  }
+}
+
 }  // namespace concordat::device

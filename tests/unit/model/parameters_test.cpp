@@ -93,8 +93,8 @@ TEST(Parameters, NeighboursAreOneMatrixWithoutACopy) {
   ParameterSet set(session.exec(), declare_parameters(tiny_config()), mesh);
   const auto name = [](std::string_view part) { return weight_of(in_layer(kNames, 1, part)); };
   Weight& qkv = set.weight({name(kNames.query), name(kNames.key), name(kNames.value)});
-  EXPECT_EQ(qkv.gradient.shape(), (Shape{16, 8}));
-  EXPECT_EQ(qkv.gradient.slice(0, 8, 4).raw_bytes(),
+  EXPECT_EQ(qkv.gradient().shape(), (Shape{16, 8}));
+  EXPECT_EQ(qkv.gradient().slice(0, 8, 4).raw_bytes(),
             set.gradient(set.tensor(name(kNames.key))).raw_bytes());
   EXPECT_EQ(qkv.compute.value().slice(0, 12, 4).raw_bytes(),
             set.compute(set.tensor(name(kNames.value))).raw_bytes());

@@ -27,4 +27,7 @@ void scale_by(Exec& exec, const Tensor& inout, const Tensor& factor);
 /// only on the element count. With Write::accumulate the sum is added to `out`.
 void sum(Exec& exec, const Tensor& out, const Tensor& in, Write write = Write::set);
 
+/// out (0-d f64) = in[0] + in[1] + ... in this order. in: [n] f64, contiguous.
+void sum_in_order(Exec& exec, const Tensor& out, const Tensor& in);
+
 }  // namespace concordat::device
