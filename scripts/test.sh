@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.."
 
 suite=${1:-all}
 sanitized=(core comm crypto observe exact parallel ledger device data model model_interop checkpoint border
-  privacy federation governance train site border_loop coordinator audit cli)
+  privacy federation governance site border_loop coordinator audit cli)
 preset=dev
 [ "$suite" = asan ] && preset=asan
 concordat_setup tests
