@@ -49,7 +49,11 @@ TEST(Matmul, AlphaBetaBiasAndResidual) {
           matmul(lab.exec(), c, a, b,
                  {.alpha = 0.5F, .beta = -2.0F, .bias = bias, .residual = residual});
           matmul(lab.exec(), d, a, b, {.alpha = 0.25F, .residual = residual});
-          return Outputs{lab.get(c), lab.get(d)};
+          Tensor both = lab.out({s.m, s.n});
+          Tensor biased = lab.out({s.m, s.n});
+          matmul(lab.exec(), both, a, b, {.bias = bias, .residual = residual});
+          matmul(lab.exec(), biased, a, b, {.bias = bias});
+          return Outputs{lab.get(c), lab.get(d), lab.get(both), lab.get(biased)};
         },
         tolerance(s.k));
   }

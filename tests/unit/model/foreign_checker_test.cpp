@@ -90,7 +90,7 @@ void write_exported(const FileSystem::Path& folder, const FileSystem::Path& from
   const ForeignModel foreign(posix_files(), from);
   write_folder(folder, foreign.model().config, weights);
   for (const char* file : {"logits.f32", "windows.u32"}) {
-    overwrite(folder / file, as_bytes(read_text(posix_files(), from / file, 1U << 20U)));
+    overwrite(folder / file, as_bytes(read_text(posix_files(), from / file, 1U << 30U)));
   }
 }
 
