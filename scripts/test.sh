@@ -4,8 +4,8 @@
 #   scripts/test.sh            everything
 #   scripts/test.sh quick      the quick suite (under a minute once built)
 #   scripts/test.sh asan       unit tests under address and undefined-behaviour sanitizers: those
-#                              of `sanitized` below and the mutations of hostile bytes (`train_layouts` takes
-#                              minutes there; `model` has its layers)
+#                              of `sanitized` below and the mutations of hostile bytes (`train` and `train_layouts`
+#                              would take minutes; `model` has their layers)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib/setup.sh
