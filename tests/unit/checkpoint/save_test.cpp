@@ -114,6 +114,40 @@ TEST(Save, a_disk_that_fills_up_on_one_rank_is_an_error_of_all) {
   EXPECT_EQ(restored_generation(folder.path(), {1, 2}), 1);
 }
 
+TEST(Save, what_has_to_stand_before_a_generation_is_asked_for_before_it_has_its_name) {
+  TemporaryFolder folder;
+  std::vector<Saved> asked;
+  SaveOptions options;
+  options.before_publish = [&](const Saved& made) {
+    EXPECT_EQ(list_generations(posix_files(), folder.path()).size(), asked.size());
+    asked.push_back(made);
+  };
+  const auto saved = save(posix_files(), folder.path(), 1, 1, options);
+  ASSERT_EQ(asked.size(), 1U) << "on one rank, once";
+  EXPECT_EQ(asked[0].name, saved.name);
+  EXPECT_EQ(asked[0].manifest, saved.manifest);
+
+  // Without it there is no generation, on any rank.
+  options.before_publish = [](const Saved&) {
+    throw Error(concordat::errors::disk_full, {.what = "no room for the entry"});
+  };
+  std::atomic<int> told{0};
+  comm::run_threads(2, [&](comm::Communicator& comm) {
+    TestState state(comm, {2, 1, 1, 1});
+    state.fill(2);
+    try {
+      save_generation(comm, posix_files(), folder.path(), {.step = 2, .round = 0}, state.tensors,
+                      {}, options);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), concordat::errors::disk_full);
+      ++told;
+    }
+  });
+  EXPECT_EQ(told, 2);
+  EXPECT_EQ(list_generations(posix_files(), folder.path()), std::vector<std::string>{saved.name});
+  EXPECT_EQ(restored_generation(folder.path(), {1, 2}), 1);
+}
+
 TEST(Save, a_crash_after_any_change_leaves_the_old_or_the_new_generation) {
   TemporaryFolder start;
   save(posix_files(), start.path(), 1, 1);
