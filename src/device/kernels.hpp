@@ -26,7 +26,10 @@ class Kernels {
   virtual bool takes_operands(Dtype dtype) const;
 
   /// Whether norms, activations and the loss's gradient round to outputs of this 16-bit dtype.
+  /// Then activations read inputs of it too, if their outputs are of it.
   virtual bool rounds_outputs(Dtype dtype) const;
+  /// Whether matmul rounds its result to this 16-bit dtype for operands of that one.
+  virtual bool rounds_products(Dtype result, Dtype operands) const;
   /// Bytes of scratch that the call of that name wants; rounded up by the arena.
   virtual std::size_t attention_scratch_bytes(const AttentionShape& shape, bool backward) const;
   virtual std::size_t rms_norm_scratch_bytes(std::int64_t rows, std::int64_t width) const;
@@ -111,6 +114,7 @@ class Kernels {
 
 inline bool Kernels::takes_operands(Dtype) const { return false; }
 inline bool Kernels::rounds_outputs(Dtype) const { return false; }
+inline bool Kernels::rounds_products(Dtype, Dtype) const { return false; }
 inline std::size_t Kernels::attention_scratch_bytes(const AttentionShape&, bool) const { return 0; }
 inline std::size_t Kernels::rms_norm_scratch_bytes(std::int64_t, std::int64_t) const { return 0; }
 inline std::size_t Kernels::column_sums_scratch_bytes(std::int64_t, std::int64_t) const {

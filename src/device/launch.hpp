@@ -44,6 +44,10 @@ inline Dtype compute_dtype(Exec& exec, const Tensor& t) {
   return t.dtype();
 }
 
+inline bool is_narrow(const Tensor& t) {
+  return t.dtype() == Dtype::bf16 || t.dtype() == Dtype::f16;
+}
+
 /// What a kernel writes where the caller asked for 16-bit numbers: the caller's tensor if the back
 /// end's kernels round themselves, else f32 in scratch, which finish() rounds. Both give the same
 /// values. Make it inside an ArenaScope.
@@ -54,7 +58,9 @@ class NarrowOutput {
     direct_ = !narrow() || exec.backend.kernels(exec.stream).rounds_outputs(wanted.dtype());
     written_ = direct_ ? wanted : exec.arena.take(Dtype::f32, wanted.shape());
   }
-  bool narrow() const { return wanted_.dtype() == Dtype::bf16 || wanted_.dtype() == Dtype::f16; }
+  /// Whether the kernel reads this input without its being widened.
+  bool reads(const Tensor& input) const { return direct_ && input.dtype() == wanted_.dtype(); }
+  bool narrow() const { return is_narrow(wanted_); }
   const Tensor& tensor() const { return written_; }
   void finish() const {
     if (!direct_) launch(exec_, &Kernels::copy, wanted_, written_);
@@ -66,6 +72,15 @@ class NarrowOutput {
   Tensor written_;
   bool direct_ = true;
 };
+
+/// An input that may hold 16-bit numbers: as it is where the kernel reads it (`direct`) or it is
+/// wide, else widened into scratch. Make it inside an ArenaScope.
+inline Tensor wide_input(Exec& exec, const Tensor& t, bool direct) {
+  if (direct || (t.dtype() != Dtype::bf16 && t.dtype() != Dtype::f16)) return t;
+  Tensor wide = exec.arena.take(Dtype::f32, t.shape());
+  launch(exec, &Kernels::copy, wide, t);
+  return wide;
+}
 
 /// Scratch of `bytes` bytes from the arena; empty for 0. Take it inside an ArenaScope.
 inline Tensor take_scratch(Exec& exec, std::size_t bytes) {

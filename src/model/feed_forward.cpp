@@ -24,7 +24,8 @@ Tensor FeedForward::activation_of(Pass& pass, const Tensor& products) const {
 }
 
 Tensor FeedForward::activate(Pass& pass, const Tensor& x) {
-  const Tensor products = up_.forward(pass, x);
+  // In what products read, like the activation: it is half of what a layer keeps.
+  const Tensor products = up_.forward_rounded(pass, x);
   pass.save(products_, products, 1);
   return activation_of(pass, products);
 }

@@ -28,10 +28,10 @@ Tensor Linear::operand(Pass& pass, const Tensor& x) const {
 
 void Linear::keep(Pass& pass, const Tensor& x) { pass.save(x_, operand(pass, x), 1); }
 
-Tensor Linear::product(Pass& pass, const Tensor& x, const Tensor& residual) {
+Tensor Linear::product(Pass& pass, const Tensor& x, const Tensor& residual, Dtype result) {
   const Tensor mine = operand(pass, x);
   const Tensor whole = split_ == Split::columns ? whole_rows(pass, mine) : mine;
-  Tensor y = pass.take(whole.dim(0), weights_.weight.compute.value().dim(0));
+  Tensor y = pass.pool.take(result, {whole.dim(0), num_outputs()});
   // What tp ranks' sum must hold once, the first rank of the group puts in.
   const bool adds = split_ != Split::rows || index_on(pass.mesh, Axis::tp) == 0;
   device::MatmulOptions options{.transpose_b = true};
@@ -56,6 +56,11 @@ void Linear::multiply(Pass& pass, const Tensor& y, const Tensor& operand) {
 }
 
 Tensor Linear::forward(Pass& pass, const Tensor& x) { return product(pass, x, {}); }
+
+Tensor Linear::forward_rounded(Pass& pass, const Tensor& x) {
+  CONCORDAT_REQUIRE(split_ != Split::rows, "a sum over tp is made in f32");
+  return product(pass, x, {}, rounds_to(pass));
+}
 
 Tensor Linear::forward_add(Pass& pass, const Tensor& x, const Tensor& residual) {
   if (split_ == Split::rows && pass.rows_sharded) {

@@ -121,6 +121,8 @@ MemoryEstimate estimate_memory(const TrainSettings& settings, const parallel::Me
   const std::int64_t qkv = width / mesh.tp + 2 * kv_width;
   const std::int64_t attended = (width + model.heads) / mesh.tp;
   const std::int64_t ffn = model.ffn / mesh.tp;
+  const Dtype read = backend.multiplies(settings.compute) ? settings.compute : Dtype::f32;
+  const auto parts = static_cast<std::int64_t>(size_of(Dtype::f32) / size_of(read));
   const std::int64_t products = (traits.gated ? 2 : 1) * ffn;
   const std::int64_t statistics = traits.layer_norm ? 4 : 2;  // of two norms
   // Floats of a row that a layer keeps: x, middle and what norms divide by; q, k, v; what the
@@ -128,7 +130,7 @@ MemoryEstimate estimate_memory(const TrainSettings& settings, const parallel::Me
   // activation.
   const std::int64_t outside = width / row_parts;  // between the products
   const std::int64_t remade = 2 * outside + attended + ffn;
-  const std::int64_t needed = 2 * outside + statistics + qkv + products;
+  const std::int64_t needed = 2 * outside + statistics + qkv + products / parts;
   const std::int64_t kept = settings.recompute == model::Recompute::none        ? needed + remade
                             : settings.recompute == model::Recompute::attention ? needed
                                                                                 : outside;
@@ -142,9 +144,7 @@ MemoryEstimate estimate_memory(const TrainSettings& settings, const parallel::Me
   const std::int64_t waiting = waits ? layers * (4 * outside + needed + remade - kept) : 0;
   // The head keeps the logits' gradient in what products read; in 16 bits a chunk of logits is
   // beside it.
-  const Dtype read = backend.multiplies(settings.compute) ? settings.compute : Dtype::f32;
   const std::int64_t vocabulary = ceil_div(model.vocab, mesh.tp);
-  const auto parts = static_cast<std::int64_t>(size_of(Dtype::f32) / size_of(read));
   const std::int64_t logits = vocabulary / parts + outside + 4;
   const std::int64_t tail = mesh.pp == 1 ? logits : 0;
   const std::int64_t chunk =

@@ -29,6 +29,8 @@ class Linear final : public Layer {
   /// The weights must outlive the layer.
   Linear(const WeightAndBias& weights, Split split, SlotNames& slots, const std::string& name);
   Tensor forward(Pass& pass, const Tensor& x) override;
+  /// The same in the format that products' operands are rounded to. @pre not row-parallel.
+  Tensor forward_rounded(Pass& pass, const Tensor& x);
   /// forward(x) + residual: [rows, out].
   Tensor forward_add(Pass& pass, const Tensor& x, const Tensor& residual);
   /// For a pass that remakes: the input of forward, made again, for backward_weight.
@@ -48,7 +50,7 @@ class Linear final : public Layer {
 
  private:
   Tensor operand(Pass& pass, const Tensor& x) const;
-  Tensor product(Pass& pass, const Tensor& x, const Tensor& residual);
+  Tensor product(Pass& pass, const Tensor& x, const Tensor& residual, Dtype result = Dtype::f32);
   void add_bias_gradient(Pass& pass, const Tensor& grad_y) const;
   WeightAndBias weights_;
   Split split_;

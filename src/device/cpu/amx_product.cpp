@@ -31,9 +31,11 @@ struct Plan {
 
 Plan plan_of(const AmxProduct& p) {
   Plan plan{};
-  const std::int64_t parts = (p.k + panel_depth - 1) / panel_depth;
+  // A result that is rounded is summed at one go.
+  const std::int64_t parts = p.rounded != nullptr ? 1 : (p.k + panel_depth - 1) / panel_depth;
   plan.depth = round_up((p.k + parts - 1) / parts, amx::tile_depth);
-  const std::int64_t most = panel_bytes / 2 / plan.depth / amx::block * amx::block;
+  const std::int64_t most =
+      std::max(amx::block, panel_bytes / 2 / plan.depth / amx::block * amx::block);
   plan.columns = std::min(most, round_up(p.n, amx::block));
   plan.rows = std::max(amx::block, left_bytes / 2 / plan.depth / amx::block * amx::block);
   plan.rows = std::min(plan.rows, round_up(p.m, amx::block));
@@ -106,7 +108,7 @@ void put(const AmxProduct& p, const float* sums, std::int64_t row, std::int64_t 
   const __m512 alpha = _mm512_set1_ps(p.alpha);
   const __m512 keep = _mm512_set1_ps(beta);
   for (std::int64_t i = 0; i < rows; ++i) {
-    float* const to = p.c + (row + i) * p.c_stride + column;
+    const std::int64_t place = (row + i) * p.c_stride + column;
     const float* const extra = first && p.residual != nullptr
                                    ? p.residual + (row + i) * p.residual_stride + column
                                    : nullptr;
@@ -114,12 +116,19 @@ void put(const AmxProduct& p, const float* sums, std::int64_t row, std::int64_t 
       const std::int64_t left = columns - j;
       const auto mask = static_cast<__mmask16>(left >= 16 ? 0xffffU : (1U << left) - 1U);
       __m512 value = _mm512_mul_ps(_mm512_load_ps(sums + i * amx::block + j), alpha);
-      if (beta != 0.0F) value = _mm512_fmadd_ps(_mm512_maskz_loadu_ps(mask, to + j), keep, value);
+      if (beta != 0.0F) {
+        value = _mm512_fmadd_ps(_mm512_maskz_loadu_ps(mask, p.c + place + j), keep, value);
+      }
       if (first && p.bias != nullptr) {
         value = _mm512_add_ps(value, _mm512_maskz_loadu_ps(mask, p.bias + column + j));
       }
       if (extra != nullptr) value = _mm512_add_ps(value, _mm512_maskz_loadu_ps(mask, extra + j));
-      _mm512_mask_storeu_ps(to + j, mask, value);
+      if (p.rounded != nullptr) {
+        _mm256_mask_storeu_epi16(p.rounded + place + j, mask,
+                                 reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(value)));
+      } else {
+        _mm512_mask_storeu_ps(p.c + place + j, mask, value);
+      }
     }
   }
 }
@@ -133,7 +142,7 @@ void multiply_rows(const AmxProduct& p, const Panel& panel, const std::uint16_t*
   const std::int64_t strip_size = steps * 2 * amx::tile_elements;
   const bool first = panel.k == 0;
   const float beta = first ? p.beta : 1.0F;
-  const bool plain = p.alpha == 1.0F && (beta == 0.0F || beta == 1.0F) &&
+  const bool plain = p.rounded == nullptr && p.alpha == 1.0F && (beta == 0.0F || beta == 1.0F) &&
                      (!first || (p.residual == nullptr && p.bias == nullptr));
   for (; strip < last; ++strip) {
     const std::int64_t column = panel.n + strip * amx::block;
@@ -141,11 +150,16 @@ void multiply_rows(const AmxProduct& p, const Panel& panel, const std::uint16_t*
     for (std::int64_t r = row; r < end; r += amx::block) {
       const std::int64_t rows = std::min(end - r, amx::block);
       const std::uint16_t* const lines = left + (r - row) / amx::block * strip_size;
-      float* const to = p.c + r * p.c_stride + column;
+      // Twice as many columns of bf16 lie on a line: what is fetched beyond them is the next
+      // block's.
+      const std::int64_t place = r * p.c_stride + column;
+      float* const to =
+          p.rounded != nullptr ? reinterpret_cast<float*>(p.rounded + place) : p.c + place;
+      const std::int64_t line = p.rounded != nullptr ? p.c_stride / 2 : p.c_stride;
       const bool direct = plain && rows == amx::block && columns == amx::block;
       const amx::BlockOut out =
           direct ? amx::BlockOut{to, p.c_stride, beta != 0.0F} : amx::BlockOut{sums, amx::block};
-      amx::multiply_block(out, lines, right + strip * strip_size, steps, to, p.c_stride);
+      amx::multiply_block(out, lines, right + strip * strip_size, steps, to, line);
       if (!direct) put(p, sums, r, column, rows, columns, first);
     }
   }

@@ -29,7 +29,8 @@ struct AmxProduct {
   const std::uint16_t* b = nullptr;  ///< bf16 [k, n], or [n, k] if transposed
   std::int64_t b_stride = 0;
   bool b_transposed = false;
-  float* c = nullptr;  ///< [m, n]
+  float* c = nullptr;                ///< [m, n]
+  std::uint16_t* rounded = nullptr;  ///< instead of c: the result as bf16; beta is 0
   std::int64_t c_stride = 0;
   float alpha = 1.0F;
   float beta = 0.0F;                ///< 0: c is not read

@@ -16,6 +16,9 @@ class CpuKernels final : public ReferenceKernels {
   }
   const Products& products() const { return products_; }
   bool rounds_outputs(Dtype dtype) const override { return dtype == Dtype::bf16; }
+  bool rounds_products(Dtype result, Dtype operands) const override {
+    return result == Dtype::bf16 && operands == Dtype::bf16 && Products::uses_tiles();
+  }
   std::size_t attention_scratch_bytes(const AttentionShape& shape, bool backward) const override;
   std::size_t rms_norm_scratch_bytes(std::int64_t rows, std::int64_t width) const override;
   std::size_t sum_scratch_bytes(std::int64_t count) const override;

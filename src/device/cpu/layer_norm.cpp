@@ -81,7 +81,10 @@ void CpuKernels::layer_norm_backward_weight(const Tensor& grad_weight, const Ten
 void CpuKernels::gelu_forward(const Tensor& out, const Tensor& x) {
   const VectorKernels& vector = vector_kernels();
   parallel_rows(out.dim(0), out.dim(1), [&](std::int64_t begin, std::int64_t end) {
-    if (is_bf16(out)) {
+    if (is_bf16(x)) {
+      vector.gelu_forward_all_bf16(narrow_rows_of(out, begin, end),
+                                   const_narrow_rows(x, begin, end));
+    } else if (is_bf16(out)) {
       vector.gelu_forward_bf16(narrow_rows_of(out, begin, end), const_rows(x, begin, end));
     } else {
       vector.gelu_forward(rows_of(out, begin, end), const_rows(x, begin, end));
@@ -93,11 +96,13 @@ void CpuKernels::gelu_backward(const Tensor& grad_x, const Tensor& grad_out, con
   const VectorKernels& vector = vector_kernels();
   parallel_rows(x.dim(0), x.dim(1), [&](std::int64_t begin, std::int64_t end) {
     const ConstRows g = const_rows(grad_out, begin, end);
-    const ConstRows z = const_rows(x, begin, end);
-    if (is_bf16(grad_x)) {
-      vector.gelu_backward_bf16(narrow_rows_of(grad_x, begin, end), g, z);
+    if (is_bf16(x)) {
+      vector.gelu_backward_all_bf16(narrow_rows_of(grad_x, begin, end), g,
+                                    const_narrow_rows(x, begin, end));
+    } else if (is_bf16(grad_x)) {
+      vector.gelu_backward_bf16(narrow_rows_of(grad_x, begin, end), g, const_rows(x, begin, end));
     } else {
-      vector.gelu_backward(rows_of(grad_x, begin, end), g, z);
+      vector.gelu_backward(rows_of(grad_x, begin, end), g, const_rows(x, begin, end));
     }
   });
 }

@@ -133,7 +133,11 @@ void CpuKernels::rope(const Tensor& out, const Tensor& x, const Tensor& position
 void CpuKernels::swiglu_forward(const Tensor& out, const Tensor& gate, const Tensor& up) {
   const VectorKernels& vector = vector_kernels();
   parallel_rows(out.dim(0), out.dim(1), [&](std::int64_t begin, std::int64_t end) {
-    if (is_bf16(out)) {
+    if (is_bf16(gate)) {
+      vector.swiglu_forward_all_bf16(narrow_rows_of(out, begin, end),
+                                     const_narrow_rows(gate, begin, end),
+                                     const_narrow_rows(up, begin, end));
+    } else if (is_bf16(out)) {
       vector.swiglu_forward_bf16(narrow_rows_of(out, begin, end), const_rows(gate, begin, end),
                                  const_rows(up, begin, end));
     } else {
@@ -148,6 +152,12 @@ void CpuKernels::swiglu_backward(const Tensor& grad_gate, const Tensor& grad_up,
   const VectorKernels& vector = vector_kernels();
   parallel_rows(gate.dim(0), gate.dim(1), [&](std::int64_t begin, std::int64_t end) {
     const ConstRows g = const_rows(grad_out, begin, end);
+    if (is_bf16(gate)) {
+      vector.swiglu_backward_all_bf16(
+          narrow_rows_of(grad_gate, begin, end), narrow_rows_of(grad_up, begin, end), g,
+          const_narrow_rows(gate, begin, end), const_narrow_rows(up, begin, end));
+      return;
+    }
     const ConstRows z = const_rows(gate, begin, end);
     const ConstRows u = const_rows(up, begin, end);
     if (is_bf16(grad_gate)) {

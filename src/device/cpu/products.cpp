@@ -82,7 +82,10 @@ AmxProduct amx_product_of(const Tensor& c, const Tensor& a, const Tensor& b,
                      .b = bits(b),
                      .b_stride = b.strides()[0],
                      .b_transposed = options.transpose_b,
-                     .c = c.raw<float>(),
+                     .c = c.dtype() == Dtype::f32 ? c.raw<float>() : nullptr,
+                     .rounded = c.dtype() == Dtype::bf16
+                                    ? reinterpret_cast<std::uint16_t*>(c.raw_bytes())
+                                    : nullptr,
                      .c_stride = c.strides()[0],
                      .alpha = options.alpha,
                      .beta = options.beta};

@@ -30,4 +30,9 @@ inline NarrowRows narrow_rows_of(const Tensor& t, std::int64_t begin, std::int64
           t.dim(1), t.strides()[0]};
 }
 
+inline ConstNarrowRows const_narrow_rows(const Tensor& t, std::int64_t begin, std::int64_t end) {
+  const NarrowRows rows = narrow_rows_of(t, begin, end);
+  return {rows.data, rows.rows, rows.cols, rows.stride};
+}
+
 }  // namespace concordat::device

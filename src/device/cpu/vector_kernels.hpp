@@ -12,6 +12,7 @@ namespace concordat::device {
 using ConstRows = Matrix<const float>;
 using Rows = Matrix<float>;
 using NarrowRows = Matrix<std::uint16_t>;  ///< bf16
+using ConstNarrowRows = Matrix<const std::uint16_t>;
 
 struct AdamwStep {
   float beta1, beta2, keep, rate1, inv_correction2, eps, clip;
@@ -46,14 +47,19 @@ struct VectorKernels {
                                      const float* statistics);
   void (*gelu_forward)(Rows out, ConstRows x);
   void (*gelu_forward_bf16)(NarrowRows out, ConstRows x);
+  void (*gelu_forward_all_bf16)(NarrowRows out, ConstNarrowRows x);
   void (*gelu_backward)(Rows grad_x, ConstRows grad_out, ConstRows x);
   void (*gelu_backward_bf16)(NarrowRows grad_x, ConstRows grad_out, ConstRows x);
+  void (*gelu_backward_all_bf16)(NarrowRows grad_x, ConstRows grad_out, ConstNarrowRows x);
   void (*swiglu_forward)(Rows out, ConstRows gate, ConstRows up);
   void (*swiglu_forward_bf16)(NarrowRows out, ConstRows gate, ConstRows up);
+  void (*swiglu_forward_all_bf16)(NarrowRows out, ConstNarrowRows gate, ConstNarrowRows up);
   void (*swiglu_backward)(Rows grad_gate, Rows grad_up, ConstRows grad_out, ConstRows gate,
                           ConstRows up);
   void (*swiglu_backward_bf16)(NarrowRows grad_gate, NarrowRows grad_up, ConstRows grad_out,
                                ConstRows gate, ConstRows up);
+  void (*swiglu_backward_all_bf16)(NarrowRows grad_gate, NarrowRows grad_up, ConstRows grad_out,
+                                   ConstNarrowRows gate, ConstNarrowRows up);
   float (*max)(const float* x, std::int64_t n);
   /// out = exp(x - shift), and the sum of out. In place allowed.
   float (*exp_shifted)(float* out, const float* x, float shift, std::int64_t n);

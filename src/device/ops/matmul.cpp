@@ -17,7 +17,9 @@ Tensor as_compute(Exec& exec, const Tensor& t, Dtype dtype) {
 
 void product(Exec& exec, const Tensor& c, const Tensor& a, const Tensor& b,
              const MatmulOptions& options, std::uint64_t weight_version) {
-  Dtype dtype = compute_dtype(exec, c);
+  const bool narrow = c.dtype() == Dtype::bf16 || c.dtype() == Dtype::f16;
+  CONCORDAT_REQUIRE(!narrow || options.beta == 0.0F, "adding to " + describe("c", c));
+  const Dtype dtype = narrow ? Dtype::f32 : compute_dtype(exec, c);
   CONCORDAT_REQUIRE(is_rows(c) && is_rows(a) && is_rows(b),
                     describe("c", c) + "; " + describe("a", a) + "; " + describe("b", b));
   std::int64_t m = a.dim(options.transpose_a ? 1 : 0);
@@ -37,9 +39,12 @@ void product(Exec& exec, const Tensor& c, const Tensor& a, const Tensor& b,
   for (const Tensor* t : {&options.bias, &options.residual}) {
     CONCORDAT_REQUIRE(t->empty() || t->place() == kernels.place(), "bias or residual");
   }
+  const bool direct = !narrow || (as_they_are && kernels.rounds_products(c.dtype(), a.dtype()));
+  const Tensor result = direct ? c : exec.arena.take(Dtype::f32, c.shape());
   Tensor scratch = take_scratch(
-      exec, kernels.matmul_scratch_bytes(c, wide_a, wide_b, options, weight_version != 0));
-  launch(exec, &Kernels::matmul, c, wide_a, wide_b, options, weight_version, scratch);
+      exec, kernels.matmul_scratch_bytes(result, wide_a, wide_b, options, weight_version != 0));
+  launch(exec, &Kernels::matmul, result, wide_a, wide_b, options, weight_version, scratch);
+  if (!direct) launch(exec, &Kernels::copy, c, result);
 }
 
 }  // namespace

@@ -172,6 +172,68 @@ TEST(Narrow, OutputsAreTheRoundedOnesOfF32) {
   }
 }
 
+TEST(Narrow, ActivationsOfStoredInputsAreThoseOfTheirValues) {
+  for (const Dtype dtype : narrow_formats) {
+    for (const std::string& name : backend_names()) {
+      Lab<float> lab(name);
+      const Shape shape{5, 71};
+      const Tensor x = lab.random(shape, 1);
+      const Tensor y = lab.random(shape, 2);
+      const Tensor g = lab.random(shape, 3);
+      Tensor wide = lab.out(shape);
+      Tensor other = lab.out(shape);
+      const auto check = [&](const Tensor& found, const Tensor& expected, const char* what) {
+        Tensor values = lab.out(shape);
+        copy(lab.exec(), values, found);
+        EXPECT_EQ(lab.get(values), lab.get(rounded(lab, expected, dtype))) << name << ", " << what;
+      };
+      const Tensor low = lab.session.backend().allocate(dtype, shape);
+      const Tensor low_other = lab.session.backend().allocate(dtype, shape);
+      const Tensor x_kept = stored(lab, x, dtype);
+      const Tensor y_kept = stored(lab, y, dtype);
+      const Tensor x_values = rounded(lab, x, dtype);
+      const Tensor y_values = rounded(lab, y, dtype);
+      swiglu_forward(lab.exec(), wide, x_values, y_values);
+      swiglu_forward(lab.exec(), low, x_kept, y_kept);
+      check(low, wide, "swiglu");
+      swiglu_forward(lab.exec(), other, x_kept, y_kept);  // into f32
+      EXPECT_EQ(lab.get(other), lab.get(wide)) << name;
+      swiglu_backward(lab.exec(), wide, other, g, x_values, y_values);
+      swiglu_backward(lab.exec(), low, low_other, g, x_kept, y_kept);
+      check(low, wide, "gradient of the gate");
+      check(low_other, other, "gradient of up");
+      gelu_forward(lab.exec(), wide, x_values);
+      gelu_forward(lab.exec(), low, x_kept);
+      check(low, wide, "gelu");
+      gelu_backward(lab.exec(), wide, g, x_values);
+      gelu_backward(lab.exec(), low, g, x_kept);
+      check(low, wide, "gradient of gelu");
+    }
+  }
+}
+
+TEST(Narrow, ProductsAreRoundedAsTheirF32ResultsWouldBe) {
+  for (const Dtype dtype : narrow_formats) {
+    for (const std::string& name : backend_names()) {
+      Lab<float> lab(name);
+      for (const std::int64_t depth : {37, 2100}) {  // the second is summed in two panels in f32
+        const Tensor a = stored(lab, lab.random({37, depth}, 1), dtype);
+        const Tensor b = stored(lab, lab.random({70, depth}, 2), dtype);
+        const Tensor bias = lab.random({70}, 3);
+        Tensor wide = lab.out({37, 70});
+        const Tensor low = lab.session.backend().allocate(dtype, {37, 70});
+        // Of several panels the first one takes the bias: another order of additions.
+        const MatmulOptions options{.transpose_b = true, .bias = depth < 100 ? bias : Tensor()};
+        matmul(lab.exec(), wide, a, b, options);
+        matmul(lab.exec(), low, a, b, options);
+        Tensor values = lab.out({37, 70});
+        copy(lab.exec(), values, low);
+        EXPECT_EQ(lab.get(values), lab.get(rounded(lab, wide, dtype))) << name << ", " << depth;
+      }
+    }
+  }
+}
+
 TEST(Narrow, TheOptimizerRoundsTheNewMasterIntoTheCopy) {
   const std::int64_t n = 9001;  // several pieces, and a rest
   for (const Dtype dtype : narrow_formats) {

@@ -7,7 +7,8 @@
 namespace concordat::device {
 
 /// All [T, F] f32; row-strided views allowed. In place allowed. Outputs of both ops may be bf16 or
-/// f16: the f32 results rounded.
+/// f16: the f32 results rounded; so may
+/// what the activation is of.
 void gelu_forward(Exec& exec, const Tensor& out, const Tensor& x);
 
 /// grad_x is set. In place allowed: grad_x over x or over grad_out.

@@ -21,8 +21,8 @@ struct MatmulOptions {
   Tensor residual{};
 };
 
-/// c: [M, N] f32. a: [M, K], b: [K, N] (or transposed), f32, bf16 or f16. Row-strided views
-/// allowed.
+/// c: [M, N] f32, or with beta = 0 bf16 or f16: the f32 result rounded. a: [M, K], b: [K, N] (or
+/// transposed), f32, bf16 or f16. Row-strided views allowed.
 void matmul(Exec& exec, const Tensor& c, const Tensor& a, const Tensor& b,
             const MatmulOptions& options = {});
 

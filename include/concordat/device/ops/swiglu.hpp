@@ -6,7 +6,8 @@
 namespace concordat::device {
 
 /// All [T, F] f32; row-strided views allowed (gate and up may be columns of one product). Outputs
-/// of both ops may be bf16 or f16: the f32 results rounded.
+/// of both ops may be bf16 or f16: the f32 results rounded; so may
+/// what the activation is of.
 void swiglu_forward(Exec& exec, const Tensor& out, const Tensor& gate, const Tensor& up);
 
 /// In place allowed: grad_gate over gate and grad_up over up.
