@@ -1,6 +1,6 @@
 #include "cli/check.hpp"
 
-#include "cli/schema.hpp"
+#include "cli/site_command.hpp"
 #include "concordat/core/error.hpp"
 #include "concordat/observe/progress.hpp"
 #include "concordat/site/run_check.hpp"
@@ -26,7 +26,8 @@ std::string check_text(const Args& args, const std::optional<std::string>& ranks
   }
   // A federation's common file names no site: who checks does not matter to the result.
   Args flags(args.begin() + 1, args.end());
-  Config config = Config::load(site_schema(SiteNeeded::no), args[0], flags);
+  const SiteConfig read = read_site_config(site_schema(SiteNeeded::no), args[0], flags);
+  const Config& config = read.config;
   site::SiteSettings settings = site_settings(config);
   federation::RunAgreement terms = agreement_from(config);
   const int num_ranks =
@@ -58,10 +59,20 @@ std::string check_text(const Args& args, const std::optional<std::string>& ranks
                            ", copies for products " + size(c.memory.copies) + ", for checkpoints " +
                            size(c.memory.saving));
   row("outer state", size(c.outer_bytes) + " over all ranks");
-  row("a round", std::to_string(terms.inner_steps) + " inner steps, then " +
-                     size(static_cast<std::int64_t>(c.upload_bytes)) +
-                     " masked out and as much in (" +
-                     size(static_cast<std::int64_t>(c.first_upload_bytes)) + " in round 0), " +
+  if (read.terms) {
+    const federation::RunAgreement& agreed = read.terms->agreement.agreement;
+    row("agreement",
+        "run " + agreed.run +
+            (agreed.initial_state == c.initial_state
+                 ? ": its initial state is this one"
+                 : ": its initial state is ANOTHER one, " + agreed.initial_state.hex()));
+  }
+  const bool alone = !read.terms && config.given("site.name");
+  const std::string crossing =
+      size(static_cast<std::int64_t>(c.upload_bytes)) + " masked out and as much in (" +
+      size(static_cast<std::int64_t>(c.first_upload_bytes)) + " in round 0), ";
+  row("a round", std::to_string(terms.inner_steps) + " inner steps, " +
+                     (alone ? "alone: nothing crosses a border, " : "then " + crossing) +
                      std::to_string(terms.rounds) + " rounds");
   row("initial state", c.initial_state.hex());
   return text;

@@ -107,6 +107,15 @@ int run(const Args& args) {
         "ingest", "separator", flags.required("separator"), 0, data::max_vocabulary - 1));
   }
   crypto::require_site_name(request.options.name, "--name");
+  if (!posix_files().exists(site / "keys")) {
+    throw Error(errors::not_found,
+                {.what = "the site has no keys, with which its data is encrypted",
+                 .where = (site / "keys").string(),
+                 .found = "no such folder",
+                 .expected = "the site's key folder",
+                 .remedy = "concordat keys create --name NAME --folder " +
+                           (site / "keys").string() + ", or correct --site"});
+  }
   auto keys = crypto::load_site_keys(posix_files(), site / "keys");
   posix_files().make_directories(site / "data");
   // Two at once would write into one staging folder.

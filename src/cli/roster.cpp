@@ -4,6 +4,7 @@
 #include "cli/command.hpp"
 #include "cli/schema.hpp"
 #include "concordat/core/error.hpp"
+#include "concordat/core/json_value.hpp"
 #include "concordat/crypto/hash.hpp"
 #include "concordat/crypto/process.hpp"
 #include "concordat/federation/agreement.hpp"
@@ -63,6 +64,41 @@ void print(const federation::RunAgreement& a, const Digest& digest) {
             << "\ndigest       " << digest.hex() << '\n';
 }
 
+/// Signatures beside a document are of these very bytes: another document in its place voids them.
+void write_new(const std::string& path, const Bytes& document) {
+  auto& fs = posix_files();
+  if (!fs.exists(path)) return create_atomically(fs, path, document);
+  if (fs.file_size(path) == document.size() && read_file(fs, path, document.size()) == document) {
+    return;
+  }
+  throw Error(errors::already_exists,
+              {.what = "another document is there already, and its signatures would be void",
+               .where = path,
+               .found = std::to_string(fs.file_size(path)) + " bytes of other content",
+               .expected = "no file, or the same document",
+               .remedy = "choose another --out, or move the document and its .sigs away"});
+}
+
+void require_usable(const federation::Roster& roster) {
+  constexpr std::uint32_t fewest = 3;
+  const std::size_t colon = roster.address.rfind(':');
+  const std::string port = colon == std::string::npos ? "" : roster.address.substr(colon + 1);
+  if (roster.num_sites() < fewest) {
+    throw Error(errors::usage, {.what = "too few sites for masks to hide anything",
+                                .where = "concordat roster create --site",
+                                .found = std::to_string(roster.num_sites()) + " sites",
+                                .expected = "at least " + std::to_string(fewest),
+                                .remedy = "give --site NAME.pub=JURISDICTION once for each site"});
+  }
+  if (colon == 0 || port.empty() || port.find_first_not_of("0123456789") != std::string::npos) {
+    throw Error(errors::usage, {.what = "the coordinator's address has no port",
+                                .where = "concordat roster create --address",
+                                .found = roster.address,
+                                .expected = "HOST:PORT",
+                                .remedy = "name the port that the coordinator listens on"});
+  }
+}
+
 int create(const Flags& flags) {
   flags.expect_positional({"create"});
   federation::Roster roster;
@@ -74,9 +110,10 @@ int create(const Flags& flags) {
     roster.sites.push_back(member(site.substr(0, equals),
                                   equals == std::string::npos ? "-" : site.substr(equals + 1)));
   }
+  require_usable(roster);
   Bytes document = federation::encode(roster);
   federation::parse_roster(document, "the new roster");
-  write_atomically(posix_files(), flags.required("out"), document);
+  write_new(flags.required("out"), document);
   print(roster, crypto::sha256(document));
   return 0;
 }
@@ -86,19 +123,45 @@ std::uint64_t count_elements(const Config& config) {
   return static_cast<std::uint64_t>(parallel::CanonicalSpace(specs).num_elements());
 }
 
+Digest initial_digest(const std::string& hex) {
+  constexpr std::size_t digits = 64;
+  if (hex.size() != digits || hex.find_first_not_of("0123456789abcdef") != std::string::npos) {
+    throw Error(errors::usage, {.what = "this is no digest",
+                                .where = "concordat roster agreement --initial-digest",
+                                .found = hex,
+                                .expected = "64 hexadecimal digits in lower case",
+                                .remedy = "take what 'concordat train --check' of the common file "
+                                          "prints as the initial state"});
+  }
+  return digest_from_hex(hex, "--initial-digest");
+}
+
 int agreement(const Flags& flags, const Args& overrides) {
   flags.expect_positional({"agreement"});
   auto roster = federation::load_roster(posix_files(), flags.required("roster"));
   Config config = Config::load(federation_schema(), flags.required("config"), overrides);
   federation::RunAgreement a = agreement_from(config);
   a.num_elements = count_elements(config);
-  a.initial_state = digest_from_hex(flags.required("initial-digest"), "--initial-digest");
+  a.initial_state = initial_digest(flags.required("initial-digest"));
   a.roster = roster.digest;
   federation::check_agreement(a, roster, flags.required("config"));
   Bytes document = federation::encode(a);
-  write_atomically(posix_files(), flags.required("out"), document);
+  write_new(flags.required("out"), document);
   print(a, crypto::sha256(document));
   return 0;
+}
+
+/// @throws Error(usage) for a document that says of itself that it is a run agreement.
+void require_no_agreement(const Bytes& document, const std::string& path) {
+  const JsonValue root = JsonValue::parse(to_string(document), path);
+  const JsonValue* format = root.find("format");
+  const bool is_text = format != nullptr && format->kind() == JsonValue::Kind::text;
+  if (!is_text || !format->text(path).starts_with("concordat-agreement")) return;
+  throw Error(errors::usage, {.what = "a run agreement is signed beside its roster",
+                              .where = "concordat roster sign " + path,
+                              .found = "no --roster",
+                              .expected = "--roster roster.json",
+                              .remedy = "add --roster roster.json to the command"});
 }
 
 int sign(const Flags& flags) {
@@ -115,6 +178,7 @@ int sign(const Flags& flags) {
     federation::check_agreement(a, roster, path);
     print(a, crypto::sha256(document));
   } else {
+    require_no_agreement(document, path);
     print(federation::parse_roster(document, path), crypto::sha256(document));
   }
   federation::add_signature(posix_files(), path,

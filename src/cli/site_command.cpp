@@ -37,6 +37,21 @@ void require_own_membership(const federation::SignedRoster& roster, const std::s
 
 }  // namespace
 
+SiteConfig read_site_config(const ConfigSchema& schema, const std::string& file,
+                            const Args& flags) {
+  SiteConfig read{.config = Config::load(schema, file, flags), .terms = {}};
+  const std::filesystem::path roster = resolve(read.config, read.config.text("federation.roster"));
+  const std::filesystem::path agreement =
+      resolve(read.config, read.config.text("federation.agreement"));
+  if (roster.empty() || agreement.empty()) return read;
+  auto signed_roster = federation::load_roster(posix_files(), roster);
+  auto signed_agreement = federation::load_agreement(posix_files(), agreement, signed_roster);
+  read.config =
+      Config::load(schema, file, flags, overlay_of(signed_agreement.agreement, agreement.string()));
+  read.terms = {std::move(signed_roster), std::move(signed_agreement)};
+  return read;
+}
+
 SiteInput read_site(std::string_view command, const Args& args) {
   if (args.empty() || args[0].substr(0, 2) == "--") {
     throw Error(errors::usage, {.what = "a configuration file is missing",
@@ -46,18 +61,8 @@ SiteInput read_site(std::string_view command, const Args& args) {
                                 .remedy = "concordat " + std::string(command) + " --help"});
   }
   Args flags(args.begin() + 1, args.end());
-  ConfigSchema schema = site_schema();
-  SiteInput input{.config = Config::load(schema, args[0], flags), .settings = {}, .terms = {}};
-  std::filesystem::path roster = resolve(input.config, input.config.text("federation.roster"));
-  std::filesystem::path agreement =
-      resolve(input.config, input.config.text("federation.agreement"));
-  if (!roster.empty() && !agreement.empty()) {
-    auto signed_roster = federation::load_roster(posix_files(), roster);
-    auto signed_agreement = federation::load_agreement(posix_files(), agreement, signed_roster);
-    input.config = Config::load(schema, args[0], flags,
-                                overlay_of(signed_agreement.agreement, agreement.string()));
-    input.terms = {std::move(signed_roster), std::move(signed_agreement)};
-  }
+  SiteConfig read = read_site_config(site_schema(), args[0], flags);
+  SiteInput input{.config = std::move(read.config), .settings = {}, .terms = std::move(read.terms)};
   input.settings = site_settings(input.config);
   if (input.terms) {
     require_own_membership(input.terms->roster, input.settings.name,

@@ -16,6 +16,14 @@ struct SiteInput {
   std::optional<site::FederationTerms> terms;
 };
 
+/// A site's configuration with what its signed agreement fixes laid over it, and these terms; both
+/// documents are verified. No terms without [federation].
+struct SiteConfig {
+  Config config;
+  std::optional<site::FederationTerms> terms;
+};
+SiteConfig read_site_config(const ConfigSchema& schema, const std::string& file, const Args& flags);
+
 /// `args`: the file, then --key=value flags of the site's schema. In a federation the signed
 /// documents are verified, their values hold, and the site must be in the roster: its name, and
 /// its public keys where keys/NAME.pub can be read.

@@ -11,6 +11,15 @@ namespace concordat::data {
 
 Dataset Dataset::open(FileSystem& fs, const FileSystem::Path& folder, ByteView data_key,
                       Split split, std::uint64_t seed) {
+  if (!fs.exists(folder)) {
+    throw Error(concordat::errors::not_found,
+                {.what = "there is no dataset of this name",
+                 .where = folder.lexically_normal().string(),
+                 .found = "no such folder",
+                 .expected = "what 'concordat ingest --name " + folder.filename().string() +
+                             "' leaves there",
+                 .remedy = "correct data.datasets, or ingest the dataset first"});
+  }
   Dataset set;
   set.manifest_ = load_manifest(fs, folder, data_key);
   set.seed_ = seed;

@@ -73,8 +73,15 @@ void verify_document(DocumentKind kind, ByteView document, const Signatures& sig
     auto of_signer = [&](const DocumentSignature& one) { return one.signer == signer.name; };
     auto found = std::find_if(signatures.begin(), signatures.end(), of_signer);
     if (found == signatures.end()) {
-      refuse(kind, where, "is not signed by " + signer.name, "no signature of " + signer.name,
-             "one by key " + signer.key.hex());
+      throw Error(errors::bad_signature,
+                  {.what = "the " + std::string(name_of(kind)) + " is not signed by " + signer.name,
+                   .where = std::string(where),
+                   .found = "no signature of " + signer.name,
+                   .expected = "one by key " + signer.key.hex(),
+                   .remedy = "if " + signer.name +
+                             " has signed, get the newest .sigs file; if not, " + signer.name +
+                             " runs 'concordat roster sign' (its --help has the line "
+                             "for each document) and hands the .sigs file on"});
     }
     if (std::count_if(signatures.begin(), signatures.end(), of_signer) != 1) {
       refuse(kind, where, "has two signatures of " + signer.name, "two", "one");

@@ -56,6 +56,23 @@ expect 64 exact.lane_could_wrap "a lane that could wrap" run roster agreement --
   --config "$work/run/federation.toml" --initial-digest "$(printf '0%.0s' {1..63})1" --out "$work/wrap.json" \
   --exchange.bits=8 --exchange.lane=8
 
+# ---- documents while they are made
+members=(--coordinator "$work/run/hub/keys/hub.pub" --site "$alba/keys/alba.pub=DE" --site "$work/run/brio/keys/brio.pub=FR")
+expect 64 core.usage "a roster of two sites" run roster create --name few --address h:1 "${members[@]}" --out "$work/few.json"
+members+=(--site "$work/run/cala/keys/cala.pub=ES")
+expect 64 core.usage "an address without a port" run roster create --name few --address 127.0.0.1 "${members[@]}" --out "$work/few.json"
+[ ! -e "$work/few.json" ] || fail "a refused roster was written"
+expect 65 core.already_exists "a roster in the place of a signed one" run roster create --name few --address h:1 "${members[@]}" \
+  --out "$work/run/roster.json"
+"$concordat" roster verify "$work/run/roster.json" >/dev/null || fail "the signed roster is gone"
+expect 64 core.usage "a digest that is none" run roster agreement --roster "$work/run/roster.json" \
+  --config "$work/run/federation.toml" --initial-digest abc --out "$work/few.json"
+expect 64 core.usage "an agreement signed without its roster" run roster sign "$work/run/agreement.json" --keys "$alba/keys"
+says "add --roster roster.json"
+expect 65 core.not_found "texts for a site without keys" run ingest --site "$work/nobody" --name x --source "$work" --language de --purpose x
+"$concordat" train --check "$alba/site.toml" >"$work/check.txt"
+grep -q "its initial state is this one" "$work/check.txt" || fail "a site's check knows its agreement: $(cat "$work/check.txt")"
+
 # ---- flags without a schema
 for wrong in abc -1 0 1.5 99999999999999999999 ''; do
   expect 64 core.usage "eval --windows=$wrong" run eval "$alba/site.toml" "--windows=$wrong"

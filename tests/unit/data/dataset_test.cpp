@@ -120,6 +120,11 @@ TEST_F(DatasetTest, CutSwappedMissingAndForeignShardsAreRefused) {
   EXPECT_ERROR_SAYS(open(), concordat::errors::not_found, "train-0001.tok");
 }
 
+TEST_F(DatasetTest, ADatasetThatWasNeverIngestedIsNamed) {
+  EXPECT_ERROR_SAYS(Dataset::open(fs_, out_ / "manuals", Bytes(32, 8), Split::train, 1),
+                    concordat::errors::not_found, "no dataset of this name");
+}
+
 TEST_F(DatasetTest, AnOlderShardOfTheSameNameIsRefused) {
   Bytes old_shard = read_file(fs_, out_ / "train-0000.tok");
   fs_.remove_all(out_);
