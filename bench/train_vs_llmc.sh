@@ -11,7 +11,7 @@
 set -euo pipefail
 step=${TRAIN_STEP:-build/release/bench/train_step}
 pairs=${PAIRS:-7} batch=${BATCH:-4} length=${LENGTH:-64}
-export OMP_NUM_THREADS=${THREADS:-2}
+export OMP_NUM_THREADS=${THREADS:-2} OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
 [ -x "${LLMC:?the folder of llm.c}/train_gpt2" ] || { echo "train_vs_llmc: no program $LLMC/train_gpt2" >&2; exit 64; }
 results=$(mktemp)
 trap 'rm -f "$results" "$results.llmc"' EXIT
