@@ -7,6 +7,8 @@ base=${1:-HEAD~1}
 [ -f build/dev/compile_commands.json ] || cmake --preset dev >/dev/null
 git rev-parse -q --verify "$base" >/dev/null || base=$(git hash-object -t tree /dev/null)
 mapfile -t changed < <(git diff --name-only --diff-filter=d "$base" -- 'src/*.cpp' | head -n 40)
+# Code for one instruction set alone (gcc's target pragmas) is none that clang 14 reads.
+mapfile -t changed < <([ "${#changed[@]}" -eq 0 ] || grep -L '^#pragma GCC target' "${changed[@]}")
 if [ "${#changed[@]}" -eq 0 ]; then
   echo "static checks: no source changed"
   exit 0

@@ -10,7 +10,7 @@ program_packages=(g++ cmake ninja-build pkg-config libopenmpi-dev openmpi-bin li
   libboost-program-options-dev libssl-dev libdnnl-dev libtomlplusplus-dev nlohmann-json3-dev
   libspdlog-dev libfmt-dev libsentencepiece-dev)
 quickstart_packages=(groff-base procps)
-test_packages=(libgtest-dev clang-format clang-tidy python3 python3-h5py openssl git groff-base procps)
+test_packages=(libgtest-dev clang-format clang-tidy libomp-dev python3 python3-h5py openssl git groff-base procps)
 
 concordat_missing() {
   local package

@@ -55,14 +55,14 @@ class Session {
   const Backend& backend() const { return *backend_; }
   /// A new tensor with these values.
   template <typename T>
-  Tensor upload(Shape shape, std::span<const T> values) {
-    Tensor out = backend_->allocate(dtype_of<T>, std::move(shape));
+  Tensor upload(const Shape& shape, std::span<const T> values) {
+    Tensor out = backend_->allocate(dtype_of<T>, shape);
     write<T>(exec_, out, values);
     return out;
   }
   template <typename T>
-  Tensor upload(Shape shape, std::initializer_list<T> values) {
-    return upload<T>(std::move(shape), std::span<const T>(values.begin(), values.size()));
+  Tensor upload(const Shape& shape, std::initializer_list<T> values) {
+    return upload<T>(shape, std::span<const T>(values.begin(), values.size()));
   }
 
  private:
