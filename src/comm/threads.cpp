@@ -144,18 +144,13 @@ void run_threads(int num_ranks, const std::function<void(Communicator&)>& rank_m
                  const CommOptions& options) {
   CONCORDAT_REQUIRE(num_ranks >= 1, std::to_string(num_ranks));
   auto world = std::make_shared<World>(num_ranks, options);
-  std::mutex first_mutex;
-  std::exception_ptr first;
+  std::vector<std::exception_ptr> thrown(static_cast<std::size_t>(num_ranks));
   std::vector<std::thread> threads;
   for (int rank = 0; rank < num_ranks; ++rank) {
     threads.emplace_back([&, rank] {
       auto comm = GroupCommunicator::all(std::make_shared<ThreadTransport>(world, rank));
-      // Recorded before it is posted, so that nobody's echo can come first.
       auto record = [&](const std::exception& error) {
-        {
-          std::lock_guard lock(first_mutex);
-          if (!first) first = std::current_exception();
-        }
+        thrown[static_cast<std::size_t>(rank)] = std::current_exception();
         comm->fail(error);
       };
       try {
@@ -168,7 +163,14 @@ void run_threads(int num_ranks, const std::function<void(Communicator&)>& rank_m
     });
   }
   for (auto& thread : threads) thread.join();
-  if (first) std::rethrow_exception(first);
+  if (!world->failed) return;
+  // The fault that was posted first is the cause; an echo of it may have been thrown earlier.
+  if (auto cause = thrown[static_cast<std::size_t>(world->first_fault.rank)]) {
+    std::rethrow_exception(cause);
+  }
+  for (const auto& echo : thrown) {
+    if (echo) std::rethrow_exception(echo);
+  }
 }
 
 }  // namespace concordat::comm

@@ -113,6 +113,24 @@ TEST(Threads, a_stall_names_the_rank_that_is_waited_for) {
   }
 }
 
+TEST(Threads, a_stall_comes_out_although_its_echo_is_thrown_earlier) {
+  auto stall_then_linger = [](Communicator& comm) {
+    if (comm.rank() == 1) return;
+    try {
+      comm.barrier();
+    } catch (const Error& error) {
+      if (error.code() == errors::stalled) std::this_thread::sleep_for(200ms);
+      throw;
+    }
+  };
+  try {
+    run_threads(3, stall_then_linger, {.stall_timeout = 100ms});
+    FAIL() << "no stall was seen";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), errors::stalled) << error.what();
+  }
+}
+
 TEST(Threads, a_longer_receive_than_was_sent_is_a_bug) {
   EXPECT_THROW(run_threads(2,
                            [](Communicator& comm) {
