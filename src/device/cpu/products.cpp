@@ -97,6 +97,12 @@ AmxProduct amx_product_of(const Tensor& c, const Tensor& a, const Tensor& b,
   return product;
 }
 
+// oneDNN's word counts, so that ONEDNN_MAX_CPU_ISA shows what older processors do.
+bool onednn_uses(dnnl::cpu_isa isa) {
+  const auto wanted = static_cast<unsigned>(isa);
+  return (static_cast<unsigned>(dnnl::get_effective_cpu_isa()) & wanted) == wanted;
+}
+
 }  // namespace
 
 struct Products::State {
@@ -206,13 +212,13 @@ std::size_t Products::weight_copy_bytes() const {
   return bytes;
 }
 
-// oneDNN's word counts, so that ONEDNN_MAX_CPU_ISA shows what older processors do.
 bool Products::uses_tiles() {
-  static const bool yes = [] {
-    const auto bits = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
-    const auto wanted = static_cast<unsigned>(dnnl::cpu_isa::avx512_core_amx);
-    return (bits & wanted) == wanted && amx_usable();
-  }();
+  static const bool yes = onednn_uses(dnnl::cpu_isa::avx512_core_amx) && amx_usable();
+  return yes;
+}
+
+bool Products::uses_avx512() {
+  static const bool yes = onednn_uses(dnnl::cpu_isa::avx512_core);
   return yes;
 }
 

@@ -34,6 +34,8 @@ class Products {
   std::size_t weight_copy_bytes() const;
   /// Whether bf16 products run on AMX's tiles; then run() adds bias and residual too.
   static bool uses_tiles();
+  /// Whether oneDNN may use AVX-512: the processor has it and ONEDNN_MAX_CPU_ISA leaves it in.
+  static bool uses_avx512();
   /// c = alpha * op(a) op(b) + beta * c; what else the epilogue has is the caller's.
   void run(const Tensor& c, const Tensor& a, const Tensor& b, const MatmulOptions& options,
            std::uint64_t weight_version, const Tensor& scratch);

@@ -2,6 +2,8 @@
 
 #include <immintrin.h>
 
+#include "device/cpu/products.hpp"
+
 namespace concordat::device {
 
 #pragma GCC push_options
@@ -25,9 +27,10 @@ bool avx2_usable() {
 }
 
 const VectorKernels& vector_kernels() {
-  static const bool wide =
-      __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512bw") != 0 &&
-      __builtin_cpu_supports("avx512dq") != 0 && __builtin_cpu_supports("avx512vl") != 0;
+  static const bool wide = __builtin_cpu_supports("avx512f") != 0 &&
+                           __builtin_cpu_supports("avx512bw") != 0 &&
+                           __builtin_cpu_supports("avx512dq") != 0 &&
+                           __builtin_cpu_supports("avx512vl") != 0 && Products::uses_avx512();
   static const VectorKernels chosen = wide ? avx512::table("avx512") : avx2::table("avx2");
   return chosen;
 }

@@ -81,7 +81,7 @@ struct VectorKernels {
   void (*from_f16)(float* out, const std::uint16_t* in, std::int64_t n);
 };
 
-/// The widest set that this processor has. @pre avx2_usable().
+/// The widest set that this processor has and ONEDNN_MAX_CPU_ISA leaves in. @pre avx2_usable().
 const VectorKernels& vector_kernels();
 bool avx2_usable();
 
