@@ -60,9 +60,9 @@ void require_self(const federation::SignedRoster& roster, const crypto::SiteKeys
 }  // namespace
 
 struct CoordinatorLoop::State {
-  State(CoordinatorSeams seams_, CoordinatorPlan plan_, const crypto::SiteKeys& keys)
-      : seams(seams_),
-        plan(std::move(plan_)),
+  State(CoordinatorSeams the_seams, CoordinatorPlan the_plan, const crypto::SiteKeys& keys)
+      : seams(the_seams),
+        plan(std::move(the_plan)),
         name(keys.name),
         folder(seams.fs, plan.folder),
         lock(folder.lock(), "coordinator"),

@@ -10,7 +10,7 @@
 
 namespace concordat {
 
-ConfigSchema& ConfigSchema::section(std::string name, std::string title) {
+ConfigSchema& ConfigSchema::section(std::string name, const std::string& title) {
   section_ = title.empty() ? std::move(name) : name + ": " + title;
   return *this;
 }

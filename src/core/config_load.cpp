@@ -23,6 +23,8 @@ struct RawValue {
 };
 using RawValues = std::map<std::string, RawValue>;
 
+constexpr const char* flag_origin = "flag";
+
 [[noreturn]] void bad_value(const std::string& key, const RawValue& raw, std::string expected) {
   std::string found = raw.is_list ? "a list of " + std::to_string(raw.texts.size()) + " entries"
                                   : "\"" + raw.texts.front() + "\"";
@@ -102,9 +104,8 @@ void flatten(const toml::table& table, const std::string& prefix, const std::str
   }
 }
 
-RawValues read_toml(const std::string& path) {
+RawValues read_toml(std::string_view text, const std::string& path) {
   RawValues values;
-  std::string text = read_text(posix_files(), path, 1U << 20U);
   try {
     flatten(toml::parse(text, path), "", path, values);
   } catch (const toml::parse_error& error) {
@@ -134,7 +135,7 @@ RawValues read_flags(const ConfigSchema& schema, const std::vector<std::string>&
     for (const auto& option : parsed.options) {
       const auto* key = schema.find(option.string_key);
       RawValue& raw = values[option.string_key];
-      raw.origin = "flag";
+      raw.origin = flag_origin;
       raw.is_list = key != nullptr && key->kind == ConfigSchema::Kind::list;
       if (!raw.is_list) raw.texts.clear();
       raw.texts.insert(raw.texts.end(), option.value.begin(), option.value.end());
@@ -142,7 +143,7 @@ RawValues read_flags(const ConfigSchema& schema, const std::vector<std::string>&
   } catch (const po::unknown_option& error) {
     std::string name = error.get_option_name();
     name.erase(0, name.find_first_not_of('-'));
-    unknown_key(schema, name, "flag");
+    unknown_key(schema, name, flag_origin);
   } catch (const po::error& error) {
     throw Error(errors::usage, {.what = "bad flags",
                                 .where = "command line",
@@ -183,6 +184,10 @@ T number(const ConfigSchema::Key& key, const RawValue& raw) {
   return value;
 }
 
+std::string taken_out(const std::string& key, const RawValue& raw) {
+  return raw.origin == flag_origin ? "leave --" + key + " out" : "take the key out of the file";
+}
+
 [[noreturn]] void not_with(const ConfigSchema::Key& key, const RawValue& raw,
                            const Config& config) {
   const auto& [other, value] = key.with;
@@ -192,7 +197,7 @@ T number(const ConfigSchema::Key& key, const RawValue& raw) {
        .where = raw.origin,
        .found = other + " = " + (config.has(other) ? "\"" + config.text(other) + "\"" : "none"),
        .expected = "no " + key.name,
-       .remedy = "take the key out, or change " + other});
+       .remedy = taken_out(key.name, raw) + ", or change " + other});
 }
 
 const ConfigValue& fallback_of(const ConfigSchema::Key& key, const Config& config) {
@@ -235,8 +240,14 @@ ConfigValue convert(const ConfigSchema::Key& key, const RawValue& raw) {
 
 Config Config::load(const ConfigSchema& schema, const std::string& path,
                     const std::vector<std::string>& flags, const ConfigOverlay& overlay) {
+  const std::string text = path.empty() ? "" : read_text(posix_files(), path, 1U << 20U);
+  return load_text(schema, text, path, flags, overlay);
+}
+
+Config Config::load_text(const ConfigSchema& schema, std::string_view toml, const std::string& path,
+                         const std::vector<std::string>& flags, const ConfigOverlay& overlay) {
   RawValues values;
-  if (!path.empty()) values = read_toml(path);
+  if (!path.empty()) values = read_toml(toml, path);
   for (const auto& [name, raw] : values) {
     if (schema.find(name) == nullptr) unknown_key(schema, name, raw.origin);
   }
@@ -252,12 +263,14 @@ Config Config::load(const ConfigSchema& schema, const std::string& path,
     if (key == nullptr) unknown_key(schema, name, overlay.origin);
     RawValue fixed{.texts = {text}, .is_list = false, .origin = overlay.origin};
     auto given = values.find(name);
-    if (given != values.end() && convert(*key, given->second) != convert(*key, fixed)) {
+    const ConfigValue value = convert(*key, fixed);
+    if (given != values.end() && convert(*key, given->second) != value) {
+      // The value as people write it: agreements hold reals as exact bits.
       throw Error(errors::config_bad_value, {.what = name + " is fixed by " + overlay.origin,
                                              .where = given->second.origin,
                                              .found = given->second.texts.front(),
-                                             .expected = text,
-                                             .remedy = "take the key out of the file"});
+                                             .expected = config_text(value),
+                                             .remedy = taken_out(name, given->second)});
     }
     values[name] = std::move(fixed);
   }

@@ -55,7 +55,7 @@ class ConfigSchema {
   };
 
   /// Starts a titled group of --help; the keys that follow belong to it.
-  ConfigSchema& section(std::string name, std::string title);
+  ConfigSchema& section(std::string name, const std::string& title);
   ConfigSchema& boolean(std::string name, std::optional<bool> fallback, std::string help);
   ConfigSchema& integer(std::string name, std::optional<std::int64_t> fallback,
                         ValueRange<std::int64_t> range, std::string help);
@@ -97,6 +97,11 @@ class Config {
   /// naming file and line, key, value found, values allowed and the nearest known key.
   static Config load(const ConfigSchema& schema, const std::string& path,
                      const std::vector<std::string>& flags, const ConfigOverlay& overlay = {});
+  /// The same from TOML that is at hand, such as an effective configuration that was kept. `path`
+  /// is where it lies, for messages and folder(); nothing is read from there.
+  static Config load_text(const ConfigSchema& schema, std::string_view toml,
+                          const std::string& path, const std::vector<std::string>& flags = {},
+                          const ConfigOverlay& overlay = {});
 
   /// Whether the key exists here (only_with). Asking for the value of one that does not is a Bug.
   bool has(std::string_view key) const { return entries_.find(key) != entries_.end(); }

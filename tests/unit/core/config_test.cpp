@@ -57,6 +57,29 @@ TEST(Config, EffectiveTomlReadsBackTheSame) {
   EXPECT_EQ(again.integer("train.steps"), 10);
 }
 
+TEST(Config, AFixedValueIsNamedAsPeopleWriteItWithTheWayOutForFileAndFlag) {
+  const ConfigOverlay agreed{"agreement.json", {{"train.rate", "0x1.999999999999ap-4"}}};
+  const auto path = written("[train]\nrate = 0.5\n");
+  EXPECT_ERROR_SAYS(Config::load(schema(), path, {}, agreed), errors::config_bad_value,
+                    "take the key out of the file");
+  EXPECT_ERROR_SAYS(Config::load(schema(), "", {"--train.rate=0.5"}, agreed),
+                    errors::config_bad_value, "leave --train.rate out");
+  EXPECT_ERROR_SAYS(Config::load(schema(), "", {"--train.rate=0.5"}, agreed),
+                    errors::config_bad_value, "expected: 0.1;");
+  EXPECT_EQ(Config::load(schema(), "", {"--train.rate=0.1"}, agreed).real("train.rate"), 0.1);
+}
+
+TEST(Config, TomlAtHandIsReadLikeAFile) {
+  const Config config =
+      Config::load_text(schema(), "[train]\nsteps = 20\n", "a/manifest.json", {"--train.rate=0.5"});
+  EXPECT_EQ(config.integer("train.steps"), 20);
+  EXPECT_EQ(config.real("train.rate"), 0.5);
+  EXPECT_EQ(config.origin("train.steps"), "a/manifest.json:2");
+  EXPECT_EQ(config.folder(), "a");
+  EXPECT_ERROR_SAYS(Config::load_text(schema(), "x = 1", "kept", {}), errors::config_unknown_key,
+                    "kept:1");
+}
+
 TEST(Config, AKeyThatBelongsToAnotherKeysValueIsAbsentOrRefusedWithoutIt) {
   ConfigSchema schema;
   schema.section("shape", "what to draw")
