@@ -1,5 +1,7 @@
 #include "concordat/audit/audit.hpp"
 
+#include <algorithm>
+
 #include "audit/books.hpp"
 #include "audit/checks.hpp"
 #include "audit/findings.hpp"
@@ -20,6 +22,9 @@ AuditReport run_audit(FileSystem& fs, const AuditInput& input) {
   check_facts(books, input, findings, report);
   findings.check("ledger.given", !input.parties.empty(), {"the given parties", 0},
                  [] { return "no ledger was given: there is nothing to verify"; });
+  // A ledger that is another party's is the cause of whatever else does not fit: it comes first.
+  std::stable_partition(report.faults.begin(), report.faults.end(),
+                        [](const ledger::Fault& fault) { return fault.check == "agreement.self"; });
   return report;
 }
 

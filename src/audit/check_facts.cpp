@@ -77,7 +77,8 @@ void state_agreement(const Book& book, const Books& books, Statements& statement
       entry.at("self") == ledger::party(book.party.id) && entry.at("name") == book.party.name,
       place, [&] {
         return "the ledger is of " + entry.at("self") + " '" + entry.at("name") + "', not of " +
-               ledger::party(book.party.id) + " '" + book.party.name + "'";
+               ledger::party(book.party.id) + " '" + book.party.name +
+               "': compare the names and folders that were given";
       });
   statements.state(the_run, "federation", entry.at("federation"), place);
   statements.state(the_run, "roster", entry.at("roster"), place);

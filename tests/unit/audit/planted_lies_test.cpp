@@ -299,6 +299,19 @@ TEST_F(AuditTest, parties_and_participants_outside_the_roster_are_found) {
   EXPECT_GT(report.checks.at("roster.given").failed, 0U);
 }
 
+TEST_F(AuditTest, swapped_folders_are_named_before_what_follows_from_them) {
+  SimulatedRun run(folder);
+  run.play(1);
+  AuditInput input = run.input();
+  std::swap(input.parties[0].ledger_folder, input.parties[1].ledger_folder);
+  const AuditReport report = run_audit(posix_files(), input);
+  ASSERT_GT(report.faults.size(), 2U) << all_faults(report);
+  for (const std::size_t i : {0, 1}) {
+    EXPECT_EQ(report.faults[i].check, "agreement.self") << all_faults(report);
+    EXPECT_NE(report.faults[i].detail.find("folders that were given"), std::string::npos);
+  }
+}
+
 TEST_F(AuditTest, audit_of_nothing_verifies_nothing) {
   EXPECT_FALSE(run_audit(posix_files(), {}).verified());
 }
