@@ -66,6 +66,7 @@ extern const Command generate_command;
 extern const Command schedule_command;
 extern const Command import_command;
 extern const Command export_command;
+extern const Command checkpoint_command;
 
 /// `concordat --version`: build, libraries, back ends, instructions in use.
 std::string version_text();

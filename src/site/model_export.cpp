@@ -45,6 +45,20 @@ Source newest_that_verifies(FileSystem& fs, const Path& folder, Exported& done) 
                .remedy = "restore the checkpoints folder from a backup"});
 }
 
+Source given_generation(FileSystem& fs, const Path& generation, Exported& done) {
+  done.generation = generation.filename().string();
+  if (auto reason = checkpoint::verify_generation(fs, generation)) {
+    throw Error(
+        checkpoint::errors::none_verifies,
+        {.what = "the generation does not verify",
+         .where = generation.string(),
+         .found = *reason,
+         .expected = "every byte as its manifest says",
+         .remedy = "export another one: 'concordat checkpoint verify' says which are whole"});
+  }
+  return {generation, checkpoint::read_manifest(fs, generation)};
+}
+
 const checkpoint::Manifest::Dataset& dataset_of(const Source& source,
                                                 const parallel::ParameterSpec& spec) {
   const std::string name = std::string(weights_prefix) + spec.name;
@@ -177,10 +191,6 @@ void require_absent(FileSystem& fs, const Path& out) {
                .remedy = "choose another name, or remove it first"});
 }
 
-}  // namespace
-
-namespace {
-
 /// A table of positions has the length that it has.
 std::int64_t max_length_of(const SiteSettings& settings, const ExportOptions& options) {
   const std::int64_t positions = settings.model.positions;
@@ -194,16 +204,15 @@ std::int64_t max_length_of(const SiteSettings& settings, const ExportOptions& op
                .remedy = "leave --max-length out"});
 }
 
-}  // namespace
-
-Exported export_model(const SiteSettings& settings, const Path& run_folder, FileSystem& fs,
-                      const ExportOptions& options) {
+/// `find` verifies and gives the source; nothing is written before it has.
+template <typename Find>
+Exported export_from(const model::ModelConfig& trained, std::int64_t max_length, FileSystem& fs,
+                     const ExportOptions& options, Find&& find) {
   CONCORDAT_REQUIRE(options.shard_bytes > 0, "0");
   require_absent(fs, options.out);
-  const std::int64_t max_length = max_length_of(settings, options);
   Exported done;
-  const Source source = newest_that_verifies(fs, run_folder / "checkpoints", done);
-  Exporter exporter(fs, options, source, settings.model, done);
+  const Source source = find(done);
+  Exporter exporter(fs, options, source, trained, done);
   // A trailing slash would put the staging folder inside.
   const Path out = options.out.has_filename() ? options.out : options.out.parent_path();
   Path staging = out;
@@ -212,7 +221,7 @@ Exported export_model(const SiteSettings& settings, const Path& run_folder, File
   fs.make_directories(staging);
   try {
     exporter.write(staging);
-    const model::HuggingFaceModel config{.config = settings.model,
+    const model::HuggingFaceModel config{.config = trained,
                                          .max_length = max_length,
                                          .dtype = options.dtype,
                                          .separator = options.separator};
@@ -228,6 +237,21 @@ Exported export_model(const SiteSettings& settings, const Path& run_folder, File
     throw;
   }
   return done;
+}
+
+}  // namespace
+
+Exported export_model(const SiteSettings& settings, const Path& run_folder, FileSystem& fs,
+                      const ExportOptions& options) {
+  return export_from(
+      settings.model, max_length_of(settings, options), fs, options,
+      [&](Exported& done) { return newest_that_verifies(fs, run_folder / "checkpoints", done); });
+}
+
+Exported export_generation(const SiteSettings& settings, const Path& generation, FileSystem& fs,
+                           const ExportOptions& options) {
+  return export_from(settings.model, max_length_of(settings, options), fs, options,
+                     [&](Exported& done) { return given_generation(fs, generation, done); });
 }
 
 }  // namespace concordat::site

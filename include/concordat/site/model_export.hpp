@@ -1,4 +1,4 @@
-// Export: the newest checkpoint of a run as a Hugging Face folder.
+// Export: a checkpoint of a run, the newest or a given one, as a Hugging Face folder.
 //
 //   auto done = export_model(settings, settings.run_folder(), posix_files(),
 //                            {.out = "llama-out", .dtype = Dtype::bf16});
@@ -41,7 +41,11 @@ struct Exported {
   std::vector<checkpoint::Skipped> skipped{};
 };
 
+/// The newest generation of the run that verifies. Of `settings` the model and inner.length count.
 Exported export_model(const SiteSettings& settings, const FileSystem::Path& run_folder,
                       FileSystem& fs, const ExportOptions& options);
+/// This generation and no other. @throws Error(checkpoint.none_verifies) if it does not verify.
+Exported export_generation(const SiteSettings& settings, const FileSystem::Path& generation,
+                           FileSystem& fs, const ExportOptions& options);
 
 }  // namespace concordat::site

@@ -1,0 +1,20 @@
+// Plain text for terminals: columns as wide as they need to be, and times in UTC.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace concordat::cli {
+
+enum class Align { left, right };
+
+/// Rows under a header, two blanks between columns, no blanks at the ends of lines. Rows may be
+/// shorter than the header.
+std::string text_table(const std::vector<std::string>& header, const std::vector<Align>& align,
+                       const std::vector<std::vector<std::string>>& rows);
+
+/// "2026-11-28 02:31:07", of seconds since 1970.
+std::string utc_text(std::int64_t unix_seconds);
+
+}  // namespace concordat::cli
