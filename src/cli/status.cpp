@@ -1,17 +1,15 @@
 // `concordat status`: where a site or a coordinator stands, from its files alone.
-#include <cstdio>
 #include <iostream>
 #include <map>
-#include <optional>
 
 #include "cli/command.hpp"
-#include "concordat/checkpoint/checkpoint.hpp"
+#include "cli/status_print.hpp"
+#include "cli/status_view.hpp"
+#include "concordat/core/clock.hpp"
 #include "concordat/core/error.hpp"
-#include "concordat/core/json_value.hpp"
 #include "concordat/crypto/key_files.hpp"
 #include "concordat/ledger/entries.hpp"
 #include "concordat/ledger/verify.hpp"
-#include "concordat/observe/metrics.hpp"
 #include "concordat/observe/progress.hpp"
 
 namespace concordat::cli {
@@ -20,70 +18,21 @@ namespace {
 using Path = std::filesystem::path;
 
 std::string help() {
-  return "concordat status: where a site or the coordinator stands, from its files alone.\n\n"
+  return "concordat status: where a site, a run or the coordinator stands, from files alone.\n\n"
          "usage:\n"
          "  concordat status FOLDER\n\n"
-         "FOLDER is the folder of a site or of the coordinator; a copy or a login node's view of\n"
-         "it will do. Prints who runs, each run's step, loss, rate and newest checkpoint, the\n"
-         "exchange that is under way, and what has crossed the border so far by kind. Opens no\n"
-         "socket and needs no secret.\n";
+         "FOLDER is the folder of a site, of one of its runs (SITE/runs/NAME), or of the\n"
+         "coordinator; a copy or a login node's view of it will do. Of a run: where in the round\n"
+         "the site is and what it waits for, steps and rounds done, loss, rate without waits,\n"
+         "time left, newest checkpoint, who runs (host, process, job), and whether STOP, SAVE or\n"
+         "REQUEUE lie there. Of a coordinator: the exchange that is under way and who is missing.\n"
+         "Of a site or a coordinator also what has crossed the border so far, by kind.\n"
+         "Opens no socket and needs no secret. Locks of another host are not seen on every file\n"
+         "system; the newest step and the border's page (border.json) then say who is alive.\n";
 }
 
 void row(const std::string& label, const std::string& text) {
-  std::string padded = label;
-  padded.resize(std::max<std::size_t>(12, label.size() + 1), ' ');
-  std::cout << padded << text << '\n';
-}
-
-std::string holder(const Path& lock) { return role_holder(lock).value_or("not running"); }
-
-/// Of a line of metrics.jsonl; nullopt if it is no whole line of a step.
-std::optional<std::string> step_text(const std::string& line) {
-  try {
-    const std::string where = "metrics.jsonl";
-    const JsonValue json = JsonValue::parse(line, where);
-    if (json.at("event", where).text(where) != "step") return std::nullopt;
-    char numbers[128];
-    std::snprintf(numbers, sizeof numbers, "step %lld, round %lld, loss %.3f, %s tokens/s",
-                  static_cast<long long>(json.at("step", where).integer(where) + 1),
-                  static_cast<long long>(json.at("round", where).integer(where)),
-                  json.at("loss", where).real(where),
-                  observe::short_count(json.at("tokens_per_s", where).real(where)).c_str());
-    return numbers;
-  } catch (const Error&) {
-    return std::nullopt;  // the job may be writing it
-  }
-}
-
-void show_run(const Path& folder) {
-  std::string text = "no step yet";
-  auto lines = observe::read_metrics(posix_files(), folder / "metrics.jsonl");
-  for (auto line = lines.rbegin(); line != lines.rend(); ++line) {
-    if (auto step = step_text(*line)) {
-      text = *step;
-      break;
-    }
-  }
-  auto generations = checkpoint::list_generations(posix_files(), folder / "checkpoints");
-  text += generations.empty() ? "; no checkpoint" : "; newest checkpoint " + generations.front();
-  row("run " + folder.filename().string(), text);
-  row("  ranks", holder(folder / "train.lock"));
-  auto exchanges = posix_files().list(folder / "outbox");
-  std::string newest;
-  long newest_round = -1;
-  for (const std::string& name : exchanges) {
-    long round = name.rfind("round-", 0) == 0 ? std::atol(name.c_str() + 6) : -1;
-    if (round > newest_round) {
-      newest_round = round;
-      newest = name;
-    }
-  }
-  if (newest.empty()) return;
-  bool committed = posix_files().exists(folder / "outbox" / newest / "COMMIT");
-  bool closed = posix_files().exists(folder / "inbox" / newest / "CLOSED");
-  row("  exchange", newest.substr(6) + (closed      ? ": closed, the aggregate is here"
-                                        : committed ? ": committed, waiting for the others"
-                                                    : ": training or waiting to mask"));
+  std::cout << status_row(label, text);
 }
 
 void show_crossings(const Path& folder) {
@@ -136,41 +85,78 @@ void show_handed(const Path& folder) {
                          " for the border to write the ledger");
 }
 
-void show_status_file(const Path& folder) {
-  Path path = folder / "status.json";
-  if (!posix_files().exists(path)) return;
-  const JsonValue json = JsonValue::parse(read_text(posix_files(), path), path.string());
-  for (const auto& [key, value] : json.members(path.string())) {
-    const bool text = value.kind() == JsonValue::Kind::text;
-    row(key, text ? value.text(key) : value.described());
+bool is_run(const Path& folder) {
+  return posix_files().is_directory(folder / "outbox") ||
+         posix_files().exists(folder / "train.lock") ||
+         posix_files().exists(folder / "effective.toml");
+}
+
+void show_run(const Path& run, const Path& site, std::int64_t now) {
+  std::cout << run_status(run, site, now);
+}
+
+void show_site(const Path& folder, std::int64_t now) {
+  FileSystem& fs = posix_files();
+  const Holder border = look_at_lock(fs, folder / "border.lock");
+  row("border", border.held ? "running: " + border.line : "not running as seen from this host");
+  if (fs.exists(folder / "STOP")) row("asked", "STOP: the border is asked to end");
+  for (const std::string& name : fs.list(folder / "runs")) {
+    show_run(folder / "runs" / name, folder, now);
   }
+  show_crossings(folder);
+  show_handed(folder);
+}
+
+[[noreturn]] void refuse(const Path& folder) {
+  const bool there = posix_files().exists(folder);
+  throw Error(errors::not_found,
+              {.what = there ? "this is no folder of a site, a run or a coordinator"
+                             : "the folder is not there",
+               .where = folder.string(),
+               .found = there ? "none of keys/, ledger/, outbox/ and train.lock" : "nothing",
+               .expected = "the folder that site.toml or coordinator.toml names, or "
+                           "SITE/runs/NAME",
+               .remedy = "concordat status --help"});
 }
 
 int run(const Args& args) {
   Flags flags("status", args, {});
   flags.expect_positional({"FOLDER"});
-  Path folder = flags.positional()[0];
-  if (!posix_files().is_directory(folder / "keys") &&
-      !posix_files().is_directory(folder / "ledger")) {
-    throw Error(errors::not_found, {.what = "this is no folder of a site or a coordinator",
-                                    .where = folder.string(),
-                                    .found = "neither keys/ nor ledger/",
-                                    .expected = "the folder that site.toml names",
-                                    .remedy = "concordat status --help"});
+  FileSystem& fs = posix_files();
+  Path folder = std::filesystem::absolute(flags.positional()[0]).lexically_normal();
+  if (!folder.has_filename()) folder = folder.parent_path();
+  const std::int64_t now = system_clock().unix_seconds();
+  const bool member = fs.is_directory(folder / "keys") || fs.is_directory(folder / "ledger");
+  if (!member && !is_run(folder)) refuse(folder);
+  row("folder", folder.string());
+  if (fs.exists(folder / "coordinator.lock") || fs.exists(folder / "exchanges")) {
+    std::cout << coordinator_status(folder, now);
+    show_crossings(folder);
+  } else if (member) {
+    show_site(folder, now);
+  } else {
+    show_run(folder, folder.parent_path().parent_path(), now);
   }
-  row("folder", std::filesystem::absolute(folder).lexically_normal().string());
-  bool hub = posix_files().exists(folder / "coordinator.lock");
-  row(hub ? "coordinator" : "border", holder(folder / (hub ? "coordinator.lock" : "border.lock")));
-  show_status_file(folder);
-  for (const std::string& name : posix_files().list(folder / "runs")) {
-    show_run(folder / "runs" / name);
-  }
-  show_crossings(folder);
-  show_handed(folder);
   return 0;
 }
 
 }  // namespace
+
+std::string status_row(std::string_view label, std::string_view text) {
+  std::string padded(label);
+  padded.resize(std::max<std::size_t>(13, label.size() + 1), ' ');
+  return padded + std::string(text) + "\n";
+}
+
+std::string ago(std::int64_t unix_seconds, std::int64_t now) {
+  constexpr std::int64_t minute = 60;
+  const std::int64_t seconds = now - unix_seconds;
+  if (seconds <= 2) return "just now";
+  if (seconds < 2 * minute) return std::to_string(seconds) + " s ago";
+  constexpr std::int64_t day = 24 * 60 * minute;
+  if (seconds >= 2 * day) return std::to_string(seconds / day) + " days ago";
+  return observe::short_time(static_cast<double>(seconds)) + " ago";
+}
 
 const Command status_command{"status", "where a site or the coordinator stands, from files alone",
                              help, run};

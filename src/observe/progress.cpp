@@ -29,18 +29,21 @@ Progress::Progress(const Clock& clock, ProgressOptions options)
       line_time_(begin_),
       done_(options_.start) {}
 
-void Progress::advance(std::int64_t done, std::int64_t units) {
+void Progress::advance(std::int64_t done, std::int64_t units,
+                       std::optional<double> worked_seconds) {
   done_ = done;
   units_ = units;
+  worked_ = worked_seconds;
 }
 
 std::string Progress::line(std::string_view detail) {
   const auto now = clock_.monotonic();
-  const double stretch = seconds(now - line_time_);
+  const double stretch = worked_ ? *worked_ - line_worked_ : seconds(now - line_time_);
   const double elapsed = seconds(now - begin_);
   if (stretch > 0.0) rate_ = static_cast<double>(units_ - line_units_) / stretch;
   line_time_ = now;
   line_units_ = units_;
+  line_worked_ = worked_.value_or(0.0);
 
   std::string text = options_.what + " " + std::to_string(done_);
   if (options_.total > 0) text += "/" + std::to_string(options_.total);

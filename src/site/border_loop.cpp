@@ -69,10 +69,14 @@ ExitCode BorderLoop::exit_code() const {
   return state_->code;
 }
 
-std::string BorderLoop::status() const {
+BorderLoop::Position BorderLoop::position() const {
   const federation::SiteExchange& machine = state_->round->machine;
-  return "round " + std::to_string(machine.terms().exchange.round.value()) + ", " +
-         std::string(name_of(machine.phase()));
+  return {machine.terms().exchange.round, std::string(name_of(machine.phase()))};
+}
+
+std::string BorderLoop::status() const {
+  const Position now = position();
+  return "round " + std::to_string(now.round.value()) + ", " + now.phase;
 }
 
 bool BorderLoop::turn() {

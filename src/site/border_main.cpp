@@ -6,6 +6,8 @@
 #include "concordat/core/log.hpp"
 #include "concordat/crypto/process.hpp"
 #include "concordat/site/border_loop.hpp"
+#include "site/border_pages.hpp"
+#include "site/watched_road.hpp"
 
 namespace concordat::site {
 namespace {
@@ -29,6 +31,51 @@ border::TlsSiteOptions dial_options(const std::string& address) {
   options.host = address.substr(0, colon);
   options.port = static_cast<std::uint16_t>(port);
   return options;
+}
+
+constexpr std::chrono::seconds ask_every{60};
+
+/// Whether the coordinator is there, while there is nothing to say to it. A message that comes is
+/// not acknowledged, so it comes again when the loop wants it.
+void ask(WatchedRoad& road, const std::string& address) {
+  const bool known = !road.trouble().empty();
+  try {
+    road.fetch(std::chrono::milliseconds(0));
+    if (known) log::info("the coordinator at " + address + " answers now");
+  } catch (const Error& error) {
+    if (!known) {
+      log::warn(
+          "the coordinator at " + address +
+          " does not answer, and is asked again when there is something to say: " + error.what());
+    }
+  }
+}
+
+ExitCode run_loop(const SiteSettings& settings, const std::string& address, border::SiteRoad& road,
+                  BorderPlan plan, const crypto::SiteKeys& keys) {
+  FileSystem& fs = posix_files();
+  Clock& clock = system_clock();
+  BorderPages pages(
+      fs, clock, settings.run_folder(),
+      {.site = settings.name, .coordinator = address, .rounds = plan.agreement.agreement.rounds});
+  WatchedRoad watched(road, clock, [&] { pages.show(watched); });
+  BorderLoop loop({fs, clock, crypto::system_random(), watched}, std::move(plan), keys);
+  log::info("coordinator at " + address + ", " + loop.status());
+  pages.show(loop.position(), watched);
+  try {
+    ask(watched, address);
+    while (loop.turn()) {
+      pages.show(loop.position(), watched);
+      if (loop.position().phase != "idle") continue;
+      if (clock.monotonic() - watched.tried() >= ask_every) ask(watched, address);
+    }
+  } catch (const Error& error) {
+    pages.end(error.code().name);
+    throw;
+  }
+  pages.show(loop.position(), watched);
+  pages.end(loop.exit_code() == ExitCode::done ? "done" : "saved");
+  return loop.exit_code();
 }
 
 }  // namespace
@@ -60,13 +107,9 @@ ExitCode run_border(const SiteSettings& settings) {
   }
   std::string address = settings.federation->address;
   if (address.empty()) address = plan.roster.roster.address;
-  auto road = border::make_tls_site_road(dial_options(address), keys.tls, keys.name,
-                                         federation::make_directory(plan.roster));
-  BorderLoop loop({fs, system_clock(), crypto::system_random(), *road}, std::move(plan), keys);
-  log::info("coordinator at " + address + ", " + loop.status());
-  while (loop.turn()) {
-  }
-  return loop.exit_code();
+  auto tls = border::make_tls_site_road(dial_options(address), keys.tls, keys.name,
+                                        federation::make_directory(plan.roster));
+  return run_loop(settings, address, *tls, std::move(plan), keys);
 }
 
 }  // namespace concordat::site

@@ -30,20 +30,22 @@ void CheckpointEntries::record(const ledger::Entry& entry) {
   if (!recorder_->record(entry)) handed_ = true;
 }
 
-bool CheckpointEntries::wait_for(const std::function<bool()>& done, JobControl& control) {
-  return wait_until(comm_, clock_, done, [&control] {
+bool CheckpointEntries::wait_for(const std::function<bool()>& done, JobControl& control,
+                                 const std::function<void()>& waiting) {
+  return wait_until(comm_, clock_, done, [&control, &waiting] {
+    if (waiting) waiting();
     const StopKind stop = control.poll();
     return stop == StopKind::stop || stop == StopKind::requeue;
   });
 }
 
-bool CheckpointEntries::wait(JobControl& control) {
+bool CheckpointEntries::wait(JobControl& control, const std::function<void()>& waiting) {
   return wait_for(
       [this] {
         if (handed_) handed_ = !recorder_->settled();
         return !handed_;
       },
-      control);
+      control, waiting);
 }
 
 void CheckpointEntries::wait_while_border_runs(JobControl& control) {

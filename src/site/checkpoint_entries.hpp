@@ -31,13 +31,14 @@ class CheckpointEntries {
   /// Rank 0 alone. The entry is durable when it returns.
   void record(const ledger::Entry& entry);
   /// Collective. Waits until every entry has its index; false when asked to stop.
-  bool wait(JobControl& control);
+  bool wait(JobControl& control, const std::function<void()>& waiting = {});
   /// Collective. The same, but only as long as a border holds its lock: nobody waits at the end of
   /// a job for a border that comes back some day, and it finds the entries then.
   void wait_while_border_runs(JobControl& control);
 
  private:
-  bool wait_for(const std::function<bool()>& done, JobControl& control);
+  bool wait_for(const std::function<bool()>& done, JobControl& control,
+                const std::function<void()>& waiting = {});
 
   comm::Communicator& comm_;
   Clock& clock_;

@@ -97,11 +97,13 @@ void Engine::report_steps(std::int64_t total_steps) {
   auto progress = std::make_shared<observe::Progress>(
       clock_, observe::ProgressOptions{.total = total_steps, .start = trainer_.next_step()});
   auto units = std::make_shared<std::int64_t>(0);
+  auto worked = std::make_shared<double>(0.0);  // seconds in steps: not in waits for other sites
   trainer_.on_step([=, this](const train::StepReport& r) {
     const bool scaled = trainer_.settings().compute == Dtype::f16;
     const double mfu = peak > 0.0 ? r.flops_per_s / peak : 0.0;
     const bool first = *units == 0;
     *units += r.tokens;
+    *worked += r.seconds;
     metrics->append("step", fields_of(r, r.step / settings_.inner_steps, mfu, scaled));
     if (first) report_memory(*metrics);
     if (r.skipped) {
@@ -111,7 +113,7 @@ void Engine::report_steps(std::int64_t total_steps) {
     }
     const bool last = r.step + 1 == total_steps;
     if ((r.step + 1) % settings_.local.log_every != 0 && !last) return;
-    progress->advance(r.step + 1, *units);
+    progress->advance(r.step + 1, *units, *worked);
     log::info(progress->line(detail_of(r, mfu, scaled)));
     observe::Labels site{{"site", settings_.name}, {"run", settings_.run}};
     gauges->set("concordat_step", "Inner steps done", site, static_cast<double>(r.step + 1));

@@ -8,6 +8,7 @@
 #include "concordat/site/errors.hpp"
 #include "concordat/site/ranks_exchange.hpp"
 #include "site/checkpoint_entries.hpp"
+#include "site/wait_notice.hpp"
 
 namespace concordat::site {
 namespace {
@@ -25,7 +26,8 @@ class Rounds {
         exchange_(engine.comm(), {seams.fs, seams.clock, seams.random},
                   engine.settings().run_folder(), outer_terms_, engine.trainer().space(),
                   engine.trainer().layout()),
-        entries_(engine.settings(), engine.comm(), seams, CheckpointEntries::Writes::border) {
+        entries_(engine.settings(), engine.comm(), seams, CheckpointEntries::Writes::border),
+        notice_(engine.settings().folder, engine.settings().run_folder(), seams.fs, seams.clock) {
     open(terms.agreement.agreement.initial_state);
   }
 
@@ -96,11 +98,15 @@ class Rounds {
     save();
     kill_point("train.end_of_round");
     // What the update starts from has its place in the ledger before anything of it is masked.
-    if (!entries_.wait(control_)) return false;
+    const auto notice = [this] {
+      if (root()) notice_.look(exchange_.round());
+    };
+    if (!entries_.wait(control_, notice)) return false;
     engine_.trainer().read_weights(weights_);
     const SiteSettings& s = engine_.settings();
     auto tokens = static_cast<std::uint64_t>(inner_steps_ * s.local.batch * s.inner.length);
-    auto end = exchange_.run(weights_, tokens, generation_, [this] {
+    auto end = exchange_.run(weights_, tokens, generation_, [&] {
+      notice();
       StopKind stop = control_.poll();
       return stop == StopKind::stop || stop == StopKind::requeue;
     });
@@ -163,6 +169,7 @@ class Rounds {
   Tensor weights_;
   RanksExchange exchange_;
   CheckpointEntries entries_;
+  WaitNotice notice_;
   std::string generation_ = "none";
   Mark saved_;
 };

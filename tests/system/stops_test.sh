@@ -41,6 +41,10 @@ sleep 2
 kill -0 "$hub" "$border_alba" "$train_alba" || fail "somebody gave up while cala was missing"
 grep -q cala <("$concordat" status "$run/hub") || fail "the coordinator does not say that it waits for cala"
 [ ! -e "$run/alba/runs/quickstart/outbox/round-0.0.0/COMMIT" ] || fail "alba committed without cala"
+says() { "$concordat" status "$1" >"$work/status.txt" && grep -q -- "$2" "$work/status.txt"; } # says FOLDER TEXT
+for text in 'round 0: inner steps done, waiting to mask' 'the border waits until every site is ready' 'step 2 of 4, rounds done: 0 of 2'; do
+  says "$run/alba" "$text" || fail "status of alba lacks '$text': $(cat "$work/status.txt")"
+done
 
 # No process that holds keys or plaintext leaves a core; every rank says where it runs.
 for role in "coordinate $run/hub/" "border $run/alba/" "train $run/brio/"; do
@@ -70,15 +74,22 @@ expect_code 75 "$border_alba" "border after TERM"
 pkill -TERM -f "concordat coordinate $run/hub/"
 expect_code 75 "$hub" "coordinator after TERM"
 
+# Without the coordinator a border says so; without a border a job does, and how to start one.
+wait_for 60 "brio's border misses the coordinator" says "$run/brio/runs/quickstart" 'the border cannot reach the coordinator at 127.0.0.1'
+says "$run/hub" 'it was stopped: the same command goes on' || fail "status of the hub: $(cat "$work/status.txt")"
+start_training "$run" cala & pids=($!)
+wait_for 60 "cala's job misses its border" grep -q 'no border answers.*start .concordat border' "$run/cala/train.log"
+says "$run/cala" 'no border runs: start' || fail "status of cala: $(cat "$work/status.txt")"
+
 # Everybody comes back with the same commands, and cala joins.
-start_coordinator "$run" & pids=($!)
+start_coordinator "$run" & pids+=($!)
 start_border "$run" alba & pids+=($! "$border_brio")
 start_training "$run" alba & pids+=($!)
 start_training "$run" brio & pids+=($!)
 start_border "$run" cala & pids+=($!)
-start_training "$run" cala & pids+=($!)
 for pid in "${pids[@]}"; do wait "$pid" || fail "a process failed after the stops: $(tail -n 2 "$run"/*/*log "$run"/hub/log)"; done
 found=$(final_state "$run")
+says "$run/alba/runs/quickstart" '^run quickstart *finished$' || fail "status of a finished run: $(cat "$work/status.txt")"
 # Every generation of every site has its entry, those that the stops wrote too.
 for site in "${sites[@]}"; do
   for generation in "$run/$site/runs/quickstart/checkpoints"/step-*; do
@@ -120,4 +131,4 @@ sed -i 's/^pp = .*/pp = 7/' "$broken/brio/site.toml"
 grep -q 'training of brio .* failed' "$work/broken.log" || fail "who failed is not said: $(cat "$work/broken.log")"
 none_left() { ! pgrep -f "concordat [a-z]* $broken/" >/dev/null; }
 wait_for 20 "the other programs of a failed federation" none_left
-echo "stops: 8 passed"
+echo "stops: 10 passed"

@@ -5,12 +5,14 @@
 //   progress.line("loss 2.31");
 //   // "step 30/360  loss 2.31  81.2k tokens/s  elapsed 0:12  left 2:04"
 //
-// The rate is that of the latest stretch between lines; the time left follows from the steps.
-// Returns text and prints nothing.
+// The rate is that of the latest stretch between lines, of the time that was worked where the
+// caller says how much; the time left follows from the steps and everything that passed, waits
+// included. Returns text and prints nothing.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -29,7 +31,8 @@ class Progress {
  public:
   Progress(const Clock& clock, ProgressOptions options);
   /// `done` is the count so far, `units` what has been worked since the construction.
-  void advance(std::int64_t done, std::int64_t units);
+  /// `worked_seconds`: how much of the time since then went into these; absent: all of it.
+  void advance(std::int64_t done, std::int64_t units, std::optional<double> worked_seconds = {});
   std::string line(std::string_view detail);
   /// Units per second between the latest two lines.
   double rate() const { return rate_; }
@@ -42,6 +45,8 @@ class Progress {
   std::int64_t done_ = 0;
   std::int64_t units_ = 0;
   std::int64_t line_units_ = 0;
+  std::optional<double> worked_{};
+  double line_worked_ = 0.0;
   double rate_ = 0.0;
 };
 

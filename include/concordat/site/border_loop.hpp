@@ -61,7 +61,14 @@ class BorderLoop {
   bool turn();
   /// done after the final state is acknowledged, saved when asked to stop. @pre turn() was false.
   ExitCode exit_code() const;
-  /// For status lines: round and phase.
+  /// Where it stands: the round, and a federation::SitePhase by name.
+  struct Position {
+    Round round{};
+    std::string phase{};
+    bool operator==(const Position&) const = default;
+  };
+  Position position() const;
+  /// The same for lines: "round 3, going".
   std::string status() const;
 
  private:

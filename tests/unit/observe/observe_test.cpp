@@ -90,6 +90,16 @@ TEST_F(Observe, ProgressLinesTellRateOfTheLatestStretchAndTimeLeft) {
   EXPECT_DOUBLE_EQ(progress.rate(), 2000.0);
 }
 
+TEST_F(Observe, ARateOfWorkedTimeLeavesWaitsOutAndTheTimeLeftDoesNot) {
+  Progress progress(clock_, {.what = "step", .unit = "tokens", .total = 40});
+  clock_.sleep(std::chrono::seconds(10));
+  progress.advance(10, 10'000, 10.0);
+  EXPECT_EQ(progress.line(""), "step 10/40  1k tokens/s  elapsed 0:10  left 0:30");
+  clock_.sleep(std::chrono::seconds(90));  // 80 of them waited for others
+  progress.advance(20, 20'000, 20.0);
+  EXPECT_EQ(progress.line(""), "step 20/40  1k tokens/s  elapsed 1:40  left 1:40");
+}
+
 TEST_F(Observe, ShortTexts) {
   EXPECT_EQ(short_count(0), "0");
   EXPECT_EQ(short_count(999), "999");
