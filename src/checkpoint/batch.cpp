@@ -35,12 +35,18 @@ std::vector<Batch> batches_of(const std::vector<NamedTensor>& tensors) {
 
 BatchParts::BatchParts(comm::Communicator& comm, const std::vector<NamedTensor>& tensors,
                        Batch batch)
-    : comm_(comm), tensors_(tensors), batch_(std::move(batch)) {
-  for (std::size_t index : batch_) {
-    const auto& tensor = tensors_[index];
-    slices_.push_back(part_of(index, tensor.shape, comm.rank(), comm.size()));
-    const auto count = slices_.back().count();
-    parts_.push_back(count > 0 ? host_tensor(tensor.dtype, {count}) : Tensor());
+    : BatchParts(comm, tensors, std::move(batch), {}) {
+  for (std::size_t i = 0; i < batch_.size(); ++i) {
+    const auto count = slices_[i].count();
+    parts_.push_back(count > 0 ? host_tensor(tensors_[batch_[i]].dtype, {count}) : Tensor());
+  }
+}
+
+BatchParts::BatchParts(comm::Communicator& comm, const std::vector<NamedTensor>& tensors,
+                       Batch batch, std::vector<Tensor> parts)
+    : comm_(comm), tensors_(tensors), batch_(std::move(batch)), parts_(std::move(parts)) {
+  for (const std::size_t index : batch_) {
+    slices_.push_back(part_of(index, tensors_[index].shape, comm.rank(), comm.size()));
   }
 }
 

@@ -18,6 +18,9 @@ class BatchParts {
  public:
   /// Allocates the parts. `tensors` must outlive it.
   BatchParts(comm::Communicator& comm, const std::vector<NamedTensor>& tensors, Batch batch);
+  /// With parts of the caller, as the other constructor would allocate them.
+  BatchParts(comm::Communicator& comm, const std::vector<NamedTensor>& tensors, Batch batch,
+             std::vector<Tensor> parts);
 
   std::size_t size() const { return batch_.size(); }
   std::size_t dataset(std::size_t i) const { return batch_[i]; }

@@ -27,20 +27,42 @@ parallel::Slice part_of(std::size_t index, const Shape& shape, int rank, int num
   return parallel::slice_of(turned, num_ranks, num_elements(shape), tensor_block_log2);
 }
 
+void append_leaves(std::vector<Digest>& leaves, ByteView part, std::size_t width) {
+  const std::size_t block = width << tensor_block_log2;
+  for (std::size_t at = 0; at < part.size(); at += block) {
+    leaves.push_back(crypto::merkle_leaf(part.subspan(at, std::min(block, part.size() - at))));
+  }
+}
+
 void append_leaves(std::vector<Digest>& leaves, const Tensor& part) {
   if (part.empty()) return;
-  const std::size_t block = size_of(part.dtype()) << tensor_block_log2;
-  const std::size_t total = part.size_bytes();
-  const auto* bytes = reinterpret_cast<const std::uint8_t*>(part.raw_bytes());
-  for (std::size_t at = 0; at < total; at += block) {
-    leaves.push_back(crypto::merkle_leaf({bytes + at, std::min(block, total - at)}));
-  }
+  append_leaves(leaves,
+                {reinterpret_cast<const std::uint8_t*>(part.raw_bytes()), part.size_bytes()},
+                size_of(part.dtype()));
 }
 
 std::vector<Digest> flatten(const std::vector<std::vector<Digest>>& lists) {
   std::vector<Digest> all;
   for (const auto& list : lists) all.insert(all.end(), list.begin(), list.end());
   return all;
+}
+
+std::vector<Digest> roots_of(std::vector<ByteReader>& leaves, const std::vector<Shape>& shapes) {
+  const int num_ranks = static_cast<int>(leaves.size());
+  std::vector<Digest> roots;
+  for (std::size_t i = 0; i < shapes.size(); ++i) {
+    const std::int64_t count = num_elements(shapes[i]);
+    const std::int64_t block = std::int64_t{1} << tensor_block_log2;
+    std::vector<Digest> all(static_cast<std::size_t>((count + block - 1) / block));
+    for (int r = 0; r < num_ranks; ++r) {
+      const auto part = part_of(i, shapes[i], r, num_ranks);
+      for (auto b = part.begin_block; b < part.end_block; ++b) {
+        all[static_cast<std::size_t>(b)] = leaves[static_cast<std::size_t>(r)].digest();
+      }
+    }
+    roots.push_back(crypto::merkle_root(all));
+  }
+  return roots;
 }
 
 std::vector<Digest> gather_roots(comm::Communicator& comm, std::span<const Digest> mine,
@@ -50,20 +72,7 @@ std::vector<Digest> gather_roots(comm::Communicator& comm, std::span<const Diges
   const auto all = comm.all_gather_bytes(out.bytes());
   std::vector<ByteReader> readers;
   for (const auto& bytes : all) readers.emplace_back(bytes, "checkpoint leaves");
-  std::vector<Digest> roots;
-  for (std::size_t i = 0; i < shapes.size(); ++i) {
-    const std::int64_t count = num_elements(shapes[i]);
-    const std::int64_t block = std::int64_t{1} << tensor_block_log2;
-    std::vector<Digest> leaves(static_cast<std::size_t>((count + block - 1) / block));
-    for (int r = 0; r < comm.size(); ++r) {
-      const auto part = part_of(i, shapes[i], r, comm.size());
-      for (auto b = part.begin_block; b < part.end_block; ++b) {
-        leaves[static_cast<std::size_t>(b)] = readers[static_cast<std::size_t>(r)].digest();
-      }
-    }
-    roots.push_back(crypto::merkle_root(leaves));
-  }
-  return roots;
+  return roots_of(readers, shapes);
 }
 
 Digest structure_digest(File& file, const Manifest& manifest) {

@@ -20,14 +20,18 @@ std::uint64_t extent_bytes(const Manifest::Dataset& dataset);
 /// The part of dataset number `index` that rank `rank` reads and writes.
 parallel::Slice part_of(std::size_t index, const Shape& shape, int rank, int num_ranks);
 
-/// Hash of a block: RFC 6962 leaf of its bytes. Appends one a block of `part`.
+/// Hash of a block: RFC 6962 leaf of its bytes. Appends one a block of `part`, of whose bytes
+/// `width` are an element.
+void append_leaves(std::vector<Digest>& leaves, ByteView part, std::size_t width);
 void append_leaves(std::vector<Digest>& leaves, const Tensor& part);
 
 /// Leaves by dataset, one list behind the other.
 std::vector<Digest> flatten(const std::vector<std::vector<Digest>>& lists);
 
-/// Collective: roots of all datasets from the leaves of all ranks, in dataset order on each rank.
-/// The result is complete on every rank.
+/// Roots of all datasets, from what is left in one reader a rank: its leaves in dataset order.
+/// Pure.
+std::vector<Digest> roots_of(std::vector<ByteReader>& leaves, const std::vector<Shape>& shapes);
+/// Collective: the same from the leaves of this rank; the result is complete on every rank.
 std::vector<Digest> gather_roots(comm::Communicator& comm, std::span<const Digest> mine,
                                  const std::vector<Shape>& shapes);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
+#include <map>
 
 #include "checkpoint/manifest.hpp"
 
@@ -86,12 +87,30 @@ std::vector<std::string> set_newer_aside(FileSystem& fs, const Path& folder,
   return moved;
 }
 
+std::vector<std::string> kept_every(const std::vector<std::string>& names, std::uint64_t every) {
+  // The first at or after a multiple is the first between it and the next one, if there is any;
+  // else it is the first behind a later multiple, and that one finds it.
+  std::map<std::uint64_t, GenerationKey> first;
+  for (const auto& name : names) {
+    const auto key = parse_generation(name);
+    if (!key || key->first < every) continue;
+    const auto [entry, fresh] = first.insert({key->first / every, *key});
+    if (!fresh) entry->second = std::min(entry->second, *key);
+  }
+  std::vector<std::string> kept;
+  for (const auto& [multiple, key] : first) kept.push_back(generation_name(key));
+  return kept;
+}
+
 void remove_old(FileSystem& fs, const Path& folder, const SaveOptions& options) {
   const auto names = list_generations(fs, folder);
   const auto keep = static_cast<std::size_t>(std::max(1, options.keep));
+  std::vector<std::string> stay = options.pins;
+  if (options.keep_every > 0) {
+    for (auto& name : kept_every(names, options.keep_every)) stay.push_back(std::move(name));
+  }
   for (std::size_t i = keep; i < names.size(); ++i) {
-    const auto& pins = options.pins;
-    if (std::find(pins.begin(), pins.end(), names[i]) != pins.end()) continue;
+    if (std::find(stay.begin(), stay.end(), names[i]) != stay.end()) continue;
     // Renamed first, so that a crash never leaves half a generation under its name.
     const Path doomed = folder / (std::string(removed_prefix) + names[i]);
     fs.rename(folder / names[i], doomed);

@@ -29,7 +29,11 @@ void sweep(FileSystem& fs, const Path& folder);
 /// Renames what is newer than `name` to set-aside names; the names it had.
 std::vector<std::string> set_newer_aside(FileSystem& fs, const Path& folder,
                                          const std::string& name);
-/// Removes all but the newest `options.keep` and the pinned.
+/// Of `names`, those that `every` (above 0) lets stay: the first at or after each multiple of it,
+/// from `every` itself on. The rule sees only names, and removing others changes nothing of it.
+/// Pure.
+std::vector<std::string> kept_every(const std::vector<std::string>& names, std::uint64_t every);
+/// Removes all but the newest `options.keep`, those that `options.keep_every` names and the pinned.
 void remove_old(FileSystem& fs, const Path& folder, const SaveOptions& options);
 
 }  // namespace concordat::checkpoint

@@ -112,14 +112,17 @@ std::uint64_t create_dataset(hid_t file, const DatasetShape& dataset, const std:
 
 }  // namespace
 
-FileLayout create_hdf5(const FileSystem::Path& path, const std::vector<DatasetShape>& datasets) {
+FileLayout create_hdf5(const FileSystem::Path& path, const std::vector<DatasetShape>& datasets,
+                       std::uint64_t alignment) {
   std::lock_guard lock(library_mutex());
   const std::string where = path.string();
   // Our errors say what failed; the library's own printing is off.
   require(H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr), "H5Eset_auto2", where);
   auto access = checked<PropertyHandle>(H5Pcreate(H5P_FILE_ACCESS), "H5Pcreate", where);
-  require(H5Pset_alignment(access.get(), 4096, 4096), "H5Pset_alignment", where);
+  require(H5Pset_alignment(access.get(), alignment, alignment), "H5Pset_alignment", where);
   require(H5Pset_fclose_degree(access.get(), H5F_CLOSE_STRONG), "H5Pset_fclose_degree", where);
+  // Nobody else knows the file yet, and some file systems of clusters have no locks.
+  require(H5Pset_file_locking(access.get(), false, true), "H5Pset_file_locking", where);
   FileLayout layout;
   {
     auto file = checked<FileHandle>(

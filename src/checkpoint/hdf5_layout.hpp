@@ -22,10 +22,12 @@ struct FileLayout {
   std::uint64_t file_bytes = 0;
 };
 
-/// Creates the datasets contiguous, with early allocation, no fill and 4096-byte alignment, in an
-/// existing empty file (so that its mode is the seam's), and closes it.
+/// Creates the datasets contiguous, with early allocation and no fill, those of at least
+/// `alignment` bytes at multiples of it, in an existing empty file (so that its mode is the
+/// seam's), and closes it.
 /// @throws Error(checkpoint.hdf5_failed).
-FileLayout create_hdf5(const FileSystem::Path& path, const std::vector<DatasetShape>& datasets);
+FileLayout create_hdf5(const FileSystem::Path& path, const std::vector<DatasetShape>& datasets,
+                       std::uint64_t alignment);
 
 /// Name and version of the HDF5 library.
 std::string hdf5_library();

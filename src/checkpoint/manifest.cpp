@@ -1,6 +1,7 @@
 #include "checkpoint/manifest.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "checkpoint/extents.hpp"
@@ -12,7 +13,9 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr const char* format_name = "concordat-checkpoint-1";
+constexpr std::string_view format_family = "concordat-checkpoint-";
+constexpr std::uint64_t format_version = 1;
+constexpr std::string_view format_name = "concordat-checkpoint-1";
 
 [[noreturn]] void throw_malformed(const std::string& where, const std::string& what,
                                   const std::string& found = "", const std::string& expected = "") {
@@ -25,6 +28,25 @@ constexpr const char* format_name = "concordat-checkpoint-1";
 }
 
 std::string digest_of(const Json& body) { return crypto::sha256(as_bytes(body.dump())).hex(); }
+
+/// The digest of the body is right when this is asked: it is no accident what stands here.
+void check_format(const std::string& format, const std::string& where) {
+  if (format == format_name) return;
+  std::uint64_t version = 0;
+  if (format.starts_with(format_family)) {
+    const char* end = format.data() + format.size();
+    const auto [at, code] = std::from_chars(format.data() + format_family.size(), end, version);
+    if (code != std::errc{} || at != end) version = 0;
+  }
+  if (version <= format_version)
+    throw_malformed(where, "another format", format, std::string(format_name));
+  throw Error(errors::newer_version,
+              {.what = "a checkpoint was written by a newer version of concordat",
+               .where = where,
+               .found = format,
+               .expected = std::string(format_name) + " at most",
+               .remedy = "go on with that version, or move the generation out of the folder"});
+}
 
 void check_extents(const Manifest& manifest, const std::string& where) {
   std::vector<std::pair<std::uint64_t, std::uint64_t>> extents;
@@ -47,7 +69,7 @@ void check_extents(const Manifest& manifest, const std::string& where) {
 
 std::string encode_manifest(const Manifest& manifest) {
   Json body;
-  body["format"] = format_name;
+  body["format"] = std::string(format_name);
   body["step"] = manifest.position.step;
   body["round"] = manifest.position.round;
   body["file_bytes"] = manifest.file_bytes;
@@ -79,9 +101,7 @@ Manifest decode_manifest(std::string_view text, const std::string& where) {
     if (const auto found = digest_of(body); found != promised) {
       throw_malformed(where, "the manifest was altered", found, promised);
     }
-    if (const auto format = body.at("format").get<std::string>(); format != format_name) {
-      throw_malformed(where, "another format", format, format_name);
-    }
+    check_format(body.at("format").get<std::string>(), where);
     if (body.at("block_log2").get<int>() != tensor_block_log2) {
       throw_malformed(where, "another block size", body.at("block_log2").dump());
     }

@@ -32,6 +32,7 @@ Reason reason_of(Work&& work) {
     work();
     return {};
   } catch (const Error& error) {
+    if (error.code() == errors::newer_version) throw;  // a reason to stop, not to pass over
     const Reason text = error.what();
     return text.empty() ? "unknown" : text;
   }
@@ -47,9 +48,11 @@ struct Candidate {
 };
 
 /// Collective: rank 0 reads the manifest and checks what is outside the datasets.
+/// @throws Error(checkpoint.newer_version), agreed.
 Reason open_candidate(comm::Communicator& comm, FileSystem& fs, Candidate& candidate) {
   Reason reason;
-  if (comm.rank() == 0) {
+  comm::agreed(comm, [&] {
+    if (comm.rank() != 0) return;
     reason = reason_of([&] {
       const Path path = candidate.folder / manifest_name;
       candidate.text = read_text(fs, path);
@@ -73,7 +76,7 @@ Reason open_candidate(comm::Communicator& comm, FileSystem& fs, Candidate& candi
                      .remedy = damaged_remedy});
       }
     });
-  }
+  });
   reason = agree_on_reason(comm, reason);
   if (!reason.empty()) return reason;
   Bytes text(candidate.text.begin(), candidate.text.end());
@@ -254,7 +257,12 @@ std::optional<Restored> restore_newest(comm::Communicator& comm, FileSystem& fs,
 std::optional<std::string> verify_generation(FileSystem& fs, const Path& generation) {
   const auto self = comm::self_communicator();
   Candidate candidate{.folder = generation, .text = {}, .manifest = {}};
-  Reason reason = open_candidate(*self, fs, candidate);
+  Reason reason;
+  try {
+    reason = open_candidate(*self, fs, candidate);
+  } catch (const Error& error) {
+    return error.what();
+  }
   if (reason.empty()) reason = verify_datasets(*self, fs, candidate);
   if (reason.empty()) return std::nullopt;
   return reason;

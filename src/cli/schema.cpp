@@ -135,6 +135,15 @@ ConfigSchema site_schema(SiteNeeded needed) {
                "validation windows at the end of each round; 0: none")
       .text("train.initial_weights", "", {},
             "Hugging Face folder that the run starts from; empty: drawn from run.seed");
+  schema.section("checkpoint", "what is kept of the run, and how it lies on the disk")
+      .integer("checkpoint.keep", 2, {1, 1'000'000},
+               "newest generations that stay; with 1 nothing is behind a damaged one")
+      .integer("checkpoint.keep_every", 0, {0, many},
+               "steps: the first generation at or after each multiple stays too; 0: none does")
+      .integer(
+          "checkpoint.alignment", 4096, {512, 1 << 24},
+          "bytes, a power of two: where large tensors begin in state.h5, such as the stripe of "
+          "Lustre or the block of GPFS");
   schema.section("layout", "how the ranks share the model; the rest of them are replicas (dp)")
       .integer("layout.tp", 1, {1, 1024}, "ranks that share each matrix; divides the heads")
       .integer("layout.pp", 1, {1, 1024}, "ranks that share the layers, one stage each")
@@ -213,6 +222,23 @@ site::DevicePeak device_peak(const Config& config) {
 }
 }  // namespace
 
+namespace {
+site::CheckpointSettings checkpoint_settings(const Config& config) {
+  const std::int64_t alignment = config.integer("checkpoint.alignment");
+  if ((alignment & (alignment - 1)) != 0) {
+    throw Error(errors::config_bad_value,
+                {.what = "the alignment of checkpoints is no power of two",
+                 .where = config.origin("checkpoint.alignment"),
+                 .found = std::to_string(alignment),
+                 .expected = "4096, 1048576, 4194304, ...",
+                 .remedy = "correct checkpoint.alignment"});
+  }
+  return {.keep = static_cast<int>(config.integer("checkpoint.keep")),
+          .keep_every = config.integer("checkpoint.keep_every"),
+          .alignment = alignment};
+}
+}  // namespace
+
 site::SiteSettings site_settings(const Config& config) {
   site::SiteSettings s;
   s.name = config.text("site.name");
@@ -258,6 +284,7 @@ site::SiteSettings site_settings(const Config& config) {
               .sequence_parallel = config.boolean("layout.sequence_parallel"),
               .zero = static_cast<int>(config.integer("layout.zero")),
               .overlap = config.boolean("layout.overlap")};
+  s.checkpoint = checkpoint_settings(config);
   const std::string& roster = config.text("federation.roster");
   const std::string& agreement = config.text("federation.agreement");
   if (roster.empty() != agreement.empty()) {

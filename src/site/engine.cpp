@@ -3,6 +3,7 @@
 #include <omp.h>
 
 #include "concordat/core/log.hpp"
+#include "concordat/model/declaration.hpp"
 #include "concordat/observe/memory.hpp"
 #include "site/initial_weights.hpp"
 
@@ -59,9 +60,16 @@ train::TrainSettings train_settings(const SiteSettings& s) {
 }
 
 train::MemoryEstimate job_memory(const train::TrainSettings& settings,
-                                 const parallel::MeshShape& mesh, const device::Backend& backend) {
+                                 const parallel::MeshShape& mesh, const device::Backend& backend,
+                                 std::int64_t other_bytes) {
   train::MemoryEstimate memory = train::estimate_memory(settings, mesh, backend);
-  memory.saving = 3 * memory.gradients;  // as many values as there are gradients, three times
+  std::int64_t elements = 0;
+  for (const auto& spec : model::declare_parameters(settings.model)) {
+    elements += num_elements(spec.shape);
+  }
+  // Weights and both moments: this rank's on the host, and its part of everybody's snapshot.
+  const std::int64_t everything = 3 * 4 * elements + other_bytes;
+  memory.saving = 3 * memory.gradients + (everything + mesh.size() - 1) / mesh.size();
   return memory;
 }
 
@@ -78,7 +86,8 @@ Engine::Engine(const SiteSettings& settings, comm::Communicator& comm, FileSyste
                           settings.tokenizer, settings.model.vocab)),
       held_out_(open_held_out(settings, fs, data_key)),
       trainer_(train_settings(settings), session_.exec(), mesh_, data_, clock),
-      state_(trainer_.make_state()) {}
+      state_(trainer_.make_state()),
+      saver_(comm, fs, clock, settings.run_folder() / "checkpoints") {}
 
 std::vector<checkpoint::NamedTensor> Engine::tensors(
     const std::vector<checkpoint::NamedTensor>& extra) const {
@@ -106,29 +115,13 @@ std::string Engine::reproducible_text() const {
          (settings.sequence_parallel ? " sequence_parallel" : "");
 }
 
-checkpoint::Saved Engine::save(std::uint64_t round,
-                               const std::vector<checkpoint::NamedTensor>& extra,
-                               checkpoint::Metadata metadata,
-                               std::function<void(const checkpoint::Saved&)> before_publish) {
-  trainer_.read_state(state_);
-  metadata[std::string(checkpoint::keys::layout)] = layout_text();
-  metadata[std::string(checkpoint::keys::reproducible)] = reproducible_text();
-  metadata[std::string(checkpoint::keys::instruction_set)] =
-      session_.backend().instructions_in_use();
-  metadata[std::string(checkpoint::keys::threads_per_rank)] =
-      std::to_string(settings_.local.threads);
-  metadata[std::string(checkpoint::keys::data_cursor)] = std::to_string(trainer_.data_cursor());
-  metadata[std::string(checkpoint::keys::rng_seed)] = std::to_string(settings_.seed);
-  write_loss_scale(metadata);
-  metadata[std::string(checkpoint::keys::effective_config)] = settings_.effective_toml;
-  return checkpoint::save_generation(
-      comm_, fs_, settings_.run_folder() / "checkpoints",
-      {.step = static_cast<std::uint64_t>(trainer_.next_step()), .round = round}, tensors(extra),
-      metadata, {.before_publish = std::move(before_publish)});
-}
-
 std::optional<checkpoint::Restored> Engine::restore(
     const std::vector<checkpoint::NamedTensor>& extra) {
+  extra_bytes_ = 0;
+  for (const auto& tensor : extra) {
+    extra_bytes_ += num_elements(tensor.shape) * static_cast<std::int64_t>(size_of(tensor.dtype));
+  }
+  saver_.reserve(tensors(extra));
   auto restored = checkpoint::restore_newest(comm_, fs_, settings_.run_folder() / "checkpoints",
                                              tensors(extra));
   if (!restored) {
@@ -165,17 +158,6 @@ void Engine::import_weights() {
                        mesh_.coords(), weights.span<float>());
   trainer_.write_weights(weights);
   if (comm_.rank() == 0) log::info("weights of " + settings_.local.initial_weights.string());
-}
-
-void Engine::write_loss_scale(checkpoint::Metadata& metadata) const {
-  const train::LossScaleState& now = trainer_.loss_scale();
-  metadata[std::string(checkpoint::keys::precision)] =
-      std::string(name_of(trainer_.settings().compute));
-  // Scales are whole powers of two.
-  metadata[std::string(checkpoint::keys::loss_scale)] =
-      std::to_string(static_cast<std::int64_t>(now.scale));
-  metadata[std::string(checkpoint::keys::loss_scale_good_steps)] = std::to_string(now.good_steps);
-  metadata[std::string(checkpoint::keys::skipped_steps)] = std::to_string(now.skipped);
 }
 
 void Engine::read_loss_scale(const checkpoint::Metadata& metadata) {

@@ -2,11 +2,14 @@
 // data, trainer, host state.
 #pragma once
 
+#include <chrono>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "concordat/checkpoint/checkpoint.hpp"
+#include "concordat/checkpoint/saver.hpp"
 #include "concordat/crypto/secret_bytes.hpp"
 #include "concordat/observe/metrics.hpp"
 #include "concordat/site/settings.hpp"
@@ -18,9 +21,20 @@ namespace concordat::site {
 /// The trainer's settings of a site's; pure.
 train::TrainSettings train_settings(const SiteSettings& settings);
 
-/// What a rank of a training job needs: the trainer's estimate and the host's copy of its state.
+/// What a rank of a training job needs: the trainer's estimate, the host's copy of its state, and
+/// its part of the snapshot that a generation is written from. `other_bytes`: what generations hold
+/// of all ranks besides weights and moments.
 train::MemoryEstimate job_memory(const train::TrainSettings& settings,
-                                 const parallel::MeshShape& mesh, const device::Backend& backend);
+                                 const parallel::MeshShape& mesh, const device::Backend& backend,
+                                 std::int64_t other_bytes = 0);
+
+/// What a save tells of itself.
+struct SaveHooks {
+  /// As in checkpoint::SaveOptions: rank 0, before the generation has its name.
+  std::function<void(const checkpoint::Saved&)> before_publish{};
+  /// All ranks, when the generation is durable.
+  std::function<void(const checkpoint::Saved&)> published{};
+};
 
 class Engine {
  public:
@@ -34,11 +48,19 @@ class Engine {
   parallel::ProcessMesh& mesh() { return mesh_; }
   const SiteSettings& settings() const { return settings_; }
 
-  /// Saves weights, moments and `extra` at the trainer's step. Collective; `before_publish` as in
-  /// checkpoint::SaveOptions.
-  checkpoint::Saved save(std::uint64_t round, const std::vector<checkpoint::NamedTensor>& extra,
-                         checkpoint::Metadata metadata,
-                         std::function<void(const checkpoint::Saved&)> before_publish);
+  // Saving: weights, moments and `extra` at the trainer's step (checkpoint/saver.hpp). Collective.
+
+  /// Takes the snapshot; a generation in flight is finished first. The hooks are called by later
+  /// calls, so they hold values of now.
+  void begin_save(std::uint64_t round, const std::vector<checkpoint::NamedTensor>& extra,
+                  checkpoint::Metadata metadata, SaveHooks hooks);
+  /// At step boundaries; `all_written`: no rank is writing_save(), as all ranks know it.
+  void poll_save(bool all_written);
+  /// Returns when no generation is in flight.
+  void finish_save();
+  /// Not collective: whether this rank's thread still writes.
+  bool writing_save() const { return saver_.writing(); }
+
   /// Fills weights, moments and `extra` from the newest generation that verifies; without any,
   /// nullopt, and the weights are the initial ones: train.initial_weights, or drawn. Collective.
   std::optional<checkpoint::Restored> restore(const std::vector<checkpoint::NamedTensor>& extra);
@@ -49,6 +71,8 @@ class Engine {
   std::optional<double> validate();
 
  private:
+  checkpoint::Metadata metadata_now(checkpoint::Metadata metadata) const;
+  void report_saved(const checkpoint::Saved& saved);
   void write_loss_scale(checkpoint::Metadata& metadata) const;
   void read_loss_scale(const checkpoint::Metadata& metadata);
   double peak_of_the_site();
@@ -73,6 +97,16 @@ class Engine {
   std::vector<data::Dataset> held_out_;
   train::Trainer trainer_;
   train::HostState state_;
+  std::int64_t extra_bytes_ = 0;  ///< of what generations hold besides, all ranks together
+  std::shared_ptr<observe::MetricsWriter> metrics_;  ///< rank 0, from report_steps() on
+  struct Saving {
+    SaveHooks hooks;
+    checkpoint::Position position;
+    std::chrono::nanoseconds snapshot{0};
+    std::chrono::nanoseconds pause{0};  ///< all that training stood still for it
+  };
+  Saving saving_;
+  checkpoint::Saver saver_;
 };
 
 }  // namespace concordat::site

@@ -83,15 +83,15 @@ void Engine::announce(double peak) {
               ": weights are stored in it, and products are in fp32");
   }
   log::info("memory of a rank, predicted: " +
-            listing(job_memory(t, mesh_.shape(), session_.backend())));
+            listing(job_memory(t, mesh_.shape(), session_.backend(), extra_bytes_)));
 }
 
 void Engine::report_steps(std::int64_t total_steps) {
   const double peak = peak_of_the_site();
   if (comm_.rank() != 0) return;
   announce(peak);
-  auto metrics = std::make_shared<observe::MetricsWriter>(
-      fs_, settings_.run_folder() / "metrics.jsonl", clock_);
+  metrics_ = std::make_shared<observe::MetricsWriter>(fs_, settings_.run_folder() / "metrics.jsonl",
+                                                      clock_);
   auto gauges =
       std::make_shared<observe::PrometheusFile>(fs_, settings_.run_folder() / "metrics.prom");
   auto progress = std::make_shared<observe::Progress>(
@@ -104,8 +104,8 @@ void Engine::report_steps(std::int64_t total_steps) {
     const bool first = *units == 0;
     *units += r.tokens;
     *worked += r.seconds;
-    metrics->append("step", fields_of(r, r.step / settings_.inner_steps, mfu, scaled));
-    if (first) report_memory(*metrics);
+    metrics_->append("step", fields_of(r, r.step / settings_.inner_steps, mfu, scaled));
+    if (first) report_memory(*metrics_);
     if (r.skipped) {
       log::warn("step " + std::to_string(r.step) +
                 " was skipped: its gradient is not finite at a loss scale of " +
@@ -124,7 +124,8 @@ void Engine::report_steps(std::int64_t total_steps) {
 }
 
 void Engine::report_memory(observe::MetricsWriter& metrics) const {
-  const auto predicted = job_memory(trainer_.settings(), mesh_.shape(), session_.backend());
+  const auto predicted =
+      job_memory(trainer_.settings(), mesh_.shape(), session_.backend(), extra_bytes_);
   train::MemoryEstimate held = trainer_.memory_in_use();
   held.saving = predicted.saving;
   const observe::ProcessMemory now = observe::process_memory();

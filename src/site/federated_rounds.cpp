@@ -37,7 +37,7 @@ class Rounds {
       if (!exchange()) return stopped();
     }
     // The final state is durable before it is proved: after that the border may be gone.
-    save();
+    save_now();
     exchange_.announce(generation_);
     entries_.wait_while_border_runs(control_);
     say("the run is complete after " + std::to_string(rounds_) + " rounds; state " +
@@ -56,7 +56,7 @@ class Rounds {
     if (restored) {
       exchange_.resume(Round(static_cast<std::uint32_t>(restored->position.round)));
       generation_ = restored->name;
-      saved_ = {engine_.trainer().next_step(), exchange_.round()};
+      begun_ = {engine_.trainer().next_step(), exchange_.round()};
     } else {
       engine_.trainer().read_weights(weights_);
       exchange_.start(weights_);
@@ -83,19 +83,23 @@ class Rounds {
     std::int64_t end = (static_cast<std::int64_t>(exchange_.round().value()) + 1) * inner_steps_;
     while (engine_.trainer().next_step() < end) {
       StopKind stop = control_.poll();
-      if (stop != StopKind::none) save();
-      if (stop == StopKind::stop || stop == StopKind::requeue) return false;
+      engine_.poll_save(control_.all_idle());
+      if (stop != StopKind::none) begin_save();
+      if (stop == StopKind::stop || stop == StopKind::requeue) {
+        engine_.finish_save();
+        return false;
+      }
       engine_.trainer().step();
       kill_point("train.step");
       std::int64_t every = engine_.settings().local.save_every;
-      if (every > 0 && engine_.trainer().next_step() % every == 0) save();
+      if (every > 0 && engine_.trainer().next_step() % every == 0) begin_save();
     }
     return true;
   }
 
   bool exchange() {
     Round round = exchange_.round();
-    save();
+    save_now();
     kill_point("train.end_of_round");
     // What the update starts from has its place in the ledger before anything of it is masked.
     const auto notice = [this] {
@@ -127,25 +131,31 @@ class Rounds {
     return true;
   }
 
-  // Saves the state as it is, unless the newest generation already holds it.
-  void save() {
-    Mark now{engine_.trainer().next_step(), exchange_.round()};
-    if (saved_ == now) return;
-    checkpoint::Metadata metadata{
-        {std::string(checkpoint::keys::state_digest), exchange_.state_digest().hex()}};
-    auto saved =
-        engine_.save(exchange_.round().value(), exchange_.named_state(), metadata,
-                     [&](const checkpoint::Saved& made) {
-                       ledger::Entry entry = ledger::checkpoint_entry(
-                           engine_.settings().run, made.name, static_cast<std::uint64_t>(now.step),
-                           now.round, exchange_.state_digest(), made.manifest);
-                       entry.key.insert(0, scope_);
-                       entries_.record(entry);
-                       kill_point("train.entry_handed");
-                     });
-    generation_ = saved.name;
-    saved_ = now;
-    kill_point("train.saved");
+  // Starts to save the state as it is, unless the newest generation already holds it.
+  void begin_save() {
+    const Mark now{engine_.trainer().next_step(), exchange_.round()};
+    if (begun_ == now) return;
+    const Digest digest = exchange_.state_digest();
+    engine_.begin_save(
+        exchange_.round().value(), exchange_.named_state(),
+        {{std::string(checkpoint::keys::state_digest), digest.hex()}},
+        {.before_publish =
+             [this, now, digest](const checkpoint::Saved& made) {
+               ledger::Entry entry = ledger::checkpoint_entry(engine_.settings().run, made.name,
+                                                              static_cast<std::uint64_t>(now.step),
+                                                              now.round, digest, made.manifest);
+               entry.key.insert(0, scope_);
+               entries_.record(entry);
+               kill_point("train.entry_handed");
+             },
+         .published = [this](const checkpoint::Saved& saved) { generation_ = saved.name; }});
+    begun_ = now;
+  }
+
+  // What is built upon it may begin when it is durable.
+  void save_now() {
+    begin_save();
+    engine_.finish_save();
   }
 
   ExitCode stopped() {
@@ -170,8 +180,8 @@ class Rounds {
   RanksExchange exchange_;
   CheckpointEntries entries_;
   WaitNotice notice_;
-  std::string generation_ = "none";
-  Mark saved_;
+  std::string generation_ = "none";  ///< the newest that is durable
+  Mark begun_;                       ///< of the newest that is saved or being saved
 };
 
 }  // namespace

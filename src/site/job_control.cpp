@@ -11,10 +11,11 @@ JobControl::JobControl(comm::Communicator& comm, FileSystem& fs, const FileSyste
     : comm_(comm), requests_(fs, run_folder, clock) {}
 
 StopKind JobControl::poll() {
-  std::array<std::int32_t, 1> kind{0};
-  if (comm_.rank() == 0) kind[0] = static_cast<std::int32_t>(requests_.poll());
-  if (comm_.size() > 1) comm::all_reduce_host<std::int32_t>(comm_, kind, comm::ReduceOp::max);
-  return static_cast<StopKind>(kind[0]);
+  std::array<std::int32_t, 2> mine{0, busy_ && busy_() ? 1 : 0};
+  if (comm_.rank() == 0) mine[0] = static_cast<std::int32_t>(requests_.poll());
+  if (comm_.size() > 1) comm::all_reduce_host<std::int32_t>(comm_, mine, comm::ReduceOp::max);
+  all_idle_ = mine[1] == 0;
+  return static_cast<StopKind>(mine[0]);
 }
 
 }  // namespace concordat::site

@@ -19,38 +19,37 @@ ExitCode train_alone(Engine& engine, JobControl& control, const JobSeams& seams)
   std::int64_t total = settings.total_steps();
   bool root = engine.comm().rank() == 0;
   CheckpointEntries entries(settings, engine.comm(), seams, CheckpointEntries::Writes::itself);
-  auto save = [&] {
-    const std::int64_t step = engine.trainer().next_step();
-    auto saved = engine.save(static_cast<std::uint64_t>(step / settings.inner_steps), {}, {},
-                             [&](const checkpoint::Saved& made) {
-                               entries.record(ledger::checkpoint_entry(
-                                   settings.run, made.name, static_cast<std::uint64_t>(step),
-                                   Round(0), Digest{}, made.manifest));
-                             });
-    kill_point("train.saved");
-    if (root) log::info("saved " + saved.name);
-  };
   auto restored = engine.restore({});
   engine.report_steps(total);
   std::int64_t last_saved = restored ? engine.trainer().next_step() : -1;
-  auto save_once = [&] {
-    if (last_saved == engine.trainer().next_step()) return;
-    save();
-    last_saved = engine.trainer().next_step();
+  auto begin_save = [&] {
+    const std::int64_t step = engine.trainer().next_step();
+    if (last_saved == step) return;
+    engine.begin_save(
+        static_cast<std::uint64_t>(step / settings.inner_steps), {}, {},
+        {.before_publish = [&entries, &settings, step](const checkpoint::Saved& made) {
+          entries.record(ledger::checkpoint_entry(settings.run, made.name,
+                                                  static_cast<std::uint64_t>(step), Round(0),
+                                                  Digest{}, made.manifest));
+        }});
+    last_saved = step;
   };
   while (engine.trainer().next_step() < total) {
     StopKind stop = control.poll();
-    if (stop != StopKind::none) save_once();
+    engine.poll_save(control.all_idle());
+    if (stop != StopKind::none) begin_save();
     if (stop == StopKind::stop || stop == StopKind::requeue) {
+      engine.finish_save();
       if (root) log::info("stopped as asked; run the same command to continue");
       return ExitCode::saved;
     }
     engine.trainer().step();
     kill_point("train.step");
     std::int64_t every = settings.local.save_every;
-    if (every > 0 && engine.trainer().next_step() % every == 0) save_once();
+    if (every > 0 && engine.trainer().next_step() % every == 0) begin_save();
   }
-  save_once();
+  begin_save();
+  engine.finish_save();
   entries.wait_while_border_runs(control);
   if (auto bits = engine.validate(); bits && root) {
     char text[32];
@@ -77,6 +76,7 @@ ExitCode run_training(const SiteSettings& settings, const std::optional<Federati
   });
   Engine engine(settings, comm, seams.fs, seams.clock, data_key->view());
   JobControl control(comm, seams.fs, settings.run_folder(), seams.clock);
+  control.carry([&engine] { return engine.writing_save(); });
   return terms ? train_federated(engine, control, *terms, seams)
                : train_alone(engine, control, seams);
 }

@@ -14,7 +14,7 @@ border_points=(start_journaled keys_saved aggregate_journaled aggregate_stored b
 coordinator_points=(after_begin after_close after_crossings after_decisions after_entry after_erase after_event
   after_flush after_frame_key after_header_file after_own_event after_receipt after_sealed after_sum before_flush mid_sum)
 rank_points=(ranks.announced ranks.secrets ranks.blocks_written ranks.before_commit ranks.committed ranks.closed
-  ranks.aggregate_verified ranks.applied train.step train.entry_handed train.saved train.end_of_round train.closed)
+  ranks.aggregate_verified ranks.applied train.step train.snapshot checkpoint.extent_written checkpoint.before_publish train.entry_handed train.saved train.end_of_round train.closed)
 points=()
 for point in "${border_points[@]}"; do points+=("border border.$point"); done
 for point in "${coordinator_points[@]}"; do points+=("coordinator coordinator.$point"); done

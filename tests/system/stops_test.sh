@@ -111,6 +111,9 @@ for flag in "${tiny[@]}"; do case $flag in --run.*) ;; *) flags+=("$flag") ;; es
 OMP_NUM_THREADS=1 "$concordat" train "$run/alba/solo.toml" "${flags[@]}" --run.name=alone --run.rounds=1 --run.inner_steps=1000000 \
   --train.batch=4 --train.micro_batch=2 --train.log_every=1 >"$run/alba/alone.log" 2>&1 & solo=$!
 wait_for 60 "training alone" step_above 2
+# A second job on the same run folder is refused, naming the first.
+! OMP_NUM_THREADS=1 "$concordat" train "$run/alba/solo.toml" "${flags[@]}" --run.name=alone >"$run/alba/second.log" 2>&1 || fail "two jobs on one run folder"
+grep -qF "found: $(cat "$alone/train.lock")" "$run/alba/second.log" || fail "the holder of the run folder is not named: $(cat "$run/alba/second.log")"
 ! has_generation || fail "a generation before SAVE: $(ls "$alone/checkpoints")"
 touch "$alone/SAVE"
 wait_for 30 "a generation after SAVE" has_generation
@@ -121,6 +124,7 @@ generations=$(ls "$alone/checkpoints" | grep -c '^step-')
 kill -TERM "$solo"
 expect_code 75 "$solo" "training alone after TERM"
 [ "$(ls "$alone/checkpoints" | grep -c '^step-')" -gt "$generations" ] || fail "TERM saved nothing"
+grep -q '"event":"save".*"pause_s":' "$alone/metrics.jsonl" || fail "no save in metrics.jsonl"
 [ ! -e "$alone/REQUEUE" ] || fail "TERM left REQUEUE"
 
 # A federation of which one job cannot start ends as a whole and leaves nothing running.

@@ -63,22 +63,28 @@ struct Saved {
   std::string name{};       ///< "step-000120", or "step-000120.1" if that existed
   Digest manifest{};        ///< SHA-256 of manifest.json
   std::uint64_t bytes = 0;  ///< of state.h5
+  double write_seconds =
+      0.0;  ///< of the slowest rank's thread for the data, and rank 0's for the rest
   /// Newer generations of an abandoned course (the run went on from an older one), renamed to
   /// `set-aside-NAME` so that no restore takes them; say so to the user.
   std::vector<std::string> set_aside{};
 };
 
 struct SaveOptions {
-  int keep = 2;                     ///< newest generations that stay; older ones are removed
+  int keep = 2;  ///< newest generations that stay; older ones are removed
+  /// Above 0: the first generation at or after each multiple of so many steps stays as well.
+  std::uint64_t keep_every = 0;
+  /// Datasets of at least so many bytes begin at a multiple of it. A power of two.
+  std::uint64_t alignment = 4096;
   std::vector<std::string> pins{};  ///< generations that stay whatever their age
   /// Called on rank 0 when every byte is durable and before the generation gets its name: for what
   /// has to stand before the act, such as its ledger entry. If it throws, nothing is published.
   std::function<void(const Saved&)> before_publish{};
 };
 
-/// Writes a generation and returns when it is durable. `metadata` (rank 0's counts) should hold
-/// layout, instruction set, threads, RNG keys, data cursor, loss scale, the effective
-/// configuration and the state digest; see the keys below.
+/// Writes a generation and returns when it is durable: a Saver (saver.hpp) that begins and
+/// finishes. `metadata` (rank 0's counts) should hold layout, instruction set, threads, RNG keys,
+/// data cursor, loss scale, the effective configuration and the state digest; see the keys below.
 /// @throws Error(disk_full) before anything is written when the space does not suffice.
 Saved save_generation(comm::Communicator& comm, FileSystem& fs, const Path& folder,
                       const Position& position, const std::vector<NamedTensor>& tensors,
@@ -124,7 +130,7 @@ struct RestoreOptions {
 /// Fills the tensors from the newest generation whose every byte verifies, in whatever layout the
 /// ranks have now, then hashes what arrived and refuses if it differs.
 /// Returns nullopt if there is no generation at all.
-/// @throws Error(checkpoint.none_verifies | mismatch | digest_mismatch).
+/// @throws Error(checkpoint.none_verifies | mismatch | newer_version | digest_mismatch).
 std::optional<Restored> restore_newest(comm::Communicator& comm, FileSystem& fs, const Path& folder,
                                        const std::vector<NamedTensor>& tensors,
                                        const RestoreOptions& options = {});
@@ -147,7 +153,7 @@ struct Manifest {
 
 /// Names of generations, newest first; not opened.
 std::vector<std::string> list_generations(FileSystem& fs, const Path& folder);
-/// @throws Error(not_found | malformed).
+/// @throws Error(not_found | malformed | checkpoint.newer_version).
 Manifest read_manifest(FileSystem& fs, const Path& generation);
 /// Reads every byte; nullopt if all is as the manifest says, else the reason. Not collective.
 std::optional<std::string> verify_generation(FileSystem& fs, const Path& generation);

@@ -10,6 +10,9 @@ inline constexpr ErrorCode none_verifies{"checkpoint.none_verifies", Severity::p
                                          ExitCode::data};
 /// The newest good generation holds other tensors than the program asks for.
 inline constexpr ErrorCode mismatch{"checkpoint.mismatch", Severity::process, ExitCode::usage};
+/// A newer version of the program wrote it: refused, or a run would go on from an older generation.
+inline constexpr ErrorCode newer_version{"checkpoint.newer_version", Severity::process,
+                                         ExitCode::data};
 /// What was restored does not hash to what the manifest promises.
 inline constexpr ErrorCode digest_mismatch{"checkpoint.digest_mismatch", Severity::process,
                                            ExitCode::data};

@@ -60,6 +60,13 @@ struct LocalSettings {
   std::filesystem::path initial_weights;  ///< Hugging Face folder; empty: drawn from the seed
 };
 
+/// What is kept of the run, and how it lies on the disk.
+struct CheckpointSettings {
+  int keep = 2;                 ///< newest generations that stay
+  std::int64_t keep_every = 0;  ///< steps: the first generation at or after each multiple; 0: none
+  std::int64_t alignment = 4096;  ///< bytes; of large datasets in state.h5
+};
+
 /// How the ranks of the site share one model; dp is what they leave.
 struct LayoutSettings {
   int tp = 1;                      ///< ranks that share each matrix
@@ -94,6 +101,7 @@ struct SiteSettings {
   InnerSettings inner;
   LocalSettings local;
   LayoutSettings layout;
+  CheckpointSettings checkpoint;
   std::optional<FederationSettings> federation;
   std::string effective_toml;  ///< written into the run folder
 

@@ -36,7 +36,15 @@ class CrashingFiles final : public FileSystem {
     loss_ = loss;
   }
   bool crashed() const { return crashed_; }
+  /// Now, between two changes: what was not synced is lost.
+  void power_cut() {
+    std::lock_guard lock(mutex_);
+    crashed_ = true;
+    lose();
+  }
   std::uint64_t changes() const { return changes_; }
+  /// Syncs of files succeed and do nothing; renames are durable, as in a journalling file system.
+  bool lies_about_syncs = false;
   std::uint64_t free = std::numeric_limits<std::uint64_t>::max();  ///< what free_bytes says at most
 
   std::unique_ptr<File> open(const Path& path, OpenMode mode) override {
@@ -155,7 +163,7 @@ class CrashingFiles final : public FileSystem {
     void sync() override {
       std::lock_guard lock(fs_.mutex_);
       fs_.change([] {});
-      fs_.dirty_[path_].erase(this);
+      if (!fs_.lies_about_syncs) fs_.dirty_[path_].erase(this);
     }
 
    private:

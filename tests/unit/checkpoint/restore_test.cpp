@@ -1,10 +1,14 @@
 #include <gtest/gtest.h>
 
+#include <sstream>
+
 #include "concordat/checkpoint/checkpoint.hpp"
 #include "concordat/comm/agree.hpp"
 #include "concordat/comm/threads.hpp"
+#include "concordat/crypto/hash.hpp"
 #include "support/expect_error.hpp"
 #include "support/temporary_folder.hpp"
+#include "unit/checkpoint/forwarding_files.hpp"
 #include "unit/checkpoint/test_state.hpp"
 
 namespace concordat::checkpoint {
@@ -21,6 +25,22 @@ void save(const Path& folder, const MeshShape& mesh, int ranks, std::uint64_t st
     save_generation(comm, posix_files(), folder, {.step = step, .round = step / 10}, state.tensors,
                     {{"layout", mesh.text()}, {"data.cursor", "61440"}}, options);
   });
+}
+
+/// A manifest's text with the digest that belongs to its body.
+std::string with_right_digest(const std::string& text) {
+  std::string compact;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    line.erase(0, line.find_first_not_of(' '));
+    if (const auto colon = line.find(R"(": )"); colon != std::string::npos)
+      line.erase(colon + 2, 1);
+    compact += line;
+  }
+  const std::string before = R"({"body":)";
+  const auto end = compact.rfind(R"(,"sha256":)");
+  const std::string body = compact.substr(before.size(), end - before.size());
+  return before + body + R"(,"sha256":")" + crypto::sha256(as_bytes(body)).hex() + R"("})";
 }
 
 std::optional<Restored> restore(const Path& folder, const MeshShape& mesh, int ranks,
@@ -117,6 +137,104 @@ TEST(Restore, torn_and_missing_files_are_skipped_with_their_reason) {
   posix_files().remove(newest / "manifest.json");
   restored = restore(folder.path(), {}, 2);
   EXPECT_NE(restored->skipped[0].reason.find("manifest.json"), std::string::npos);
+}
+
+TEST(Restore, a_damaged_byte_in_any_region_of_either_file_is_found) {
+  TemporaryFolder folder;
+  save(folder.path(), {}, 1, 1);
+  const Path generation = folder.path() / "step-000001";
+  const Manifest manifest = read_manifest(posix_files(), generation);
+  std::vector<std::uint64_t> offsets{0, 8, 96, manifest.file_bytes - 1};  // the HDF5 structure
+  for (const auto& dataset : manifest.datasets) {
+    const auto bytes =
+        static_cast<std::uint64_t>(num_elements(dataset.shape)) * size_of(dataset.dtype);
+    for (const auto at : {std::uint64_t{0}, bytes / 2, bytes - 1}) {
+      offsets.push_back(dataset.offset + at);
+    }
+    // The byte behind it belongs to a gap, to structure or to the next dataset.
+    if (dataset.offset + bytes < manifest.file_bytes) offsets.push_back(dataset.offset + bytes);
+  }
+  for (const auto offset : offsets) {
+    testing_support::flip_bit(generation / "state.h5", offset);
+    EXPECT_TRUE(verify_generation(posix_files(), generation).has_value()) << offset;
+    testing_support::flip_bit(generation / "state.h5", offset);
+  }
+  EXPECT_EQ(verify_generation(posix_files(), generation), std::nullopt);
+}
+
+TEST(Restore, files_that_are_cut_anywhere_are_skipped) {
+  TemporaryFolder folder;
+  save(folder.path(), {}, 1, 1);
+  save(folder.path(), {}, 1, 2);
+  for (const char* name : {"manifest.json", "state.h5"}) {
+    const Path path = folder.path() / "step-000002" / name;
+    const Bytes whole = read_file(posix_files(), path);
+    for (const std::size_t parts : {0, 1, 2, 3, 4, 5, 6, 7}) {
+      testing_support::overwrite(path, ByteView(whole).first((whole.size() - 2) * parts / 7));
+      const auto restored = restore(folder.path(), {}, 1);
+      EXPECT_EQ(restored->name, "step-000001") << name << ", " << parts << " sevenths";
+    }
+    testing_support::overwrite(path, whole);
+  }
+  EXPECT_EQ(restore(folder.path(), {}, 1)->name, "step-000002");
+}
+
+TEST(Restore, a_manifest_of_another_generation_is_skipped) {
+  TemporaryFolder folder;
+  for (const std::uint64_t step : {1, 2, 3}) save(folder.path(), {}, 1, step, {.keep = 3});
+  const auto copy_manifest = [&](const char* from, const char* to) {
+    testing_support::overwrite(folder.path() / to / "manifest.json",
+                               read_file(posix_files(), folder.path() / from / "manifest.json"));
+  };
+  copy_manifest("step-000001", "step-000003");
+  const auto restored = restore(folder.path(), {}, 2);
+  EXPECT_EQ(restored->name, "step-000002");
+  ASSERT_EQ(restored->skipped.size(), 1U);
+  EXPECT_NE(restored->skipped[0].reason.find("hashes to"), std::string::npos);
+}
+
+TEST(Restore, a_generation_of_a_newer_version_is_refused_by_that_name) {
+  TemporaryFolder folder;
+  save(folder.path(), {}, 1, 1);
+  save(folder.path(), {}, 1, 2);
+  const Path path = folder.path() / "step-000002" / "manifest.json";
+  std::string text = read_text(posix_files(), path);
+  testing_support::overwrite(path, as_bytes(with_right_digest(text)));
+  EXPECT_EQ(restore(folder.path(), {}, 2)->name, "step-000002");
+  // What that version would have written: another name, under a digest that is right.
+  const std::string name = "concordat-checkpoint-1";
+  text.replace(text.find(name), name.size(), "concordat-checkpoint-2");
+  testing_support::overwrite(path, as_bytes(with_right_digest(text)));
+  EXPECT_ERROR_SAYS(restore(folder.path(), {}, 2), errors::newer_version,
+                    "written by a newer version");
+  EXPECT_NE(verify_generation(posix_files(), folder.path() / "step-000002")
+                .value_or("")
+                .find("written by a newer version"),
+            std::string::npos);
+}
+
+TEST(Restore, latest_may_point_nowhere) {
+  TemporaryFolder folder;
+  save(folder.path(), {}, 1, 1);
+  for (const char* text : {"step-999999\n", "", "../../elsewhere\n"}) {
+    testing_support::overwrite(folder.path() / "LATEST", as_bytes(text));
+    EXPECT_EQ(restore(folder.path(), {}, 2)->name, "step-000001");
+  }
+  posix_files().remove(folder.path() / "LATEST");
+  EXPECT_EQ(restore(folder.path(), {}, 2)->name, "step-000001");
+}
+
+TEST(Restore, works_where_nothing_can_be_written_and_saving_there_is_refused) {
+  TemporaryFolder folder;
+  save(folder.path(), {}, 1, 1);
+  testing_support::ReadOnlyFiles fs;
+  comm::run_threads(2, [&](comm::Communicator& comm) {
+    TestState state(comm, {2, 1, 1, 1});
+    EXPECT_EQ(restore_newest(comm, fs, folder.path(), state.tensors)->name, "step-000001");
+    EXPECT_ERROR_SAYS(
+        save_generation(comm, fs, folder.path(), {.step = 2, .round = 0}, state.tensors, {}),
+        concordat::errors::io_failed, "read-only");
+  });
 }
 
 TEST(Restore, is_refused_when_nothing_verifies) {

@@ -65,6 +65,36 @@ TEST(Save, keeps_the_last_two_and_the_pinned) {
             (std::vector<std::string>{"step-000004", "step-000003", "step-000001"}));
 }
 
+TEST(Save, keeps_the_first_generation_at_or_after_each_multiple) {
+  TemporaryFolder folder;
+  for (std::uint64_t step = 3; step <= 36; step += 3) {
+    save(posix_files(), folder.path(), 1, step, {.keep = 1, .keep_every = 10});
+  }
+  EXPECT_EQ(list_generations(posix_files(), folder.path()),
+            (std::vector<std::string>{"step-000036", "step-000030", "step-000021", "step-000012"}));
+  // Where several multiples lie between two saves, one generation serves them all.
+  save(posix_files(), folder.path(), 1, 75, {.keep = 1, .keep_every = 10});
+  save(posix_files(), folder.path(), 1, 76, {.keep = 1, .keep_every = 10});
+  EXPECT_EQ(list_generations(posix_files(), folder.path()),
+            (std::vector<std::string>{"step-000076", "step-000075", "step-000030", "step-000021",
+                                      "step-000012"}));
+}
+
+TEST(Save, large_datasets_begin_at_multiples_of_the_alignment) {
+  TemporaryFolder folder;
+  save(posix_files(), folder.path(), 1, 1, {.alignment = 1U << 18U});
+  const Path generation = folder.path() / "step-000001";
+  int large = 0;
+  for (const auto& dataset : read_manifest(posix_files(), generation).datasets) {
+    if (num_elements(dataset.shape) * 2 < (1 << 18)) continue;
+    EXPECT_EQ(dataset.offset % (1U << 18U), 0U) << dataset.name;
+    ++large;
+  }
+  EXPECT_GT(large, 1);
+  EXPECT_EQ(verify_generation(posix_files(), generation), std::nullopt);
+  EXPECT_EQ(restored_generation(folder.path(), {1}), 1);
+}
+
 TEST(Save, never_overwrites_a_generation_of_the_same_step) {
   TemporaryFolder folder;
   save(posix_files(), folder.path(), 1, 7);

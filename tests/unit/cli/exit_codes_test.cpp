@@ -54,6 +54,7 @@ const Row table[] = {
     {checkpoint::errors::mismatch, "checkpoint.mismatch", Severity::process, 64},
     {checkpoint::errors::digest_mismatch, "checkpoint.digest_mismatch", Severity::process, 65},
     {checkpoint::errors::hdf5_failed, "checkpoint.hdf5_failed", Severity::process, 65},
+    {checkpoint::errors::newer_version, "checkpoint.newer_version", Severity::process, 65},
     {comm::errors::peer_failed, "comm.peer_failed", Severity::process, 70},
     {comm::errors::stalled, "comm.stalled", Severity::process, 70},
     {comm::errors::mpi_failed, "comm.mpi_failed", Severity::process, 70},
