@@ -1,14 +1,10 @@
 // The dialling end of the tls road: one connection, made when it is needed.
-#include <netdb.h>
-#include <sys/socket.h>
-
 #include <array>
 #include <atomic>
-#include <cerrno>
-#include <cstring>
 #include <mutex>
 #include <type_traits>
 
+#include "border/dial.hpp"
 #include "border/road_protocol.hpp"
 #include "border/tls_stream.hpp"
 #include "concordat/border/errors.hpp"
@@ -162,36 +158,9 @@ class Road final : public SiteRoad {
   }
 
   Socket dial() {
-    addrinfo hints{};
-    hints.ai_socktype = SOCK_STREAM;
-    hints.ai_flags = AI_NUMERICSERV;
-    addrinfo* found = nullptr;
-    int failed =
-        ::getaddrinfo(options_.host.c_str(), std::to_string(options_.port).c_str(), &hints, &found);
-    std::string reason = failed != 0 ? ::gai_strerror(failed) : "no address";
-    Socket socket;
-    for (addrinfo* at = found; at != nullptr && !socket; at = at->ai_next) {
-      Socket candidate(
-          ::socket(at->ai_family, at->ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, at->ai_protocol));
-      if (!candidate) continue;
-      int status = ::connect(candidate.get(), at->ai_addr, at->ai_addrlen);
-      int error = status == 0 ? 0 : errno;
-      if (error == EINPROGRESS) {
-        socklen_t length = sizeof(error);
-        error = ETIMEDOUT;
-        if (wait_socket(candidate.get(), true, options_.connect_limit)) {
-          ::getsockopt(candidate.get(), SOL_SOCKET, SO_ERROR, &error, &length);
-        }
-      }
-      if (error == 0) {
-        socket = std::move(candidate);
-      } else {
-        reason = std::strerror(error);
-      }
-    }
-    if (found != nullptr) ::freeaddrinfo(found);
-    if (!socket) down(where_, reason);
-    return socket;
+    Dialled dialled = border::dial({options_.host, options_.port}, options_.connect_limit);
+    if (!dialled.socket) down(where_, dialled.reach.reason);
+    return std::move(dialled.socket);
   }
 
   void connect() {

@@ -1,0 +1,143 @@
+#!/usr/bin/env bash
+# doctor_test.sh: a healthy site passes; each thing that is broken on purpose is named, with its
+# remedy and the exit code that goes with it. Alone, under mpirun, and in a federation.
+. "$(dirname "$0")/solo_site.sh"
+work=$(mktemp -d "${TMPDIR:-/tmp}/concordat-doctor-XXXXXX")
+hub=
+trap 'status=$?; [ -z "$hub" ] || end_all "$hub"
+  [ $status -eq 0 ] && rm -rf "$work" || echo "left in $work" >&2' EXIT
+passed=0
+export OMP_WAIT_POLICY=passive
+
+# doctor EXIT_CODE WHAT ARGUMENT...: the report is in $work/report.
+doctor() {
+  local wanted=$1 what=$2 code=0
+  shift 2
+  "$concordat" doctor "$@" --disk-mib=4 >"$work/report" 2>"$work/err" || code=$?
+  [ "$code" -eq "$wanted" ] || fail "$what: exit code $code, expected $wanted: $(cat "$work/report" "$work/err")"
+  passed=$((passed + 1))
+}
+# says LEVEL TOPIC TEXT [REMEDY]: a finding, and the remedy on the line below it.
+says() {
+  awk -v level="$1" -v topic="$2" -v text="$3" -v remedy="${4:-}" '
+    found && !done { if (remedy == "" || (index($0, "remedy: ") && index($0, remedy))) done = 1; found = 0 }
+    !done && $1 == level && $2 == topic && index($0, text) { if (remedy == "") done = 1; else found = 1 }
+    END { exit !done }' "$work/report" || fail "no '$1 $2 $3' with remedy '${4:-}' in: $(cat "$work/report")"
+}
+
+make_solo "$work" <<'EOF'
+[run]
+name = "first"
+[model]
+width = 32
+layers = 2
+heads = 2
+kv_heads = 2
+ffn = 64
+[inner]
+length = 32
+EOF
+
+# ---- a healthy site, alone
+doctor 0 "a healthy site" "$work/site.toml"
+for topic in program config mpi threads fabric files clock keys data reach rates; do
+  grep -qE "^(ok|warn) +$topic " "$work/report" || fail "no finding on $topic in: $(cat "$work/report")"
+done
+! grep -q '^FAIL' "$work/report" || fail "a healthy site fails: $(cat "$work/report")"
+says ok files 'exclusive creation, rename over a file, link and fsync work'
+says ok files 'HDF5 creates, locks and reads a file there'
+says ok files 'a role lock is seen by another process'
+says ok data 'dataset texts: the manifest verifies'
+says ok rates 'matrix products in fp32'
+tail -n 1 "$work/report" | grep -qE '^doctor: [0-9]+ findings, 0 FAIL, ' || fail "no summary: $(tail -n 1 "$work/report")"
+[ -z "$(find "$work/alba" -name '.concordat-doctor*')" ] || fail "the doctor left something behind"
+[ ! -e "$work/alba/runs" ] || fail "the doctor made a run folder"
+
+doctor 0 "the machine alone" --skip=rates
+says ok config 'none given'
+doctor 0 "for machines" "$work/site.toml" --json --skip=rates
+python3 - "$work/report" <<'EOF'
+import json, sys
+page = json.load(open(sys.argv[1]))
+assert page["format"] == "concordat-doctor-1" and page["exit"] == 0 and page["fail"] == 0, page
+assert any("write_bytes_per_s" in f["figures"] for f in page["findings"]), page
+assert all(bool(f["remedy"]) == (f["level"] != "ok") for f in page["findings"]), page
+EOF
+
+# ---- what is broken on purpose
+mkdir -p "$work/alba/runs/first"
+chmod 777 "$work/alba/runs/first"
+doctor 65 "an open run folder" "$work/site.toml" --only=files
+says FAIL files 'mode 0777' 'chmod 0700'
+chmod 700 "$work/alba/runs/first"
+doctor 0 "a private run folder" "$work/site.toml" --only=files
+OMP_NUM_THREADS=5000 doctor 0 "too many threads" "$work/site.toml" --only=threads
+says warn threads 'OMP_NUM_THREADS = 5000' 'set OMP_NUM_THREADS and train.threads to at most'
+NCCL_ALGO=Ring doctor 0 "a tuning variable" --only=fabric
+says warn fabric 'NCCL_ALGO=Ring' 'keep them out of scripts'
+chmod 640 "$work/alba/keys/data.key"
+doctor 65 "an open key" "$work/site.toml" --only=keys,data
+says FAIL keys 'data.key' 'chmod 0600'
+says warn data 'not checked'
+chmod 600 "$work/alba/keys/data.key"
+doctor 65 "a dataset that is not there" "$work/site.toml" --only=data --data.datasets=other
+says FAIL data 'there is no dataset of this name' 'ingest'
+doctor 65 "no such file" "$work/none.toml" --only=config
+says FAIL config none.toml 'check the spelling'
+doctor 65 "a key that is none" "$work/site.toml" --only=config --train.thread=2
+says FAIL config train.thread
+doctor 64 "a topic that is none" --only=weather
+grep -q 'core.usage' "$work/err" || fail "no usage error: $(cat "$work/err")"
+
+# ---- tasks of srun that were not joined: the first one speaks, before MPI is started
+SLURM_STEP_ID=0 SLURM_PROCID=0 SLURM_NTASKS=4 doctor 65 "srun without pmix" --only=mpi
+says FAIL mpi '4 tasks without PMIx' 'srun --mpi=pmix'
+! grep -q 'thread level' "$work/report" || fail "MPI is spoken of that was not started: $(cat "$work/report")"
+SLURM_STEP_ID=0 SLURM_PROCID=1 SLURM_NTASKS=4 doctor 65 "another task of it" --only=mpi
+[ ! -s "$work/report" ] || fail "all tasks speak: $(cat "$work/report")"
+
+# ---- two ranks
+code=0
+launch 2 doctor "$work/site.toml" --disk-mib=4 --skip=rates >"$work/report" 2>"$work/err" || code=$?
+[ "$code" -eq 0 ] || fail "two ranks: exit code $code: $(cat "$work/report" "$work/err")"
+says ok mpi '2 ranks, started by mpirun'
+says ok mpi 'all-reduce over 2 ranks on 1 host: 1 KiB'
+says ok files "all ranks see rank 0's files and locks"
+says ok clock "the ranks' clocks"
+[ "$(grep -c '^doctor: ' "$work/report")" -eq 1 ] || fail "more than one rank reports"
+chmod 777 "$work/alba/runs/first"
+code=0
+launch 2 doctor "$work/site.toml" --only=files --disk-mib=4 >"$work/report" 2>"$work/err" || code=$?
+[ "$code" -eq 65 ] || fail "two ranks, an open run folder: exit code $code, expected 65"
+says FAIL files 'mode 0777' 'chmod 0700'
+passed=$((passed + 2))
+
+# ---- a federation: the road to the coordinator
+make_template "$work/federation"
+fresh_copy "$work/federation" "$work/run"
+site=$work/run/alba/site.toml
+free=$(free_port)
+doctor 65 "nobody listens" "$site" --only=keys,reach
+says ok keys 'every signature verifies'
+says ok keys 'the keys here are those of alba (site 0)'
+says FAIL reach 'refused' "'concordat coordinate' runs"
+doctor 0 "a coordinator before its start" "$work/run/hub/coordinator.toml"
+says ok reach 'is free to listen on'
+says ok keys 'the keys here are those of hub (coordinator)'
+start_coordinator "$work/run" &
+hub=$!
+for _ in $(seq 300); do grep -q 'listens on' "$work/run/hub/log" 2>/dev/null && break; sleep 0.1; done
+doctor 0 "a coordinator that answers" "$site" --only=keys,reach
+says ok reach 'the coordinator answers this site'
+doctor 0 "a coordinator that runs" "$work/run/hub/coordinator.toml" --only=keys,reach
+says ok reach 'the coordinator runs: role=coordinator'
+doctor 65 "a wrong port" "$site" --only=keys,reach "--federation.address=127.0.0.1:$free"
+says FAIL reach 'refused' 'check the port in federation.address'
+doctor 65 "a name that nobody has" "$site" --only=reach --federation.address=nobody.invalid:7443
+says FAIL reach 'nobody.invalid is not known here' 'DNS'
+mv "$work/run/alba/keys" "$work/run/alba/own"
+"$concordat" keys create --name alba --folder "$work/run/alba/keys" >/dev/null
+doctor 65 "foreign keys" "$site" --only=keys,reach
+says FAIL keys 'alba'
+says FAIL reach 'TLS with' "refuses this site's key"
+echo "doctor: $passed passed"
