@@ -94,6 +94,9 @@ void read_into(File& file, const Manifest::Dataset& dataset, const parallel::Sli
                {reinterpret_cast<std::uint8_t*>(into.raw_bytes()), into.size_bytes()});
 }
 
+/// Whole blocks: who only looks must not need as much memory as the largest tensor.
+constexpr std::int64_t elements_at_once = std::int64_t{1} << 22U;
+
 /// Collective: every byte of every dataset against the roots of the manifest.
 Reason verify_datasets(comm::Communicator& comm, FileSystem& fs, const Candidate& candidate) {
   std::vector<Digest> leaves;
@@ -104,10 +107,12 @@ Reason verify_datasets(comm::Communicator& comm, FileSystem& fs, const Candidate
     auto file = fs.open(candidate.folder / state_name, OpenMode::read);
     for (std::size_t i = 0; i < datasets.size(); ++i) {
       const auto part = part_of(i, datasets[i].shape, comm.rank(), comm.size());
-      if (part.count() == 0) continue;
-      const Tensor bytes = host_tensor(datasets[i].dtype, {part.count()});
-      read_into(*file, datasets[i], part, bytes);
-      append_leaves(leaves, bytes);
+      for (std::int64_t at = part.begin; at < part.end; at += elements_at_once) {
+        const parallel::Slice piece{.begin = at, .end = std::min(part.end, at + elements_at_once)};
+        const Tensor bytes = host_tensor(datasets[i].dtype, {piece.count()});
+        read_into(*file, datasets[i], piece, bytes);
+        append_leaves(leaves, bytes);
+      }
     }
   });
   Reason reason = agree_on_reason(comm, mine);

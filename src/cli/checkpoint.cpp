@@ -39,11 +39,11 @@ std::string help() {
 
 int run(const Args& args) {
   const std::string action = args.empty() ? "" : args[0];
-  Args rest(args.begin() + (args.empty() ? 0 : 1), args.end());
-  if (action == "list") return checkpoint_list(std::move(rest));
-  if (action == "verify") return checkpoint_verify(std::move(rest));
-  if (action == "diff") return checkpoint_diff(std::move(rest));
-  if (action == "export") return checkpoint_export(std::move(rest));
+  const Args rest(args.begin() + (args.empty() ? 0 : 1), args.end());
+  if (action == "list") return checkpoint_list(rest);
+  if (action == "verify") return checkpoint_verify(rest);
+  if (action == "diff") return checkpoint_diff(rest);
+  if (action == "export") return checkpoint_export(rest);
   throw Error(errors::usage, {.what = action.empty() ? "what to do is missing" : "unknown action",
                               .where = "concordat checkpoint",
                               .found = action.empty() ? "nothing" : action,

@@ -6,9 +6,9 @@
 
 namespace concordat::cli {
 
-int checkpoint_list(Args args);
-int checkpoint_verify(Args args);
-int checkpoint_diff(Args args);
-int checkpoint_export(Args args);
+int checkpoint_list(const Args& args);
+int checkpoint_verify(const Args& args);
+int checkpoint_diff(const Args& args);
+int checkpoint_export(const Args& args);
 
 }  // namespace concordat::cli

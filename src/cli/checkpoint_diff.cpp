@@ -91,8 +91,8 @@ void print_dataset(const DatasetDifference& d) {
   }
   std::cout << d.num_different << " of " << d.num_elements << " elements differ, by at most "
             << number(d.largest_absolute) << " (relative " << number(d.largest_relative)
-            << "), first " << d.name << d.first_place << ": " << d.first_a << ", " << d.second_b
-            << '\n';
+            << "), first" << (d.first_place.empty() ? "" : " " + d.first_place) << ": " << d.first_a
+            << ", " << d.second_b << '\n';
 }
 
 void print(const Comparison& found) {
@@ -112,7 +112,8 @@ void print(const Comparison& found) {
 
 }  // namespace
 
-int checkpoint_diff(Args args) {
+int checkpoint_diff(const Args& given) {
+  Args args = given;
   constexpr double most = 1e300;
   const bool tensors = take_flag(args, "tensors").has_value();
   Flags flags("checkpoint diff", args, {"tolerance", "relative"});

@@ -45,7 +45,8 @@ std::optional<std::int64_t> separator_of(const std::string& tokenizer) {
 
 }  // namespace
 
-int checkpoint_export(Args args) {
+int checkpoint_export(const Args& given) {
+  Args args = given;
   crypto::disable_core_dumps();
   site::ExportOptions options = take_export_options("checkpoint export", args);
   Flags flags("checkpoint export", args, {"site"});

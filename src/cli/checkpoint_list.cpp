@@ -20,7 +20,7 @@ std::string metadata(const Listed& row, std::string_view key) {
   return found == row.manifest->metadata.end() ? "" : found->second;
 }
 
-std::string or_dash(std::string text) { return text.empty() ? "-" : text; }
+std::string or_dash(const std::string& text) { return text.empty() ? "-" : text; }
 
 std::string note(const Listed& row) {
   std::string text = row.latest ? "LATEST" : "";
@@ -75,7 +75,8 @@ JsonValue document(const std::string& folder, const std::vector<Listed>& rows) {
 
 }  // namespace
 
-int checkpoint_list(Args args) {
+int checkpoint_list(const Args& given) {
+  Args args = given;
   const bool json = take_flag(args, "json").has_value();
   Flags flags("checkpoint list", args, {});
   flags.expect_positional({"FOLDER"});

@@ -80,7 +80,7 @@ int verify_all(const Path& folder) {
 
 }  // namespace
 
-int checkpoint_verify(Args args) {
+int checkpoint_verify(const Args& args) {
   Flags flags("checkpoint verify", args, {});
   flags.expect_positional({"FOLDER"});
   const CheckpointPlace place = find_checkpoints(flags.positional()[0]);

@@ -98,7 +98,10 @@ void show_run(const Path& run, const Path& site, std::int64_t now) {
 void show_site(const Path& folder, std::int64_t now) {
   FileSystem& fs = posix_files();
   const Holder border = look_at_lock(fs, folder / "border.lock");
-  row("border", border.held ? "running: " + border.line : "not running as seen from this host");
+  // A site that trains alone never had one.
+  if (border.held || !border.line.empty()) {
+    row("border", border.held ? "running: " + border.line : "not running as seen from this host");
+  }
   if (fs.exists(folder / "STOP")) row("asked", "STOP: the border is asked to end");
   for (const std::string& name : fs.list(folder / "runs")) {
     show_run(folder / "runs" / name, folder, now);

@@ -41,7 +41,9 @@ void WaitNotice::look(Round round) {
   }
   if (now < next_look_) return;
   next_look_ = now + look_every;
-  const bool runs = role_holder(site_folder_ / "border.lock").has_value();
+  // `ingest` holds the lock too, for the moment of an entry.
+  const auto holder = role_holder(site_folder_ / "border.lock");
+  const bool runs = holder && holder->starts_with("role=border ");
   if (!runs && !said_missing_) say_missing();
   if (runs && said_missing_) {
     said_missing_ = false;

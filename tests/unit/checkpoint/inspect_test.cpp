@@ -86,6 +86,24 @@ TEST_F(Inspect, LatestThatPointsNowhereNamesNothing) {
   EXPECT_FALSE(rows().front().latest);
 }
 
+TEST_F(Inspect, AGenerationLargerThanWhatIsReadAtOnceVerifies) {
+  constexpr std::int64_t count = (std::int64_t{1} << 22U) + 70'001;
+  const auto self = comm::self_communicator();
+  const auto slice = parallel::slice_of(0, 1, count, 16);
+  const Tensor values = host_tensor(Dtype::u8, {count});
+  for (std::int64_t i = 0; i < count; ++i) {
+    values.span<std::uint8_t>()[static_cast<std::size_t>(i)] = static_cast<std::uint8_t>(i % 251);
+  }
+  save_generation(*self, posix_files(), folder_.path(), {.step = 1},
+                  {named_slice("large", count, Dtype::u8, values, slice)}, {});
+  const auto generation = folder_.path() / "step-000001";
+  EXPECT_EQ(verify_generation(posix_files(), generation), std::nullopt);
+  const auto offset = read_manifest(posix_files(), generation).datasets[0].offset;
+  testing_support::flip_bit(generation / "state.h5", offset + count - 1);
+  const auto reason = verify_generation(posix_files(), generation);
+  EXPECT_NE(reason.value_or("").find("dataset large"), std::string::npos);
+}
+
 TEST_F(Inspect, AFolderThatIsNotThereHasNoRows) {
   EXPECT_TRUE(inspect_folder(posix_files(), folder_.path() / "none").empty());
 }
