@@ -1,3 +1,4 @@
+#include <set>
 #include <tuple>
 
 #include "audit/checks.hpp"
@@ -21,14 +22,42 @@ std::string text(const Crossing& c) {
 /// The furthest step that a party's ledger shows. What it needed before must have arrived.
 using Step = std::pair<ExchangeId, ledger::CrossingKind>;
 
+/// Sites that the manifest of each exchange names, as anybody recorded it.
+using Participants = std::map<ExchangeId, std::set<SiteId>>;
+
+Participants participants_of(const Books& books) {
+  Participants all;
+  for (const Book& book : books.all) {
+    for (const auto& [crossing, index] : book.crossings) {
+      if (crossing.kind != ledger::CrossingKind::manifest) continue;
+      try {
+        const auto sites =
+            ledger::parties_from(fact(crossing.facts, "participants"), "participants");
+        all[crossing.exchange].insert(sites.begin(), sites.end());
+      } catch (const Error&) {
+        continue;  // entry.form and facts.participants report it
+      }
+    }
+  }
+  return all;
+}
+
 struct Ends {
   std::map<Identity, const PlacedCrossing*> out;
   std::map<Identity, const PlacedCrossing*> in;
   std::map<SiteId, Step> furthest;
+  Participants participants;
+  /// A ready that came after the manifest was made without its site is not taken.
+  bool came_too_late(const Crossing& c) const {
+    if (c.kind != ledger::CrossingKind::ready) return false;
+    const auto named = participants.find(c.exchange);
+    return named != participants.end() && !named->second.contains(c.from);
+  }
 };
 
 Ends collect(const Books& books) {
   Ends ends;
+  ends.participants = participants_of(books);
   for (const Book& book : books.all) {
     for (const PlacedCrossing& placed : book.crossings) {
       const Crossing& c = placed.crossing;
@@ -61,6 +90,11 @@ void check_out(const Book& book, const PlacedCrossing& placed, const Books& book
   const auto found = ends.in.find(identity(crossing));
   if (found == ends.in.end()) {
     const auto furthest = ends.furthest.find(crossing.to);
+    if (ends.came_too_late(crossing)) {
+      findings.note(place.text() + ": " + text(crossing) +
+                    " came too late: the round began without this site");
+      return;
+    }
     const bool needed = furthest != ends.furthest.end() &&
                         furthest->second > Step{crossing.exchange, crossing.kind};
     if (!needed) {

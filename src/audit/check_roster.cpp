@@ -1,5 +1,7 @@
 // The roster says who can be in a run at all, and which ledgers a whole audit would have.
 #include <algorithm>
+#include <functional>
+#include <map>
 
 #include "audit/checks.hpp"
 
@@ -30,9 +32,39 @@ void check_given(const AuditInput& input, Findings& findings) {
   }
 }
 
-// With recovery = none a manifest names every site; one more or less is another federation.
+/// Exchanges that went without a site, by the sites' names.
+using Without = std::map<ExchangeId, std::string>;
+
+// A manifest names sites of the roster, each once and ascending, and at least three: with recovery
+// = none those who are ready when it is made.
+void check_participants(const ledger::Crossing& crossing, const Place& place,
+                        const AuditInput& input, Findings& findings, Without& without) {
+  const std::string_view text = fact(crossing.facts, "participants");
+  std::vector<SiteId> named;
+  try {
+    named = ledger::parties_from(text, "participants");
+  } catch (const Error&) {
+    named.clear();
+  }
+  const std::vector<SiteId> everybody = sites_of(input);
+  const bool good = named.size() >= std::min<std::size_t>(everybody.size(), 3) &&
+                    std::ranges::adjacent_find(named, std::greater_equal<>()) == named.end() &&
+                    std::ranges::includes(everybody, named) && ledger::parties(named) == text;
+  findings.check("roster.participants", good, place, [&] {
+    return "the manifest of " + name_of(crossing.exchange) + " names " + std::string(text) +
+           ", the roster " + ledger::parties(everybody);
+  });
+  if (!good || named.size() == everybody.size()) return;
+  std::string& missed = without[crossing.exchange];
+  if (!missed.empty()) return;
+  for (const SiteId site : everybody) {
+    if (std::ranges::binary_search(named, site)) continue;
+    missed += (missed.empty() ? "" : ", ") + find(input, site)->name;
+  }
+}
+
 void check_crossing(const Book& book, const PlacedCrossing& placed, const AuditInput& input,
-                    const std::string& everybody, Findings& findings) {
+                    Findings& findings, Without& without) {
   const ledger::Crossing& crossing = placed.crossing;
   const Place place = book.place(placed.index);
   for (const SiteId id : {crossing.from, crossing.to}) {
@@ -43,11 +75,7 @@ void check_crossing(const Book& book, const PlacedCrossing& placed, const AuditI
     });
   }
   if (crossing.kind != ledger::CrossingKind::manifest) return;
-  const std::string_view participants = fact(crossing.facts, "participants");
-  findings.check("roster.participants", participants == everybody, place, [&] {
-    return "the manifest of " + name_of(crossing.exchange) + " names " + std::string(participants) +
-           ", the roster " + everybody;
-  });
+  check_participants(crossing, place, input, findings, without);
 }
 
 void note_missing(const Books& books, const AuditInput& input, Findings& findings,
@@ -76,11 +104,14 @@ void check_roster(const Books& books, const AuditInput& input, Findings& finding
   note_missing(books, input, findings, report);
   if (!report.has_roster) return;
   check_given(input, findings);
-  const std::string everybody = ledger::parties(sites_of(input));
+  Without without;
   for (const Book& book : books.all) {
     for (const PlacedCrossing& placed : book.crossings) {
-      check_crossing(book, placed, input, everybody, findings);
+      check_crossing(book, placed, input, findings, without);
     }
+  }
+  for (const auto& [id, names] : without) {
+    findings.note(name_of(id) + " went without " + names);
   }
 }
 

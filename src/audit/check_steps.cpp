@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <limits>
 #include <set>
+#include <span>
 
 #include "audit/checks.hpp"
 
@@ -14,6 +15,12 @@ constexpr CrossingKind steps[] = {
     CrossingKind::ready,    CrossingKind::manifest,  CrossingKind::cosign, CrossingKind::go,
     CrossingKind::header,   CrossingKind::survivors, CrossingKind::agree,  CrossingKind::aggregate,
     CrossingKind::received, CrossingKind::closed};
+
+/// What a site gets of an exchange that went without it; before them it may have said a ready that
+/// came too late.
+constexpr CrossingKind record[] = {CrossingKind::manifest, CrossingKind::go,
+                                   CrossingKind::survivors, CrossingKind::aggregate,
+                                   CrossingKind::closed};
 
 /// The coordinator may say the second only when it has the first from every site in the manifest.
 constexpr std::pair<CrossingKind, CrossingKind> barriers[] = {
@@ -29,6 +36,10 @@ using Track = std::map<CrossingKind, std::uint64_t>;
 struct ExchangeTracks {
   std::map<SiteId, Track> peers;
   std::set<SiteId> participants;
+  /// The manifest is known and leaves the site out.
+  bool missed_by(SiteId site) const {
+    return !participants.empty() && !participants.contains(site);
+  }
 };
 
 SiteId peer_of(const Book& book, const ledger::Crossing& c) {
@@ -54,11 +65,12 @@ std::map<ExchangeId, ExchangeTracks> tracks_of(const Book& book) {
 }
 
 /// A step needs all before it, and stands after them.
-void check_track(const Book& book, const ExchangeId& id, const Track& track, Findings& findings) {
+void check_track(const Book& book, const ExchangeId& id, const Track& track,
+                 std::span<const CrossingKind> expected, Findings& findings) {
   std::uint64_t previous = 0;
   bool missing = false;
   std::string absent;
-  for (const CrossingKind step : steps) {
+  for (const CrossingKind step : expected) {
     const auto found = track.find(step);
     if (found == track.end()) {
       if (!missing) absent = ledger::entry_kind(step);
@@ -76,6 +88,19 @@ void check_track(const Book& book, const ExchangeId& id, const Track& track, Fin
              std::to_string(previous + 1);
     });
     previous = std::max(previous, found->second);
+  }
+}
+
+/// A site that the manifest leaves out takes the record, and no part.
+void check_missed(const Book& book, const ExchangeId& id, const Track& track, Findings& findings) {
+  check_track(book, id, track, record, findings);
+  for (const auto& [step, index] : track) {
+    const bool may_be =
+        step == CrossingKind::ready || std::ranges::find(record, step) != std::end(record);
+    findings.check("steps.missed", may_be, book.place(index), [&, step = step] {
+      return ledger::entry_kind(step) + " of " + name_of(id) +
+             ", whose manifest leaves the site out";
+    });
   }
 }
 
@@ -117,8 +142,32 @@ void check_commit(const Book& book, const ExchangeId& id, const Track& track, Fi
                  });
 }
 
+/// The record of an exchange is for the sites that it went without once it is closed.
+void check_records(const Book& book, const ExchangeId& id, const ExchangeTracks& exchange,
+                   Findings& findings) {
+  for (const auto& [peer, track] : exchange.peers) {
+    if (!exchange.missed_by(peer)) continue;
+    for (const CrossingKind step : record) {
+      const auto said = track.find(step);
+      if (said == track.end()) continue;
+      const bool closed = std::ranges::all_of(exchange.participants, [&](SiteId site) {
+        const auto found = exchange.peers.find(site);
+        if (found == exchange.peers.end()) return false;
+        const auto received = found->second.find(CrossingKind::received);
+        return received != found->second.end() && received->second < said->second;
+      });
+      findings.check("steps.barrier", closed, book.place(said->second), [&, peer = peer] {
+        return ledger::entry_kind(step) + " of " + name_of(id) + " was said to " +
+               ledger::party(peer) + ", which it went without, before every participant had " +
+               "received the aggregate";
+      });
+    }
+  }
+}
+
 void check_barriers(const Book& book, const ExchangeId& id, const ExchangeTracks& exchange,
                     Findings& findings) {
+  check_records(book, id, exchange, findings);
   for (const auto& [needed, released] : barriers) {
     std::uint64_t first_release = std::numeric_limits<std::uint64_t>::max();
     for (const auto& [peer, track] : exchange.peers) {
@@ -143,7 +192,8 @@ void check_barriers(const Book& book, const ExchangeId& id, const ExchangeTracks
 /// Round r > 0 begins only after round r - 1 is closed here.
 void check_chain(const Book& book, const ExchangeId& id, const Track& track,
                  const std::map<ExchangeId, ExchangeTracks>& all, SiteId peer, Findings& findings) {
-  const auto ready = track.find(CrossingKind::ready);
+  auto ready = track.find(CrossingKind::ready);
+  if (ready == track.end()) ready = track.find(CrossingKind::manifest);
   if (ready == track.end() || id.round.value() == 0) return;
   const auto before = all.find({Round{id.round.value() - 1}, id.fragment, id.attempt});
   std::uint64_t closed = std::numeric_limits<std::uint64_t>::max();
@@ -155,7 +205,8 @@ void check_chain(const Book& book, const ExchangeId& id, const Track& track,
     }
   }
   findings.check("steps.chain", closed < ready->second, book.place(ready->second), [&] {
-    return "ready of " + name_of(id) + " before the round before it was closed";
+    return ledger::entry_kind(ready->first) + " of " + name_of(id) +
+           " before the round before it was closed";
   });
 }
 
@@ -166,7 +217,11 @@ void check_steps(const Books& books, Findings& findings) {
     const auto all = tracks_of(book);
     for (const auto& [id, exchange] : all) {
       for (const auto& [peer, track] : exchange.peers) {
-        check_track(book, id, track, findings);
+        if (exchange.missed_by(book.is_coordinator() ? peer : book.party.id)) {
+          check_missed(book, id, track, findings);
+        } else {
+          check_track(book, id, track, steps, findings);
+        }
         check_chain(book, id, track, all, peer, findings);
         if (!book.is_coordinator()) check_commit(book, id, track, findings);
       }

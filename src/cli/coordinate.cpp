@@ -15,9 +15,9 @@ std::string help() {
          "  concordat coordinate COORDINATOR.toml [--key=value ...]\n\n"
          "It holds no model and sees no single site's update, but it does see the sums, and with\n"
          "the initial state it could know the model. Its memory depends neither on the model's\n"
-         "size nor on the number of sites. It waits for a missing site for as long as it takes "
-         "and\n"
-         "says for whom. It ends by itself, with 0, when every site has proved the same final\n"
+         "size nor on the number of sites. It waits for a missing site for as long as it takes,\n"
+         "or as coordinator.deadline_s says, and says for whom. It ends by itself, with 0, when "
+         "every site has proved the same final\n"
          "state; USR1, TERM or a file STOP in its folder end it with 75. Killed, it goes on with\n"
          "the same command.\n\n"
          "keys:\n" +
@@ -39,6 +39,8 @@ int run(const Args& args) {
       .folder = resolve(config, config.text("coordinator.folder")),
       .listen = config.text("coordinator.listen"),
       .buffer_bytes = static_cast<std::uint64_t>(config.integer("coordinator.buffer_mib")) << 20U,
+      .deadline = std::chrono::seconds(config.integer("coordinator.deadline_s")),
+      .keep_rounds = static_cast<std::uint32_t>(config.integer("coordinator.keep_rounds")),
       .roster = resolve(config, config.text("federation.roster")),
       .agreement = resolve(config, config.text("federation.agreement"))};
   log::set_role("coordinator " + settings.name);

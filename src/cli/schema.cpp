@@ -171,7 +171,12 @@ ConfigSchema coordinator_schema() {
             "holds keys/ ledger/ journal/; relative to this file")
       .text("coordinator.listen", "127.0.0.1:7443", {}, "HOST:PORT to accept sites on")
       .integer("coordinator.buffer_mib", 32, {4, 65536},
-               "one budget for all bytes in flight, in MiB");
+               "one budget for all bytes in flight, in MiB")
+      .integer("coordinator.deadline_s", 0, {0, 31'536'000},
+               "seconds from when enough sites are ready until a round begins without the others; "
+               "0: it waits for all")
+      .integer("coordinator.keep_rounds", 32, {1, 1'000'000},
+               "most rounds whose aggregates are kept for sites that missed them");
   schema.section("federation", "the documents that everybody signed")
       .text("federation.roster", std::nullopt, {}, "signed roster (JSON)")
       .text("federation.agreement", std::nullopt, {}, "signed run agreement (JSON)");

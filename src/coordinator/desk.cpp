@@ -1,6 +1,7 @@
 #include "coordinator/desk.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "concordat/border/errors.hpp"
 #include "concordat/coordinator/errors.hpp"
@@ -21,14 +22,10 @@ bool is_refusal(const Error& error) {
 
 }  // namespace
 
-Desk::Desk(Office office, border::ByteBudget& budget) : office_(office), budget_(budget) {
+Desk::Desk(Office office, border::ByteBudget& budget, const Clock& clock, DeskRules rules)
+    : office_(office), budget_(budget), clock_(clock), rules_(rules) {
   std::vector<ExchangeId> exchanges = office_.folder.journalled();
-  federation::Chain chain;
-  if (exchanges.size() > 1) {
-    // What the newest exchange starts from, and the closing record that a site may still lack.
-    RoundRun before(office_, exchanges[exchanges.size() - 2], {}, true);
-    if (before.closed()) chain = before.machine().chain();
-  }
+  federation::Chain chain = open_older(exchanges);
   ExchangeId newest = exchanges.empty() ? ExchangeId{} : exchanges.back();
   run_ = std::make_unique<RoundRun>(office_, newest, chain);
   for (const std::string& note : run_->notes()) notes_.push_back(note);
@@ -36,7 +33,35 @@ Desk::Desk(Office office, border::ByteBudget& budget) : office_(office), budget_
     notes_.push_back("goes on with exchange " + newest.text() + ", phase " +
                      std::string(federation::name_of(run_->machine().phase())));
   }
+  for (SiteId site : run_->ready_sites()) reached_[site] = newest.round;
   advance();
+  forget_older();
+  // Keys of aggregates that nobody missed or wants any more.
+  for (const ExchangeId& exchange : office_.secrets.open_exchanges()) {
+    if (exchange < run_->terms().exchange && !missed_.contains(exchange)) {
+      office_.secrets.erase(exchange);
+    }
+  }
+}
+
+// What the newest exchange starts from, and everything that some site may still lack: back to the
+// exchange for which the last of them was ready. Oldest first, as it was said.
+federation::Chain Desk::open_older(const std::vector<ExchangeId>& exchanges) {
+  federation::Chain chain;
+  if (exchanges.size() < 2) return chain;
+  std::set<SiteId> seen = ready_in(office_.folder, exchanges.back());
+  std::size_t oldest = exchanges.size() - 1;
+  do {
+    --oldest;
+    for (SiteId site : ready_in(office_.folder, exchanges[oldest])) seen.insert(site);
+  } while (oldest > 0 && seen.size() < office_.roster.roster.num_sites());
+  for (std::size_t i = oldest; i + 1 < exchanges.size(); ++i) {
+    auto older = std::make_unique<RoundRun>(office_, exchanges[i], chain, true);
+    for (SiteId site : older->ready_sites()) reached_[site] = exchanges[i].round;
+    if (older->closed()) chain = older->machine().chain();
+    if (!older->machine().missed().empty()) missed_.emplace(exchanges[i], std::move(older));
+  }
+  return chain;
 }
 
 // ---- messages --------------------------------------------------------------------------------
@@ -83,8 +108,22 @@ void Desk::take_message(SiteId, ByteView wire, const Digest& digest) {
   if (office_.receipts.knows(border::read_claim(wire).exchange, digest)) return;
   border::OpenedMessage message = border::open_message(wire, office_.self, office_.peers);
   federation::check_run(run_->terms(), message.header, run_->machine().manifest_digest());
+  const bool is_ready = message.header.type == border::MessageType::ready;
+  if (is_ready && message.header.exchange < run_->terms().exchange) {
+    throw Error(federation::errors::too_late,
+                {.what = "the round is closed for which " +
+                         run_->terms().text_of(message.header.sender) + " is ready",
+                 .where = "coordinator",
+                 .found = "exchange " + message.header.exchange.text(),
+                 .expected = "exchange " + run_->terms().exchange.text(),
+                 .remedy = "take what the coordinator has to say; it is enough to catch up"});
+  }
   office_.receipts.require_new(message);
   require_open(message.header.exchange).take(message, wire);
+  if (is_ready) {
+    reached_[message.header.sender] = message.header.exchange.round;
+    forget_older();
+  }
   advance();
 }
 
@@ -97,6 +136,7 @@ void Desk::refused(SiteId peer, const Error& error, const Digest& subject) {
   notes_.push_back("refused a message over the connection of " + border::text_of(peer) + ": " +
                    error.what());
   if (error.code() == federation::errors::out_of_turn) return;
+  if (error.code() == federation::errors::too_late) return;
   office_.ledger.append(ledger::refusal_entry(subject.hex(), error.code().name, error.what()));
 }
 
@@ -131,8 +171,35 @@ void Desk::advance() {
 void Desk::open_next() {
   ExchangeId next = run_->terms().exchange;
   next.round = next.round.next();
-  run_ = std::make_unique<RoundRun>(office_, next, run_->machine().chain());
+  auto before =
+      std::exchange(run_, std::make_unique<RoundRun>(office_, next, run_->machine().chain()));
   for (const std::string& note : run_->notes()) notes_.push_back(note);
+  if (!before->machine().missed().empty()) {
+    missed_.emplace(before->terms().exchange, std::move(before));
+  }
+  forget_older();
+}
+
+// Aggregates stay for the site that is furthest behind, within the bound, and for one round more:
+// for the eye and for a site that is restored by hand. A site that is ready for a round has the
+// aggregates before it durably.
+void Desk::forget_older() {
+  const std::uint32_t newest = run_->terms().exchange.round.value();
+  std::uint32_t oldest = newest;
+  for (SiteId site : office_.peers.sites()) {
+    auto reached = reached_.find(site);
+    oldest = std::min(oldest, reached == reached_.end() ? 0 : reached->second.value());
+  }
+  if (newest - oldest > rules_.keep_rounds) {
+    oldest = newest - rules_.keep_rounds;
+  }
+  std::erase_if(missed_, [&](const auto& one) {
+    if (one.first.round >= Round(oldest)) return false;
+    office_.secrets.erase(one.first);
+    return true;
+  });
+  const std::uint32_t kept = newest >= 2 ? std::min(oldest, newest - 2) : 0;
+  office_.folder.erase_aggregates_before(Round(kept));
 }
 
 std::optional<border::Envelope> Desk::next_message(SiteId to, std::chrono::milliseconds wait) {
@@ -160,6 +227,19 @@ std::shared_ptr<Upload> Desk::find_upload(SiteId site, const ExchangeId& exchang
 
 std::shared_ptr<Aggregate> Desk::find_aggregate(const ExchangeId& exchange) {
   std::lock_guard lock(mutex_);
+  if (auto older = missed_.find(exchange); older != missed_.end()) {
+    return older->second->aggregate();
+  }
+  if (exchange < run_->terms().exchange) {
+    throw Error(errors::aggregate_gone,
+                {.what = "the aggregate of an older round is kept no longer",
+                 .where = "coordinator",
+                 .found = "exchange " + exchange.text(),
+                 .expected = "at most " + std::to_string(rules_.keep_rounds) +
+                             " rounds before exchange " + run_->terms().exchange.text(),
+                 .remedy = "raise coordinator.keep_rounds for the rounds to come; this site needs "
+                           "the state of another one"});
+  }
   return require_open(exchange).aggregate();
 }
 
@@ -224,6 +304,7 @@ void Desk::work(const std::function<bool()>& stop) {
   {
     std::lock_guard lock(mutex_);
     if (fatal_) std::rethrow_exception(fatal_);
+    watch_deadline();
     if (!run_->sum_wanted()) return;
     uploads = run_->uploads();
     terms = run_->terms();
@@ -234,6 +315,27 @@ void Desk::work(const std::function<bool()>& stop) {
   kill_point("coordinator.after_sum");
   std::lock_guard lock(mutex_);
   run_->take(federation::Summed{sum->table, sum->total_weight});
+  changed_.notify_all();
+}
+
+// The clock counts in this process alone: a restarted coordinator counts from the beginning, and
+// what it decided stands in the journal.
+void Desk::watch_deadline() {
+  if (rules_.deadline.count() == 0 || !run_->machine().may_go_on()) {
+    deadline_.reset();
+    return;
+  }
+  const std::chrono::nanoseconds now = clock_.monotonic();
+  if (!deadline_) deadline_ = now + rules_.deadline;
+  if (now < *deadline_) return;
+  deadline_.reset();
+  run_->take(federation::Deadline{});
+  std::string missing;
+  for (SiteId site : run_->machine().missed()) {
+    missing += (missing.empty() ? "" : ", ") + run_->terms().text_of(site);
+  }
+  notes_.push_back("round " + std::to_string(run_->terms().exchange.round.value()) +
+                   " begins without " + missing + ": the deadline is over");
   changed_.notify_all();
 }
 
@@ -266,6 +368,12 @@ DeskStatus Desk::status() {
     } catch (const Error&) {
       out.uploads[run_->terms().text_of(site)] = "no header yet";
     }
+  }
+  for (SiteId site : machine.missed()) out.without.push_back(run_->terms().text_of(site));
+  if (deadline_) {
+    const auto left = *deadline_ - clock_.monotonic();
+    out.seconds_left =
+        std::max<std::int64_t>(0, std::chrono::ceil<std::chrono::seconds>(left).count());
   }
   out.last_closed = last_closed_;
   if (run_->finished()) out.final_state = run_->final_state().hex();

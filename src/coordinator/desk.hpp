@@ -13,6 +13,7 @@
 
 #include "concordat/border/budget.hpp"
 #include "concordat/border/road.hpp"
+#include "concordat/core/clock.hpp"
 #include "coordinator/round_run.hpp"
 
 namespace concordat::coordinator {
@@ -23,6 +24,8 @@ struct DeskStatus {
   std::uint32_t num_rounds = 0;
   std::string phase;
   std::vector<std::string> waiting_for;        ///< "brio (site 1)"
+  std::vector<std::string> without;            ///< sites that the manifest leaves out
+  std::optional<std::int64_t> seconds_left;    ///< until the round begins without the missing
   std::map<std::string, std::string> uploads;  ///< site: "3 of 185 blocks"
   std::string last_closed;                     ///< "round 2: W = 11520, aggregate 3fa0..."
   std::string final_state;                     ///< hex; empty before the end
@@ -30,10 +33,17 @@ struct DeskStatus {
   bool operator==(const DeskStatus&) const = default;
 };
 
+/// As in CoordinatorPlan.
+struct DeskRules {
+  std::chrono::milliseconds deadline{0};
+  std::uint32_t keep_rounds = 32;
+};
+
 class Desk final : public border::RoadHandler {
  public:
-  /// Opens the newest exchange and finishes what a crash interrupted.
-  Desk(Office office, border::ByteBudget& budget);
+  /// Opens the newest exchange, those that a site may have missed, and finishes what a crash
+  /// interrupted.
+  Desk(Office office, border::ByteBudget& budget, const Clock& clock, DeskRules rules);
 
   // RoadHandler
   void accept_message(SiteId road_peer, ByteView wire) override;
@@ -46,7 +56,8 @@ class Desk final : public border::RoadHandler {
   border::Envelope aggregate_block(SiteId to, const ExchangeId& exchange,
                                    std::uint64_t position) override;
 
-  /// Sums if it is time to, and rethrows what a connection's thread could not mend.
+  /// Begins a round without the missing if its deadline is over; sums if it is time to, and
+  /// rethrows what a connection's thread could not mend.
   void work(const std::function<bool()>& stop);
   /// Waits for something to do. Returns early when a phase changed.
   void wait(std::chrono::milliseconds limit);
@@ -59,7 +70,10 @@ class Desk final : public border::RoadHandler {
   template <typename Act>
   auto guarded(SiteId peer, Act&& act) -> decltype(act());
   void refused(SiteId peer, const Error& error, const Digest& subject);
+  federation::Chain open_older(const std::vector<ExchangeId>& exchanges);
   void open_next();
+  void watch_deadline();
+  void forget_older();
   void take_message(SiteId peer, ByteView wire, const Digest& digest);
   std::shared_ptr<Upload> find_upload(SiteId site, const ExchangeId& exchange);
   std::shared_ptr<Aggregate> find_aggregate(const ExchangeId& exchange);
@@ -73,7 +87,12 @@ class Desk final : public border::RoadHandler {
   border::ByteBudget& budget_;
   std::mutex mutex_;
   std::condition_variable changed_;
+  const Clock& clock_;
+  DeskRules rules_;
   std::unique_ptr<RoundRun> run_;
+  std::map<ExchangeId, std::unique_ptr<RoundRun>> missed_;  ///< closed, wanted by who missed them
+  std::map<SiteId, Round> reached_;                   ///< newest round that each site was ready for
+  std::optional<std::chrono::nanoseconds> deadline_;  ///< of the open exchange, while it counts
   std::exception_ptr fatal_;
   std::string last_closed_;
   std::uint64_t num_refused_ = 0;

@@ -87,7 +87,7 @@ struct CoordinatorLoop::State {
     desk.emplace(Office{folder, plan.roster, plan.agreement, peers,
                         border::Identity{coordinator_id, keys.signing, keys.sealing}, seams.random,
                         ledger, receipts, secrets, outbox},
-                 seams.budget);
+                 seams.budget, seams.clock, DeskRules{plan.deadline, plan.keep_rounds});
     seams.road.start(*desk);
     road_started = true;
   }

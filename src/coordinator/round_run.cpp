@@ -89,11 +89,17 @@ void RoundRun::collect(federation::Effects effects) {
 }
 
 void RoundRun::post_replayed() {
+  const std::vector<SiteId> missed = machine_->missed();
   for (const Replayed& one : replayed_) {
-    if (only_closing_ && one.send.header.type != MessageType::closed) continue;
+    const bool owed = std::ranges::binary_search(missed, one.send.header.recipient);
+    if (only_closing_ && !owed && one.send.header.type != MessageType::closed) continue;
     post_again(office_, *machine_, log_, one.send, one.digest, one.bytes, one.offset);
   }
-  if (machine_->phase() == CoordinatorPhase::receiving) {
+  const bool is_kept = office_.folder.files().exists(office_.folder.tree(exchange_)) &&
+                       office_.secrets.load(exchange_).has_value();
+  const bool may_be_asked_for =
+      machine_->phase() == CoordinatorPhase::receiving || (closed() && !missed.empty() && is_kept);
+  if (may_be_asked_for) {
     auto it = std::find_if(replayed_.begin(), replayed_.end(), [](const Replayed& one) {
       return one.send.header.type == MessageType::aggregate;
     });
@@ -185,17 +191,15 @@ void RoundRun::open_aggregate(border::FrameSealer sealer) {
 
 void RoundRun::finish_close() {
   close_wanted_ = false;
-  aggregate_.reset();
   uploads_.clear();
   office_.receipts.close(exchange_);
   kill_point("coordinator.after_close");
-  office_.secrets.erase(exchange_);
-  office_.folder.erase_uploads(exchange_);
-  // A site that proves the state of a round has the aggregate before it durably; one round more is
-  // kept, for the eye and for a site that is restored by hand.
-  if (exchange_.round.value() > 0) {
-    office_.folder.erase_aggregates_before(Round(exchange_.round.value() - 1));
+  if (machine_->missed().empty()) {
+    // The desk does this later for an aggregate that a site may still ask for.
+    aggregate_.reset();
+    office_.secrets.erase(exchange_);
   }
+  office_.folder.erase_uploads(exchange_);
   kill_point("coordinator.after_erase");
   office_.ledger.checkpoint();
 }
@@ -217,6 +221,24 @@ std::vector<std::shared_ptr<Upload>> RoundRun::uploads() const {
   std::vector<std::shared_ptr<Upload>> all;
   for (const auto& survivor : machine_->survivors().survivors) all.push_back(upload(survivor.site));
   return all;
+}
+
+std::vector<SiteId> RoundRun::ready_sites() const {
+  std::vector<SiteId> sites;
+  for (std::uint32_t i = 0; i < terms().num_sites(); ++i) {
+    if (machine_->is_ready(SiteId(i))) sites.push_back(SiteId(i));
+  }
+  return sites;
+}
+
+std::set<SiteId> ready_in(const CoordinatorFolder& folder, const ExchangeId& exchange) {
+  std::set<SiteId> sites;
+  ExchangeLog::open(folder, exchange, [&](const LogRecord& record, std::uint64_t) {
+    const auto* incoming = std::get_if<IncomingRecord>(&record);
+    if (incoming == nullptr || incoming->message.header.type != MessageType::ready) return;
+    sites.insert(incoming->message.header.sender);
+  });
+  return sites;
 }
 
 const std::shared_ptr<Aggregate>& RoundRun::aggregate() const {

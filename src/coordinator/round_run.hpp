@@ -19,13 +19,16 @@ namespace concordat::coordinator {
 
 class RoundRun {
  public:
-  /// Opens the exchange's journal, or begins it with `chain`. `only_closing`: an older exchange,
-  /// of which nothing but the closing record may still have to be said.
+  /// Opens the exchange's journal, or begins it with `chain`. `only_closing`: an older exchange, of
+  /// which nothing may still have to be said but the closing record, and to the sites that missed
+  /// it what they need to catch up.
   RoundRun(Office& office, const ExchangeId& exchange, const federation::Chain& chain,
            bool only_closing = false);
 
   const federation::CoordinatorExchange& machine() const { return *machine_; }
   const federation::ExchangeTerms& terms() const { return machine_->terms(); }
+  /// Sites whose ready was accepted, ascending.
+  std::vector<SiteId> ready_sites() const;
   bool closed() const { return machine_->phase() == federation::CoordinatorPhase::closed; }
   bool finished() const { return machine_->phase() == federation::CoordinatorPhase::finished; }
   /// What every site proved. @pre finished.
@@ -40,7 +43,8 @@ class RoundRun {
   const std::shared_ptr<Upload>& upload(SiteId site) const;
   bool is_stored(SiteId site) const { return stored_.contains(site); }
   std::vector<std::shared_ptr<Upload>> uploads() const;
-  /// @throws Error(coordinator.not_open) before the aggregate was announced.
+  /// @throws Error(coordinator.not_open) before the aggregate was announced, and after the closing
+  /// unless some site missed the exchange; Error(coordinator.aggregate_gone) if it is not there.
   const std::shared_ptr<Aggregate>& aggregate() const;
   /// What was said and done when the journal was opened, for the log.
   const std::vector<std::string>& notes() const { return notes_; }
@@ -81,5 +85,8 @@ class RoundRun {
   Digest final_state_;
   std::vector<std::string> notes_;
 };
+
+/// Sites whose ready an exchange's journal holds. Cost: reads the journal.
+std::set<SiteId> ready_in(const CoordinatorFolder& folder, const ExchangeId& exchange);
 
 }  // namespace concordat::coordinator

@@ -53,6 +53,8 @@ ExitCode run_coordinator(const CoordinatorSettings& settings) {
   }
   CoordinatorPlan plan;
   plan.folder = settings.folder;
+  plan.deadline = settings.deadline;
+  plan.keep_rounds = settings.keep_rounds;
   plan.roster = federation::load_roster(fs, settings.roster);
   plan.agreement = federation::load_agreement(fs, settings.agreement, plan.roster);
   Address address = address_from(settings.listen);

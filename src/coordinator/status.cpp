@@ -23,7 +23,11 @@ std::string line_of(const DeskStatus& status) {
                           : "round " + std::to_string(status.round.value()) + " of " +
                                 std::to_string(status.num_rounds);
   text += ": " + status.phase;
+  if (!status.without.empty()) text += ", without " + joined(status.without);
   if (!status.waiting_for.empty()) text += ", waiting for " + joined(status.waiting_for);
+  if (status.seconds_left) {
+    text += ", at most " + std::to_string(*status.seconds_left) + " s longer";
+  }
   return text;
 }
 
@@ -35,6 +39,9 @@ std::string to_json(const StatusPage& page) {
   json.add("rounds", std::to_string(page.desk.num_rounds));
   json.add("phase", page.desk.phase);
   json.add("waiting_for", joined(page.desk.waiting_for));
+  json.add("without", joined(page.desk.without));
+  json.add("begins_without_them_in_s",
+           page.desk.seconds_left ? std::to_string(*page.desk.seconds_left) : std::string());
   for (const auto& [site, progress] : page.desk.uploads) json.add("upload of " + site, progress);
   json.add("connected", joined(page.connected));
   json.add("last_closed", page.desk.last_closed);

@@ -14,6 +14,8 @@ namespace {
 
 std::string remedy_of(const ErrorCode& code) {
   if (code == errors::out_of_turn) return "the sender repeats it later";
+  if (code == errors::too_late)
+    return "wait: the record of the round comes when it is closed, and the site catches up";
   if (code == errors::state_differs) return "restore the named site from its newest generation";
   if (code == errors::accepted_states_differ) {
     return "the named site has signed another model: agree on a new run without it or from its "
@@ -190,6 +192,24 @@ void check_all_signed(const ExchangeTerms& terms, const std::vector<SiteId>& par
                " is not over what this site has",
            "a signature over other bytes", "one over the same bytes");
   }
+}
+
+bool names(const Manifest& manifest, SiteId site) {
+  return std::any_of(manifest.participants.begin(), manifest.participants.end(),
+                     [site](const Participant& one) { return one.site == site; });
+}
+
+std::uint32_t least_participants(const ExchangeTerms& terms) {
+  return std::max(terms.colluding + 2, terms.minimum);
+}
+
+Chain chain_after(const ExchangeTerms& terms, const Manifest& manifest, const Digest& closing) {
+  Chain chain{closing, terms.previous.heads};
+  chain.heads.resize(terms.num_sites());
+  for (const Participant& one : manifest.participants) {
+    chain.heads[one.site.value()] = one.ready.ledger;
+  }
+  return chain;
 }
 
 void check_weight(const ExchangeTerms& terms, std::size_t num_participants,

@@ -46,6 +46,15 @@ void check_all_signed(const ExchangeTerms& terms, const std::vector<SiteId>& par
                       const std::vector<SiteSignature>& signatures, ByteView statement,
                       const char* what, const ErrorCode& code);
 
+/// Whether the manifest names the site.
+bool names(const Manifest& manifest, SiteId site);
+
+/// Fewest participants of a manifest: max(c + 2, the agreement's minimum).
+std::uint32_t least_participants(const ExchangeTerms& terms);
+
+/// What a closed exchange hands to the next: a site that it went without keeps the head of before.
+Chain chain_after(const ExchangeTerms& terms, const Manifest& manifest, const Digest& closing);
+
 /// W is what n sites can have. @throws Error(aggregate_differs).
 void check_weight(const ExchangeTerms& terms, std::size_t num_participants,
                   std::uint64_t total_weight);

@@ -39,10 +39,35 @@ Effects CoordinatorExchange::handle(const Event& event) {
   return std::visit([this](const auto& one) { return on(one); }, event);
 }
 
+// Before the manifest everybody, after it its participants.
+std::vector<SiteId> CoordinatorExchange::in_question() const {
+  if (!manifest_digest_.is_zero()) return manifest_.sites();
+  std::vector<SiteId> everybody;
+  for (std::uint32_t i = 0; i < terms_.num_sites(); ++i) everybody.push_back(SiteId(i));
+  return everybody;
+}
+
+std::vector<SiteId> CoordinatorExchange::missed() const {
+  std::vector<SiteId> sites;
+  if (manifest_digest_.is_zero()) return sites;
+  for (std::uint32_t i = 0; i < terms_.num_sites(); ++i) {
+    if (!names(manifest_, SiteId(i))) sites.push_back(SiteId(i));
+  }
+  return sites;
+}
+
+bool CoordinatorExchange::may_go_on() const {
+  // The run is not over before every site has proved the final state.
+  if (phase_ != CoordinatorPhase::gathering || terms_.final) return false;
+  const auto ready = static_cast<std::uint32_t>(std::count_if(
+      sites_.begin(), sites_.end(), [](const SiteState& site) { return site.ready.has_value(); }));
+  return ready >= least_participants(terms_) && ready < terms_.num_sites();
+}
+
 std::vector<SiteId> CoordinatorExchange::waiting_for() const {
   std::vector<SiteId> missing;
-  for (std::uint32_t i = 0; i < terms_.num_sites(); ++i) {
-    const SiteState& site = sites_[i];
+  for (const SiteId id : in_question()) {
+    const SiteState& site = sites_[id.value()];
     bool there = true;
     switch (phase_) {
       case CoordinatorPhase::gathering:
@@ -63,7 +88,7 @@ std::vector<SiteId> CoordinatorExchange::waiting_for() const {
       default:
         break;
     }
-    if (!there) missing.push_back(SiteId(i));
+    if (!there) missing.push_back(id);
   }
   return missing;
 }
@@ -76,24 +101,30 @@ const border::FrameTable& CoordinatorExchange::upload(SiteId site) const {
 
 Chain CoordinatorExchange::chain() const {
   CONCORDAT_REQUIRE(phase_ == CoordinatorPhase::closed, std::string(name_of(phase_)));
-  Chain chain{closing_digest_, {}};
-  for (const Participant& one : manifest_.participants) chain.heads.push_back(one.ready.ledger);
-  return chain;
+  return chain_after(terms_, manifest_, closing_digest_);
+}
+
+Send CoordinatorExchange::send(SiteId to, MessageType type, const Bytes& body) const {
+  return {
+      {terms_.federation, terms_.exchange,
+       names_agreement(type) ? terms_.agreement : manifest_digest_, coordinator_id, to, type, 0},
+      body};
 }
 
 Effects CoordinatorExchange::broadcast(MessageType type, const Bytes& body) const {
   Effects effects;
-  for (std::uint32_t i = 0; i < terms_.num_sites(); ++i) {
-    border::Header header{terms_.federation,
-                          terms_.exchange,
-                          names_agreement(type) ? terms_.agreement : manifest_digest_,
-                          coordinator_id,
-                          SiteId(i),
-                          type,
-                          0};
-    effects.push_back(Send{header, body});
-  }
+  for (const SiteId site : manifest_.sites()) effects.push_back(send(site, type, body));
   return effects;
+}
+
+// Everything that proves the closing record to a site that was not there, in the order in which its
+// participants had it.
+void CoordinatorExchange::catch_up(SiteId site, Effects& effects) const {
+  effects.push_back(send(site, MessageType::manifest, encode(manifest_)));
+  effects.push_back(send(site, MessageType::go, encode(go())));
+  effects.push_back(send(site, MessageType::survivors, encode(survivors_)));
+  effects.push_back(send(site, MessageType::aggregate, encode(aggregate_)));
+  effects.push_back(send(site, MessageType::closed, encode(closing_)));
 }
 
 Effects CoordinatorExchange::on(const Incoming& event) {
@@ -103,6 +134,12 @@ Effects CoordinatorExchange::on(const Incoming& event) {
            border::text_of(header.sender), std::to_string(terms_.num_sites()) + " sites");
   }
   check_header(terms_, header, coordinator_id, manifest_digest_);
+  const bool named = manifest_digest_.is_zero() || names(manifest_, header.sender);
+  if (!named && header.type != MessageType::ready) {
+    refuse(errors::not_a_participant, terms_,
+           terms_.text_of(header.sender) + " is not in the manifest of this exchange",
+           std::string(name_of(header.type)), "messages of " + ledger::parties(manifest_.sites()));
+  }
   switch (header.type) {
     case MessageType::ready:
       return on_ready(header.sender, event.body);
@@ -143,6 +180,11 @@ Effects CoordinatorExchange::on_ready(SiteId site, ByteView body) {
            "round " + std::to_string(ready.round.value()),
            "round " + std::to_string(terms_.exchange.round.value()));
   }
+  if (phase_ != CoordinatorPhase::gathering) {
+    refuse(errors::too_late, terms_,
+           "the round began without " + terms_.text_of(site) + ", whose ready comes too late",
+           "phase " + std::string(name_of(phase_)), "a ready before the manifest");
+  }
   std::vector<Participant> accepted;
   for (std::uint32_t i = 0; i < terms_.num_sites(); ++i) {
     if (sites_[i].ready) accepted.push_back({SiteId(i), *sites_[i].ready});
@@ -155,20 +197,36 @@ Effects CoordinatorExchange::on_ready(SiteId site, ByteView body) {
   check_fresh_keys(terms_, accepted, errors::fresh_key_refused);
   state.ready = ready;
   if (!waiting_for().empty()) return {};
+  return make_manifest();
+}
+
+Effects CoordinatorExchange::on(const Deadline&) {
+  if (!may_go_on()) return {};
+  std::vector<Participant> there;
+  for (std::uint32_t i = 0; i < terms_.num_sites(); ++i) {
+    if (sites_[i].ready) there.push_back({SiteId(i), *sites_[i].ready});
+  }
+  check_equal_states(terms_, there, errors::accepted_states_differ);
+  return make_manifest();
+}
+
+// Of the sites that are ready, whose states are equal.
+Effects CoordinatorExchange::make_manifest() {
   Manifest manifest;
   manifest.federation = terms_.federation;
   manifest.exchange = terms_.exchange;
   manifest.roster = terms_.roster;
   manifest.agreement = terms_.agreement;
   manifest.previous_closing = terms_.previous.closing;
-  manifest.state = ready.state;
-  manifest.threshold = threshold(terms_.num_sites(), terms_.colluding);
   for (std::uint32_t i = 0; i < terms_.num_sites(); ++i) {
-    manifest.participants.push_back({SiteId(i), *sites_[i].ready});
+    if (sites_[i].ready) manifest.participants.push_back({SiteId(i), *sites_[i].ready});
   }
+  manifest.state = manifest.participants.front().ready.state;
+  manifest.threshold =
+      threshold(static_cast<std::uint32_t>(manifest.participants.size()), terms_.colluding);
   if (terms_.final) {
     phase_ = CoordinatorPhase::finished;
-    return {Finish{ready.state}};
+    return {Finish{manifest.state}};
   }
   Bytes document = encode(manifest);
   manifest_ = std::move(manifest);
@@ -208,12 +266,16 @@ Effects CoordinatorExchange::on_cosign(SiteId site, ByteView body) {
                   cosign.signature, "cosignature");
   state.cosign = cosign.signature;
   if (!waiting_for().empty()) return {};
-  GoBody go;
-  for (std::uint32_t i = 0; i < terms_.num_sites(); ++i) {
-    go.cosignatures.push_back({SiteId(i), *sites_[i].cosign});
-  }
   phase_ = CoordinatorPhase::uploading;
-  return broadcast(MessageType::go, encode(go));
+  return broadcast(MessageType::go, encode(go()));
+}
+
+GoBody CoordinatorExchange::go() const {
+  GoBody go;
+  for (const SiteId site : manifest_.sites()) {
+    go.cosignatures.push_back({site, *sites_[site.value()].cosign});
+  }
+  return go;
 }
 
 Effects CoordinatorExchange::on_header(SiteId site, ByteView body) {
@@ -234,10 +296,10 @@ Effects CoordinatorExchange::on(const UploadStored& event) {
   state.stored = true;
   if (!waiting_for().empty()) return {};
   SurvivorsBody survivors;
-  for (std::uint32_t i = 0; i < terms_.num_sites(); ++i) {
+  for (const SiteId site : manifest_.sites()) {
     survivors.survivors.push_back(
-        {SiteId(i), header_digest(terms_.federation, terms_.exchange, manifest_digest_, SiteId(i),
-                                  *sites_[i].header)});
+        {site, header_digest(terms_.federation, terms_.exchange, manifest_digest_, site,
+                             *sites_[site.value()].header)});
   }
   survivors_ = std::move(survivors);
   phase_ = CoordinatorPhase::agreeing;
@@ -265,7 +327,7 @@ Effects CoordinatorExchange::on(const Summed& event) {
   }
   if (phase_ != CoordinatorPhase::summing) out_of_turn(terms_, "a sum", name_of(phase_));
   check_table(terms_, coordinator_id, event.table);
-  check_weight(terms_, sites_.size(), event.total_weight);
+  check_weight(terms_, manifest_.participants.size(), event.total_weight);
   aggregate_.table = event.table;
   total_weight_ = event.total_weight;
   phase_ = CoordinatorPhase::receiving;
@@ -290,13 +352,14 @@ Effects CoordinatorExchange::on_received(SiteId site, ByteView body) {
   state.received = received;
   if (!waiting_for().empty()) return {};
   closing_ = {manifest_digest_, total_weight_, aggregate_.table.root, {}};
-  for (std::uint32_t i = 0; i < terms_.num_sites(); ++i) {
-    closing_.received.push_back({SiteId(i), sites_[i].received->signature});
+  for (const SiteId one : manifest_.sites()) {
+    closing_.received.push_back({one, sites_[one.value()].received->signature});
   }
   Bytes record = encode(closing_);
   closing_digest_ = crypto::sha256(record);
   phase_ = CoordinatorPhase::closed;
   Effects effects = broadcast(MessageType::closed, record);
+  for (const SiteId one : missed()) catch_up(one, effects);
   effects.push_back(Close{closing_, closing_digest_});
   return effects;
 }

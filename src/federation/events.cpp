@@ -14,6 +14,7 @@ enum class Tag : std::uint8_t {
   final_ready_acknowledged = 5,
   upload_stored = 6,
   summed = 7,
+  deadline = 8,
 };
 
 void tag(ByteWriter& out, Tag value) { out.u8(static_cast<std::uint8_t>(value)); }
@@ -57,6 +58,7 @@ struct Writer {
     event.table.encode(out);
     out.u64(event.total_weight);
   }
+  void operator()(const Deadline&) const { tag(out, Tag::deadline); }
 };
 
 Incoming read_incoming(ByteReader& in) {
@@ -109,11 +111,13 @@ Event read_event(ByteReader& in) {
       event.total_weight = in.u64();
       return event;
     }
+    case Tag::deadline:
+      return Deadline{};
   }
   throw Error(errors::malformed, {.what = "an event is of no known kind",
                                   .where = "journal",
                                   .found = std::to_string(static_cast<int>(kind)),
-                                  .expected = "1 to 7",
+                                  .expected = "1 to 8",
                                   .remedy = "the journal is of another version"});
 }
 

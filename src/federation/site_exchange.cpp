@@ -1,6 +1,7 @@
 #include "concordat/federation/site_exchange.hpp"
 
 #include <algorithm>
+#include <functional>
 
 #include "concordat/crypto/hash.hpp"
 #include "federation/checks.hpp"
@@ -15,6 +16,8 @@ std::string_view name_of(SitePhase phase) {
       return "idle";
     case SitePhase::ready:
       return "ready";
+    case SitePhase::missed:
+      return "missed";
     case SitePhase::cosigned:
       return "cosigned";
     case SitePhase::going:
@@ -46,15 +49,15 @@ Effects SiteExchange::handle(const Event& event) {
 }
 
 const Manifest& SiteExchange::manifest() const {
-  CONCORDAT_REQUIRE(phase_ >= SitePhase::cosigned, std::string(name_of(phase_)));
+  CONCORDAT_REQUIRE(!manifest_digest_.is_zero(), std::string(name_of(phase_)));
   return manifest_;
 }
 
+bool SiteExchange::missed() const { return !manifest_digest_.is_zero() && !names(manifest_, own_); }
+
 Chain SiteExchange::chain() const {
   CONCORDAT_REQUIRE(phase_ == SitePhase::closed, std::string(name_of(phase_)));
-  Chain chain{closing_digest_, {}};
-  for (const Participant& one : manifest_.participants) chain.heads.push_back(one.ready.ledger);
-  return chain;
+  return chain_after(terms_, manifest_, closing_digest_);
 }
 
 Send SiteExchange::send(MessageType type, Bytes body) const {
@@ -103,7 +106,11 @@ Effects SiteExchange::on(const Incoming& event) {
     refuse(errors::wrong_exchange, terms_, "a message came from " + terms_.text_of(header.sender),
            std::string(name_of(header.type)), "messages of the coordinator");
   }
-  if (phase_ == SitePhase::idle || terms_.final) {
+  // Nothing but the manifest can come before the manifest. A site that has said nothing yet hears
+  // from it only that the round went on without this site.
+  const bool may_come = header.type == MessageType::manifest ||
+                        (phase_ != SitePhase::idle && phase_ != SitePhase::ready);
+  if (!may_come || terms_.final) {
     out_of_turn(terms_, name_of(header.type), name_of(phase_));
   }
   check_header(terms_, header, own_, manifest_digest_);
@@ -140,24 +147,13 @@ void SiteExchange::check_manifest(const Manifest& manifest) const {
   demand(manifest.exchange == terms_.exchange, "the manifest is of another exchange",
          manifest.exchange.text(), terms_.exchange.text());
 
-  // recovery = none: nobody can be left out, because nobody could come back.
-  std::vector<SiteId> everybody;
-  for (std::uint32_t i = 0; i < terms_.num_sites(); ++i) everybody.push_back(SiteId(i));
-  demand(manifest.sites() == everybody, "the manifest does not name every site of the roster",
-         ledger::parties(manifest.sites()), ledger::parties(everybody));
-  std::uint32_t least = std::max(terms_.colluding + 2, terms_.minimum);
-  demand(terms_.num_sites() >= least, "the manifest has too few participants",
-         std::to_string(terms_.num_sites()), "at least " + std::to_string(least));
-  std::uint32_t right = threshold(terms_.num_sites(), terms_.colluding);
-  demand(manifest.threshold == right, "the manifest has another threshold",
-         std::to_string(manifest.threshold), std::to_string(right));
-
-  demand(manifest.participants[own_.value()].ready == own_ready_,
-         "the manifest alters this site's own ready",
-         "mask key " + manifest.participants[own_.value()].ready.mask.hex(),
-         "mask key " + own_ready_.mask.hex() + " and the rest as sent");
+  check_participants(manifest);
   check_equal_states(terms_, manifest.participants, errors::state_differs);
-  same(manifest.state, own_ready_.state, "the manifest states another model");
+  same(manifest.state, manifest.participants.front().ready.state,
+       "the manifest states another model than its sites");
+  if (phase_ != SitePhase::idle) {
+    same(manifest.state, own_ready_.state, "the manifest states another model");
+  }
   for (const Participant& one : manifest.participants) {
     demand(one.ready.round == terms_.exchange.round, "a ready in the manifest is of another round",
            std::to_string(one.ready.round.value()), std::to_string(terms_.exchange.round.value()));
@@ -166,13 +162,45 @@ void SiteExchange::check_manifest(const Manifest& manifest) const {
   check_fresh_keys(terms_, manifest.participants, errors::manifest_refused);
 }
 
+void SiteExchange::check_participants(const Manifest& manifest) const {
+  auto demand = [&](bool good, const char* what, std::string found, std::string expected) {
+    if (!good)
+      refuse(errors::manifest_refused, terms_, what, std::move(found), std::move(expected));
+  };
+  const std::vector<SiteId> sites = manifest.sites();
+  const bool ascending =
+      std::adjacent_find(sites.begin(), sites.end(), std::greater_equal<>()) == sites.end();
+  demand(ascending && (sites.empty() || sites.back().value() < terms_.num_sites()),
+         "the manifest does not name sites of the roster, each once and ascending",
+         ledger::parties(sites), "of " + std::to_string(terms_.num_sites()) + " sites");
+  const std::uint32_t least = least_participants(terms_);
+  demand(sites.size() >= least, "the manifest has too few participants",
+         std::to_string(sites.size()), "at least " + std::to_string(least));
+  const std::uint32_t right = threshold(static_cast<std::uint32_t>(sites.size()), terms_.colluding);
+  demand(manifest.threshold == right, "the manifest has another threshold",
+         std::to_string(manifest.threshold), std::to_string(right));
+  const auto own = std::find_if(manifest.participants.begin(), manifest.participants.end(),
+                                [&](const Participant& one) { return one.site == own_; });
+  if (own == manifest.participants.end()) return;
+  demand(phase_ != SitePhase::idle, "the manifest names this site, which has said no ready",
+         terms_.text_of(own_), "only sites that are ready");
+  demand(own->ready == own_ready_, "the manifest alters this site's own ready",
+         "mask key " + own->ready.mask.hex(),
+         "mask key " + own_ready_.mask.hex() + " and the rest as sent");
+}
+
 Effects SiteExchange::on_manifest(ByteView body) {
-  if (phase_ != SitePhase::ready) out_of_turn(terms_, "manifest", name_of(phase_));
+  if (phase_ != SitePhase::ready && phase_ != SitePhase::idle)
+    out_of_turn(terms_, "manifest", name_of(phase_));
   Manifest manifest = parse_manifest(body, "manifest of " + terms_.exchange.text());
   check_manifest(manifest);
   manifest_ = std::move(manifest);
   manifest_digest_ = crypto::sha256(body);
   accepted_[MessageType::manifest] = manifest_digest_;
+  if (missed()) {
+    phase_ = SitePhase::missed;
+    return {};
+  }
   phase_ = SitePhase::cosigned;
   CosignBody cosign;
   cosign.signature =
@@ -181,12 +209,15 @@ Effects SiteExchange::on_manifest(ByteView body) {
 }
 
 Effects SiteExchange::on_go(ByteView body) {
-  if (phase_ != SitePhase::cosigned) out_of_turn(terms_, "go", name_of(phase_));
+  if (phase_ != SitePhase::cosigned && phase_ != SitePhase::missed) {
+    out_of_turn(terms_, "go", name_of(phase_));
+  }
   GoBody go = decode_go(body);
   check_all_signed(terms_, manifest_.sites(), go.cosignatures,
                    cosign_statement(terms_.federation, terms_.exchange, manifest_digest_),
                    "manifest", errors::statement_refused);
   accepted_[MessageType::go] = crypto::sha256(body);
+  if (missed()) return {};
   phase_ = SitePhase::going;
   return {ReleaseSecrets{manifest_digest_}};
 }
@@ -205,7 +236,9 @@ Effects SiteExchange::on(const Committed& event) {
 }
 
 Effects SiteExchange::on_survivors(ByteView body) {
-  if (phase_ != SitePhase::committed) out_of_turn(terms_, "survivors", name_of(phase_));
+  const bool in_turn =
+      missed() ? accepted_.contains(MessageType::go) : phase_ == SitePhase::committed;
+  if (!in_turn) out_of_turn(terms_, "survivors", name_of(phase_));
   SurvivorsBody survivors = decode_survivors(body);
   std::vector<SiteId> sites;
   for (const Survivor& one : survivors.survivors) sites.push_back(one.site);
@@ -214,13 +247,14 @@ Effects SiteExchange::on_survivors(ByteView body) {
            ledger::parties(sites), ledger::parties(manifest_.sites()));
   }
   Digest own = header_digest(terms_.federation, terms_.exchange, manifest_digest_, own_, upload_);
-  const Survivor& entry = survivors.survivors[own_.value()];
-  if (entry.header != own) {
+  for (const Survivor& entry : survivors.survivors) {
+    if (entry.site != own_ || entry.header == own) continue;
     refuse(errors::survivors_refused, terms_, "the survivors misstate this site's header",
            entry.header.hex(), own.hex());
   }
   survivors_ = std::move(survivors);
   accepted_[MessageType::survivors] = crypto::sha256(body);
+  if (missed()) return {};
   phase_ = SitePhase::agreed;
   AgreeBody agree{
       signer_(agree_statement(terms_.federation, terms_.exchange, manifest_digest_, survivors_))};
@@ -228,7 +262,9 @@ Effects SiteExchange::on_survivors(ByteView body) {
 }
 
 Effects SiteExchange::on_aggregate(ByteView body) {
-  if (phase_ != SitePhase::agreed) out_of_turn(terms_, "aggregate", name_of(phase_));
+  const bool in_turn =
+      missed() ? accepted_.contains(MessageType::survivors) : phase_ == SitePhase::agreed;
+  if (!in_turn) out_of_turn(terms_, "aggregate", name_of(phase_));
   TableBody aggregate = decode_table(body);
   check_table(terms_, coordinator_id, aggregate.table);
   aggregate_ = std::move(aggregate);
@@ -250,6 +286,8 @@ Effects SiteExchange::on(const AggregateStored& event) {
   check_weight(terms_, manifest_.participants.size(), event.total_weight);
   total_weight_ = event.total_weight;
   phase_ = SitePhase::received;
+  // Only those who uploaded sign for the sum.
+  if (missed()) return {};
   ReceivedBody received{event.root, total_weight_, {}};
   received.signature =
       signer_(received_statement(terms_.federation, terms_.exchange, manifest_digest_,
@@ -291,6 +329,11 @@ Effects SiteExchange::on(const FinalReadyAcknowledged&) {
   }
   phase_ = SitePhase::finished;
   return {Finish{own_ready_.state}};
+}
+
+Effects SiteExchange::on(const Deadline&) {
+  CONCORDAT_REQUIRE(false, "Deadline is an event of the coordinator");
+  return {};
 }
 
 Effects SiteExchange::on(const UploadStored&) {

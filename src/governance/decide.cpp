@@ -47,6 +47,18 @@ std::uint64_t cap_of(CrossingKind kind, const AgreementCaps& caps) {
   return caps.max_message_bytes;
 }
 
+/// The coordinator owes the record of a closed exchange to the sites that it went without.
+bool is_catching_up(const Request& request, const PolicyContext& context) {
+  const ExchangeView& open = context.exchange;
+  const bool is_record =
+      request.kind == CrossingKind::manifest || request.kind == CrossingKind::go ||
+      request.kind == CrossingKind::survivors || request.kind == CrossingKind::aggregate ||
+      request.kind == CrossingKind::closed;
+  return is_record && context.self == coordinator_id && open.stage >= Stage::all_received &&
+         contains(context.sites, request.recipient) &&
+         !contains(open.participants, request.recipient);
+}
+
 struct Refusal {
   std::string rule;
   std::string reason;
@@ -106,7 +118,9 @@ std::optional<Refusal> refuse_manifest(const Request& request, const Entailment&
     return Refusal{"wrong_manifest",
                    "manifest " + request.manifest.hex() + " instead of " + expected.hex()};
   }
-  if (entailment.from_stage == Stage::idle) return std::nullopt;
+  if (entailment.from_stage == Stage::idle || is_catching_up(request, context)) {
+    return std::nullopt;
+  }
   for (const SiteId id : {context.self, request.recipient}) {
     if (id != coordinator_id && !contains(open.participants, id)) {
       return Refusal{"not_a_participant",
@@ -164,6 +178,10 @@ ledger::Decision decide(const Request& request, const PolicyContext& context) {
       .permitted = true,
       .rule = "entailed",
       .reason = "roster, run agreement and manifest entail it"};
+  if (is_catching_up(request, context)) {
+    decision.rule = "catching_up";
+    decision.reason = "the exchange went without this site and is closed";
+  }
   if (auto refusal = refuse(request, context)) {
     decision.permitted = false;
     decision.max_bytes = 0;

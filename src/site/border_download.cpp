@@ -24,8 +24,8 @@ std::uint64_t offset_of(const border::FrameTable& table, const BlockPlace& place
 }  // namespace
 
 AggregateFile::AggregateFile(RunFolder& folder, const federation::ExchangeTerms& terms,
-                             const border::FrameTable& table)
-    : folder_(folder), terms_(terms), table_(table) {
+                             const border::FrameTable& table, std::uint32_t num_added)
+    : folder_(folder), terms_(terms), table_(table), num_added_(num_added) {
   FileSystem& fs = folder_.files();
   fs.make_directories(folder_.inbox(terms_.exchange));
   blocks_ = open_or_create(fs, folder_.aggregate_blocks(terms_.exchange));
@@ -54,12 +54,12 @@ void AggregateFile::resume() {
 
 void AggregateFile::check_range(const BlockPlace& place, ByteView bytes) const {
   if (place.vector == BlockVector::weight) {
-    std::uint64_t most = terms_.num_sites() * std::uint64_t{terms_.weight_cap};
+    std::uint64_t most = num_added_ * std::uint64_t{terms_.weight_cap};
     exact::check_range(exact::Lane::u32, bytes, most, 0);
     return;
   }
   exact::check_range(terms_.quantiser.lane, bytes,
-                     exact::max_sum(terms_.num_sites(), terms_.quantiser.bits),
+                     exact::max_sum(num_added_, terms_.quantiser.bits),
                      place.index << terms_.block_log2);
 }
 

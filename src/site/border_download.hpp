@@ -18,8 +18,9 @@ namespace concordat::site {
 
 class AggregateFile {
  public:
+  /// `num_added`: uploads in the sum, which bound it.
   AggregateFile(RunFolder& folder, const federation::ExchangeTerms& terms,
-                const border::FrameTable& table);
+                const border::FrameTable& table, std::uint32_t num_added);
   /// Blocks that are in the files.
   std::uint64_t position() const { return position_; }
   /// The next block. @throws Error(exact.sum_out_of_range | malformed).
@@ -37,6 +38,7 @@ class AggregateFile {
   RunFolder& folder_;
   federation::ExchangeTerms terms_;
   border::FrameTable table_;
+  std::uint32_t num_added_;
   std::unique_ptr<File> blocks_;
   std::unique_ptr<File> weight_;
   std::unique_ptr<File> leaves_;

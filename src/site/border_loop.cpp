@@ -28,6 +28,7 @@ governance::Stage stage_of(SitePhase phase) {
     case SitePhase::ready:
     case SitePhase::finished:
       return Stage::idle;
+    case SitePhase::missed:
     case SitePhase::cosigned:
       return Stage::manifest_known;
     case SitePhase::going:
@@ -117,7 +118,8 @@ bool BorderLoop::State::step() {
   if (close_exchange() || start_round()) return true;
   bool acted = answer_keys() || took;
   if (take_commit() || send_pending() || download_some()) return true;
-  if (round->machine.terms().final && round->machine.phase() == SitePhase::ready) {
+  if (round->machine.terms().final && round->machine.phase() == SitePhase::ready &&
+      !round->ready_too_late) {
     // What a crash left unacknowledged, so that the coordinator waits for nobody.
     while (receive(std::chrono::milliseconds(0))) {
     }
@@ -125,7 +127,9 @@ bool BorderLoop::State::step() {
     return true;
   }
   if (awaits_message()) {
-    receive(plan.fetch_wait);
+    // Without a job the next thing to come may be its key.
+    receive(round->machine.phase() == SitePhase::idle ? std::min(plan.poll_wait, plan.fetch_wait)
+                                                      : plan.fetch_wait);
     return true;  // the fetch has waited
   }
   return acted;
@@ -136,8 +140,12 @@ bool BorderLoop::State::close_exchange() {
   const federation::Close close = *round->close;
   const federation::SiteExchange& machine = round->machine;
   const ExchangeId over_id = exchange();
-  folder.write_closed(over_id, {close.record.manifest, close.record.survivors(),
-                                close.record.total_weight, close.record.root});
+  folder.write_closed(over_id, {.manifest = close.record.manifest,
+                                .survivors = close.record.survivors(),
+                                .total_weight = close.record.total_weight,
+                                .aggregate_root = close.record.root,
+                                .state_digest = machine.manifest().state,
+                                .took_part = !machine.missed()});
   kill_point("border.closed_written");
   folder.erase_secrets(over_id);
   secrets.erase(over_id);
@@ -148,8 +156,10 @@ bool BorderLoop::State::close_exchange() {
   OverRecord record{over_id.round, machine.manifest_digest(), machine.chain()};
   journal->append(encode(record));
   kill_point("border.over_journaled");
-  say("closed, summed weight " + std::to_string(close.record.total_weight));
-  previous = PreviousExchange{over_id, record.manifest};
+  say((machine.missed() ? "missed; its aggregate is here, summed weight "
+                        : "closed, summed weight ") +
+      std::to_string(close.record.total_weight));
+  remember_exchange();
   begin_round(over_id.round.next(), record.chain);
   return true;
 }
@@ -213,8 +223,9 @@ governance::PolicyContext BorderLoop::State::policy() const {
   context.exchange.stage = stage_of(machine.phase());
   context.exchange.agreement = terms.agreement;
   context.exchange.manifest = machine.manifest_digest();
-  // With recovery = none the participants are the roster's sites.
-  if (!machine.manifest_digest().is_zero()) context.exchange.participants = context.sites;
+  if (!machine.manifest_digest().is_zero()) {
+    context.exchange.participants = machine.manifest().sites();
+  }
   return context;
 }
 

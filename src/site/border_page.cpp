@@ -10,9 +10,10 @@
 namespace concordat::site {
 namespace {
 
-constexpr std::array<std::pair<std::string_view, std::string_view>, 10> clauses{{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 11> clauses{{
     {"idle", "waits for a training job"},
     {"ready", "waits until every site is ready"},
+    {"missed", "takes the record of a round that went on without this site"},
     {"cosigned", "waits for the other sites' signatures on the manifest"},
     {"going", "waits for this site's masked update"},
     {"committed", "uploads this site's update, then waits for the other sites' updates"},

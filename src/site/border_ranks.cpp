@@ -80,7 +80,9 @@ bool BorderLoop::State::answer_keys() {
     kill_point("border.secrets_written");
     answered = true;
   };
-  if (machine.phase() >= SitePhase::going && machine.phase() <= SitePhase::closed) {
+  const bool taking_part = machine.phase() >= SitePhase::going &&
+                           machine.phase() <= SitePhase::closed && !machine.missed();
+  if (taking_part) {
     for (const std::string& nonce : folder.key_nonces(exchange())) {
       if (folder.has_secrets(exchange(), nonce)) continue;
       KeyFile key = folder.read_key(exchange(), nonce);
@@ -95,9 +97,10 @@ bool BorderLoop::State::answer_keys() {
       // Once COMMIT stands nobody may mask again, so nobody gets seeds again.
       bool may_mask = machine.phase() == SitePhase::going && !folder.has_commit(exchange());
       answer(exchange(), nonce, key,
-             may_mask ? secrets_for_ranks(machine, load_secrets(), keys)
-                      : secrets_after_commit(peers.federation(), exchange(),
-                                             machine.manifest_digest(), own, peers.sites(), keys));
+             may_mask
+                 ? secrets_for_ranks(machine, load_secrets(), keys)
+                 : secrets_after_commit(peers.federation(), exchange(), machine.manifest_digest(),
+                                        own, machine.manifest().sites(), keys));
     }
   }
   if (previous) {
@@ -106,7 +109,7 @@ bool BorderLoop::State::answer_keys() {
       KeyFile key = folder.read_key(previous->exchange, nonce);
       answer(previous->exchange, nonce, key,
              secrets_after_commit(peers.federation(), previous->exchange, previous->manifest, own,
-                                  peers.sites(), keys));
+                                  previous->participants, keys));
     }
   }
   return answered;

@@ -22,11 +22,28 @@ bool is_refusal(const Error& error) {
   return !error.code().name.starts_with("core.") && !error.code().name.starts_with("ledger.");
 }
 
+// Says what a refusal to serve an old aggregate means for this site.
+void require_kept(const Error& error, const ExchangeId& exchange) {
+  const bool gone = error.code() == border::errors::peer_refused &&
+                    error.fields().found == "coordinator.aggregate_gone";
+  if (!gone) return;
+  throw Error(errors::too_far_behind,
+              {.what = "this site missed more rounds than the coordinator keeps aggregates of",
+               .where = "the coordinator",
+               .found = "no aggregate of exchange " + exchange.text(),
+               .expected = "the aggregates of all rounds since this site was last ready",
+               .remedy = "only the state of another site could bring it back, which this release "
+                         "cannot send; raise coordinator.keep_rounds before sites wait that long"});
+}
+
 }  // namespace
 
 bool BorderLoop::State::awaits_message() const {
   switch (round->machine.phase()) {
+    case SitePhase::idle:
+      return !round->machine.terms().final;
     case SitePhase::ready:
+    case SitePhase::missed:
     case SitePhase::cosigned:
     case SitePhase::committed:
     case SitePhase::agreed:
@@ -67,8 +84,10 @@ bool BorderLoop::State::receive(std::chrono::milliseconds wait) {
 void BorderLoop::State::accept_message(const border::OpenedMessage& message,
                                        std::uint64_t message_bytes) {
   if (message.header.type == MessageType::aggregate) {
-    // Its frame key must outlive a crash, and no key enters the journal.
-    BorderSecrets mine = load_secrets();
+    // Its frame key must outlive a crash, and no key enters the journal. A site that missed the
+    // round may have drawn no keys for it.
+    const bool has_none = round->machine.missed() && !secrets.load(exchange());
+    BorderSecrets mine = has_none ? fresh_secrets(seams.random) : load_secrets();
     mine.aggregate = border::decode_frame_header(message.body).key.clone();
     save_secrets(mine);
   }
@@ -125,13 +144,22 @@ bool BorderLoop::State::download_some() {
                                                 round->announced->digest},
                           peers);
   }
-  if (!round->download) round->download.emplace(folder, round->machine.terms(), table);
+  if (!round->download) {
+    const auto& participants = round->machine.manifest().participants;
+    round->download.emplace(folder, round->machine.terms(), table,
+                            static_cast<std::uint32_t>(participants.size()));
+  }
   AggregateFile& file = *round->download;
   std::uint64_t first = file.position();
   std::uint64_t last = std::min(first + frames_per_turn, table.num_leaves());
   if (first < last) {
-    seams.road.fetch_blocks(exchange(), first, last,
-                            [&](ByteView wire) { file.put(round->opener->open(wire)); });
+    try {
+      seams.road.fetch_blocks(exchange(), first, last,
+                              [&](ByteView wire) { file.put(round->opener->open(wire)); });
+    } catch (const Error& error) {
+      require_kept(error, exchange());
+      throw;
+    }
     kill_point("border.blocks_fetched");
   }
   if (file.position() < table.num_leaves()) return true;

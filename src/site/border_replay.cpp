@@ -84,6 +84,14 @@ void BorderLoop::State::begin_round(Round number, const federation::Chain& chain
   replayed.clear();
 }
 
+// A job that starts again may ask for what it needs to repeat the last exchange that its site took
+// part in, however many it missed since: those need nothing but their aggregates.
+void BorderLoop::State::remember_exchange() {
+  const federation::SiteExchange& machine = round->machine;
+  if (machine.missed()) return;
+  previous = PreviousExchange{exchange(), machine.manifest_digest(), machine.manifest().sites()};
+}
+
 void BorderLoop::State::replay(const BorderRecord& record) {
   std::visit(
       Overloaded{[](const OpenedRecord&) {},
@@ -94,7 +102,7 @@ void BorderLoop::State::replay(const BorderRecord& record) {
                  [&](const SealedRecord& one) { round->outgoing[one.type].wire = one.wire; },
                  [&](const DeliveredRecord& one) { round->outgoing[one.type].delivered = true; },
                  [&](const OverRecord& one) {
-                   previous = PreviousExchange{exchange(), one.manifest};
+                   remember_exchange();
                    begin_round(one.round.next(), one.chain);
                  }},
       record);

@@ -1,5 +1,6 @@
 // Outward: a decision in the ledger, sealed bytes in the journal, a crossing in the ledger, and
 // only then the road. A restart finds the sealed bytes and sends those.
+#include "concordat/border/errors.hpp"
 #include "concordat/core/kill_point.hpp"
 #include "concordat/crypto/hash.hpp"
 #include "site/border_state.hpp"
@@ -40,7 +41,11 @@ ledger::Written<ledger::Decision> BorderLoop::State::permit(const border::Header
 bool BorderLoop::State::send_pending() {
   for (auto& [type, out] : round->outgoing) {
     if (out.delivered) continue;
-    if (type == MessageType::header) {
+    if (type == MessageType::ready) {
+      if (round->machine.missed() || round->ready_too_late) continue;
+      if (hears_first()) return true;
+      send_ready(out);
+    } else if (type == MessageType::header) {
       prepare_upload(out);
       upload_some(out);
     } else {
@@ -51,6 +56,26 @@ bool BorderLoop::State::send_pending() {
     return true;
   }
   return false;
+}
+
+// Before a ready: whether the coordinator has something to say, such as that the round went on
+// without this site.
+bool BorderLoop::State::hears_first() { return receive(std::chrono::milliseconds(0)); }
+
+// A ready that comes too late is not sent again: what the coordinator will say is enough.
+void BorderLoop::State::send_ready(Outgoing& out) {
+  if (out.wire.empty()) seal(out);
+  try {
+    deliver(out);
+  } catch (const Error& error) {
+    const bool too_late = error.code() == border::errors::peer_refused &&
+                          error.fields().found == federation::errors::too_late.name;
+    if (!too_late) throw;
+    round->ready_too_late = true;
+    say("the round began without this site, which catches up when it is closed");
+    return;
+  }
+  mark_delivered(out);
 }
 
 void BorderLoop::State::seal(Outgoing& out) {

@@ -41,6 +41,7 @@ struct BorderRound {
   std::optional<AnnouncedAggregate> announced;
   std::optional<federation::Close> close;
   bool finished = false;
+  bool ready_too_late = false;  ///< said by the coordinator: its record of the round will come
   // Working objects, made when needed, again after a restart.
   std::optional<CommittedBlocks> blocks;
   std::optional<border::Announcement> upload;
@@ -49,10 +50,11 @@ struct BorderRound {
   std::optional<AggregateFile> download;
 };
 
-/// The exchange before: a restarted job may still need its rounding key.
+/// The last exchange that this site took part in: a restarted job may still need its rounding key.
 struct PreviousExchange {
   ExchangeId exchange{};
   Digest manifest{};
+  std::vector<SiteId> participants{};
 };
 
 struct BorderLoop::State {
@@ -62,6 +64,7 @@ struct BorderLoop::State {
   void open_journal();
   void replay(const BorderRecord& record);
   void begin_round(Round round, const federation::Chain& chain);
+  void remember_exchange();
   void apply(const EventRecord& record, const federation::Effects& effects);
   void record_again();
 
@@ -84,6 +87,8 @@ struct BorderLoop::State {
 
   // border_send.cpp
   bool send_pending();
+  bool hears_first();
+  void send_ready(Outgoing& out);
   void seal(Outgoing& out);
   void deliver(Outgoing& out);
   void record_crossing(const Outgoing& out, std::uint64_t frame_bytes);

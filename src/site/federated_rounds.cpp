@@ -33,7 +33,10 @@ class Rounds {
 
   ExitCode run() {
     while (exchange_.round().value() < rounds_) {
+      catch_up();
+      if (exchange_.round().value() == rounds_) break;
       if (!inner_steps()) return stopped();
+      if (exchange_.missed()) continue;
       if (!exchange()) return stopped();
     }
     // The final state is durable before it is proved: after that the border may be gone.
@@ -78,7 +81,27 @@ class Rounds {
     });
   }
 
-  // False when asked to stop; everything is saved then.
+  // Rounds that went on without this site. Their steps are left out, so that the round decides over
+  // rate and samples, as at the other sites; what was trained meanwhile counts in the next update.
+  void catch_up() {
+    if (!exchange_.missed()) return;
+    engine_.trainer().read_weights(weights_);
+    while (exchange_.round().value() < rounds_ && exchange_.missed()) {
+      const std::uint32_t round = exchange_.round().value();
+      exchange_.catch_up(weights_);
+      say("round " + std::to_string(round) + " went on without this site; state " +
+          exchange_.state_digest().hex().substr(0, 16));
+    }
+    engine_.trainer().write_weights(weights_);
+    engine_.trainer().skip_to(static_cast<std::int64_t>(exchange_.round().value()) * inner_steps_);
+    // A restart needs none of the aggregates again.
+    save_now();
+    kill_point("train.caught_up");
+    if (exchange_.round().value() < rounds_) exchange_.announce(generation_);
+  }
+
+  // False when asked to stop; everything is saved then. True also when the round went on without
+  // this site: what is left of its steps is not taken.
   bool inner_steps() {
     std::int64_t end = (static_cast<std::int64_t>(exchange_.round().value()) + 1) * inner_steps_;
     while (engine_.trainer().next_step() < end) {
@@ -89,6 +112,7 @@ class Rounds {
         engine_.finish_save();
         return false;
       }
+      if (exchange_.missed()) return true;
       engine_.trainer().step();
       kill_point("train.step");
       std::int64_t every = engine_.settings().local.save_every;
@@ -115,6 +139,7 @@ class Rounds {
       return stop == StopKind::stop || stop == StopKind::requeue;
     });
     if (end == ExchangeEnd::stopped) return false;
+    if (end == ExchangeEnd::missed) return true;
     kill_point("train.closed");
     engine_.trainer().write_weights(weights_);
     std::string line = "round " + std::to_string(round.value()) + " closed; state " +

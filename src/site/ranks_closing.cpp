@@ -52,6 +52,12 @@ Bytes read_leaves(const ExchangeJob& job, const ClosedRecord& closed, std::size_
   return bytes;
 }
 
+void check_state(const ExchangeJob& job, const ClosedRecord& closed, const Digest& state) {
+  if (closed.state_digest == state) return;
+  refuse(errors::state_differs, "the exchange began from another state than this job holds",
+         job.folder.inbox(job.exchange) / "CLOSED", state.hex(), closed.state_digest.hex());
+}
+
 void check_closed(const ExchangeJob& job, const ClosedRecord& closed, const RankSecrets& secrets,
                   const CommitRecord& commit) {
   const auto path = job.folder.inbox(job.exchange) / "CLOSED";
@@ -96,21 +102,18 @@ ClosedRecord share_closed(const ExchangeJob& job) {
   return decode_closed(job.exchange, to_string(text), "CLOSED");
 }
 
-}  // namespace
-
-void apply_closing(const ExchangeJob& job, OuterState& state, const RoundInputs& inputs,
-                   const RankSecrets& secrets, const CommitRecord& commit) {
-  const ClosedRecord closed = share_closed(job);
+/// The outer step from the aggregate in the inbox. `own`: whether this site's update is in it.
+void take_step(const ExchangeJob& job, OuterState& state, const RoundInputs& inputs,
+               const ClosedRecord& closed, std::size_t num_blocks, bool own) {
   Bytes leaves;
   comm::agreed(job.comm, [&] {
-    check_closed(job, closed, secrets, commit);
-    if (job.comm.rank() == 0) leaves = read_leaves(job, closed, commit.leaves.size());
+    if (job.comm.rank() == 0) leaves = read_leaves(job, closed, num_blocks);
   });
   job.comm.broadcast_bytes(leaves, 0);
   const auto survivors = static_cast<std::uint32_t>(closed.survivors.size());
   const RoundClosing closing{
       .weight = {.survivors = survivors, .cap = job.terms.weight_cap, .total = closed.total_weight},
-      .listed = std::ranges::binary_search(closed.survivors, secrets.own)};
+      .listed = own};
   const std::uint64_t limit =
       exact::max_sum(survivors, job.terms.quantiser_of(job.exchange.round).bits);
   std::unique_ptr<File> file;
@@ -129,6 +132,39 @@ void apply_closing(const ExchangeJob& job, OuterState& state, const RoundInputs&
       state.apply_block(job.exchange.round, i, closing, inputs, scratch, sums);
     }
   });
+}
+
+}  // namespace
+
+bool was_missed(const ExchangeJob& job) {
+  Bytes missed{0};
+  comm::agreed(job.comm, [&] {
+    if (job.comm.rank() != 0 || !job.folder.has_closed(job.exchange)) return;
+    missed[0] = job.folder.read_closed(job.exchange)->took_part ? 0 : 1;
+  });
+  job.comm.broadcast_bytes(missed, 0);
+  return missed[0] != 0;
+}
+
+void apply_missed(const ExchangeJob& job, OuterState& state, std::span<float> theta,
+                  const Digest& state_digest) {
+  const ClosedRecord closed = share_closed(job);
+  comm::agreed(job.comm, [&] { check_state(job, closed, state_digest); });
+  const std::uint64_t length = std::uint64_t{1} << static_cast<unsigned>(job.terms.block_log2);
+  const crypto::SecretBytes no_key;
+  const RoundInputs inputs{.rounding_key = no_key, .weight = {}, .theta = theta};
+  take_step(job, state, inputs, closed, (job.num_elements + length - 1) / length, false);
+}
+
+void apply_closing(const ExchangeJob& job, OuterState& state, const RoundInputs& inputs,
+                   const RankSecrets& secrets, const CommitRecord& commit) {
+  const ClosedRecord closed = share_closed(job);
+  comm::agreed(job.comm, [&] {
+    check_closed(job, closed, secrets, commit);
+    check_state(job, closed, commit.state_digest);
+  });
+  take_step(job, state, inputs, closed, commit.leaves.size(),
+            std::ranges::binary_search(closed.survivors, secrets.own));
 }
 
 }  // namespace concordat::site

@@ -150,8 +150,14 @@ void RanksExchange::Parts::check_commit(const CommitRecord& commit, const Digest
 
 std::optional<RankSecrets> RanksExchange::Parts::wait_for_secrets(const StopAsked& stop) {
   const ExchangeId exchange = exchange_of(round);
-  const auto there = [&] { return folder->has_secrets(exchange, nonce); };
+  const auto there = [&] {
+    return folder->has_secrets(exchange, nonce) || folder->has_closed(exchange);
+  };
+  const auto answered = [&] { return folder->has_secrets(exchange, nonce); };
   if (!wait_until(comm, seams.clock, there, stop)) return std::nullopt;
+  // Closed without an answer: either it went without this site, or the answer is on its way.
+  if (was_missed(job())) return std::nullopt;
+  if (!wait_until(comm, seams.clock, answered, stop)) return std::nullopt;
   Bytes plain;
   comm::agreed(comm, [&] {
     if (comm.rank() != 0) return;
@@ -165,6 +171,21 @@ std::optional<RankSecrets> RanksExchange::Parts::wait_for_secrets(const StopAske
   crypto::cleanse(plain);
   kill_point("ranks.secrets");
   return secrets;
+}
+
+bool RanksExchange::missed() { return was_missed(parts_->job()); }
+
+void RanksExchange::catch_up(const Tensor& local_weights) {
+  Parts& p = *parts_;
+  Tensor theta;
+  if (p.state.slice().count() > 0) theta = host_tensor(Dtype::f32, {p.state.slice().count()});
+  parallel::execute(p.to_slice, p.comm, list_of(local_weights), list_of(theta));
+  const Digest digest = state_digest();
+  apply_missed(p.job(), p.state, theta.empty() ? std::span<float>() : theta.span<float>(), digest);
+  p.round = p.round.next();
+  p.digest.reset();
+  parallel::execute(p.to_layout, p.comm, list_of(theta), list_of(local_weights));
+  kill_point("ranks.caught_up");
 }
 
 ExchangeEnd RanksExchange::run(const Tensor& local_weights, std::uint64_t tokens,
@@ -182,7 +203,7 @@ ExchangeEnd RanksExchange::run(const Tensor& local_weights, std::uint64_t tokens
   const Digest digest = state_digest();
   if (commit) comm::agreed(p.comm, [&] { p.check_commit(*commit, digest); });
   const std::optional<RankSecrets> secrets = p.wait_for_secrets(stop);
-  if (!secrets) return ExchangeEnd::stopped;
+  if (!secrets) return missed() ? ExchangeEnd::missed : ExchangeEnd::stopped;
   const RoundInputs inputs{.rounding_key = secrets->rounding_key,
                            .weight = {counted, cap},
                            .theta = theta.empty() ? std::span<float>() : theta.span<float>()};

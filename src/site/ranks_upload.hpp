@@ -1,4 +1,5 @@
-// Masking a site's update into the run folder, up to the commit.
+// Masking a site's update into the run folder, up to the commit; and the outer step after the
+// closing.
 #pragma once
 
 #include "site/outer_state.hpp"
@@ -27,5 +28,14 @@ CommitRecord upload(const ExchangeJob& job, const OuterState& state, const Round
 /// state is unchanged then.
 void apply_closing(const ExchangeJob& job, OuterState& state, const RoundInputs& inputs,
                    const RankSecrets& secrets, const CommitRecord& commit);
+
+/// Whether the exchange is closed and went without this site. Collective.
+bool was_missed(const ExchangeJob& job);
+
+/// The outer step of an exchange that went without this site: as above, but nothing of `theta` is
+/// in the sum. What it is away from the shared model stays in it, and error feedback is as it was.
+/// @pre was_missed().
+void apply_missed(const ExchangeJob& job, OuterState& state, std::span<float> theta,
+                  const Digest& state_digest);
 
 }  // namespace concordat::site

@@ -67,12 +67,17 @@ struct CommitRecord {
   bool operator==(const CommitRecord&) const = default;
 };
 
-/// inbox/round-R.F.A/CLOSED: the exchange is over and its aggregate is durable here.
+/// inbox/round-R.F.A/CLOSED: the exchange is over and its aggregate is durable here, also of an
+/// exchange that went without this site.
 struct ClosedRecord {
   Digest manifest;
   std::vector<SiteId> survivors;
   std::uint64_t total_weight = 0;  ///< W
   Digest aggregate_root;           ///< Merkle root over `update` leaves, then the `weight` leaf
+  Digest state_digest{};           ///< of the state that the exchange started from
+  /// Whether this site is in the manifest. If not, the ranks need no secrets to take the outer
+  /// step.
+  bool took_part = true;
   bool operator==(const ClosedRecord&) const = default;
 };
 

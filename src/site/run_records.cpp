@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::string_view key_title = "concordat key 1";
 constexpr std::string_view commit_title = "concordat commit 1";
-constexpr std::string_view closed_title = "concordat closed 1";
+constexpr std::string_view closed_title = "concordat closed 2";
 constexpr std::uint64_t max_ranks = 1U << 20U;
 constexpr std::uint64_t max_blocks = 1ULL << 40U;
 constexpr std::uint64_t max_elements = 1ULL << 60U;
@@ -141,6 +141,8 @@ std::string encode_closed(const ExchangeId& exchange, const ClosedRecord& record
   TextWriter out(closed_title);
   out.add("exchange", exchange.text());
   out.add("manifest", record.manifest.hex());
+  out.add("state_digest", record.state_digest.hex());
+  out.add("took_part", record.took_part ? "yes" : "no");
   out.add("num_survivors", record.survivors.size());
   for (const SiteId survivor : record.survivors) out.add("survivor", survivor.value());
   out.add("total_weight", record.total_weight);
@@ -153,6 +155,12 @@ ClosedRecord decode_closed(const ExchangeId& exchange, std::string text, const s
   ClosedRecord record;
   read_exchange(in, exchange);
   record.manifest = in.digest("manifest");
+  record.state_digest = in.digest("state_digest");
+  const std::string took_part = in.text("took_part");
+  if (took_part != "yes" && took_part != "no") {
+    in.refuse("took_part is neither yes nor no", took_part, "yes or no");
+  }
+  record.took_part = took_part == "yes";
   const std::uint64_t count = in.number("num_survivors", exact::max_sites);
   for (std::uint64_t i = 0; i < count; ++i) {
     const SiteId survivor{static_cast<std::uint32_t>(in.number("survivor", 0xffff'fffeU))};

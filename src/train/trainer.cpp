@@ -118,6 +118,15 @@ StepReport Trainer::step() {
   return done;
 }
 
+void Trainer::skip_to(std::int64_t step) {
+  CONCORDAT_REQUIRE(step >= next_step_, std::to_string(step));
+  LossScaleState state = scaler_.state();
+  // Adam's bias corrections go by the updates that were made.
+  state.skipped += step - next_step_;
+  scaler_.restore(state);
+  next_step_ = step;
+}
+
 double Trainer::total_loss() {
   // The last stages have their replica's groups, all else is 0: sums that are exact, but over cp.
   device::fill(exec_, group_losses_, 0.0);

@@ -10,10 +10,11 @@
 //   ExitCode code = loop.exit_code();
 //
 // Kill it anywhere: what it acknowledged and what it sent is durable first, and the same command
-// goes on from there with the same bytes. It waits for a missing site for as long as it takes and
-// says for whom, in the log and in `status.json`. It ends with 0 when every site has proved the
-// same state after the last round, with 75 on USR1, TERM, INT or a STOP file in its folder, and
-// with the code of the error otherwise.
+// goes on from there with the same bytes. It waits for a missing site for as long as it takes, or
+// with a deadline as long as that, and says for whom, in the log and in `status.json`. A round that
+// began without a site goes on without it; the site catches up from the aggregates that are kept
+// for it. It ends with 0 when every site has proved the same state after the last round, with 75 on
+// USR1, TERM, INT or a STOP file in its folder, and with the code of the error otherwise.
 //
 // Folder: keys/ ledger/ journal/ exchanges/ spill/ status.json coordinator.lock
 // (docs/formats/coordinator-folder.md). Memory: a few blocks, whatever the model and however many
@@ -46,6 +47,11 @@ struct CoordinatorPlan {
   FileSystem::Path folder;
   federation::SignedRoster roster;
   federation::SignedAgreement agreement;
+  /// From the moment at which enough sites for a manifest are ready, by the monotonic clock of this
+  /// process: a round begins without those who are not ready then. 0: it waits for all.
+  std::chrono::milliseconds deadline{0};
+  /// Most rounds whose aggregates are kept for sites that missed them.
+  std::uint32_t keep_rounds = 32;
   std::chrono::milliseconds poll_wait{100};     ///< longest wait in one turn
   std::chrono::milliseconds say_every{30'000};  ///< between two lines about who is waited for
   /// Longest that a finished coordinator waits for sites to fetch their last acknowledgement.
@@ -76,6 +82,8 @@ struct CoordinatorSettings {
   FileSystem::Path folder;
   std::string listen;                       ///< HOST:PORT
   std::uint64_t buffer_bytes = 32U << 20U;  ///< one budget for all bytes in flight
+  std::chrono::seconds deadline{0};         ///< as in CoordinatorPlan
+  std::uint32_t keep_rounds = 32;
   FileSystem::Path roster;
   FileSystem::Path agreement;
 };

@@ -16,6 +16,10 @@ inline constexpr ErrorCode out_of_order{"coordinator.out_of_order", Severity::re
                                         ExitCode::data};
 /// Something is asked of an exchange that is not open, or not that far.
 inline constexpr ErrorCode not_open{"coordinator.not_open", Severity::request, ExitCode::saved};
+/// The aggregate of a round that a site missed is kept no longer: the site needs the state of
+/// another one.
+inline constexpr ErrorCode aggregate_gone{"coordinator.aggregate_gone", Severity::request,
+                                          ExitCode::data};
 /// A stored upload does not open any more: the disk changed it.
 inline constexpr ErrorCode upload_damaged{"coordinator.upload_damaged", Severity::process,
                                           ExitCode::data};

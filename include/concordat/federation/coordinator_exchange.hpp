@@ -8,6 +8,10 @@
 //   machine.handle(Summed{table, total_weight});     // Send(aggregate) to all
 //   if (machine.phase() == CoordinatorPhase::closed) chain = machine.chain();
 //
+// A manifest names all sites, or after a Deadline those that are ready (at least max(c + 2, the
+// agreement's minimum)). Its participants have to stay to the end. What the others need to catch up
+// (2, 4, 7, 11 and 13) is said to them when the exchange is closed.
+//
 // It holds no key: what it says is signed by the envelope, and what sites sign it passes on.
 // handle() accepts an event, or throws and is as before. Threads: one at a time.
 #pragma once
@@ -21,7 +25,7 @@
 namespace concordat::federation {
 
 enum class CoordinatorPhase : std::uint8_t {
-  gathering,  ///< waits for every ready
+  gathering,  ///< waits for every ready, or for a Deadline
   cosigning,  ///< manifest said; waits for every cosignature
   uploading,  ///< go said; waits for every header and its frames
   agreeing,   ///< survivors said; waits for every agree
@@ -42,6 +46,12 @@ class CoordinatorExchange {
   /// Zero until the manifest is made.
   const Digest& manifest_digest() const { return manifest_digest_; }
   const Manifest& manifest() const { return manifest_; }
+  /// Whether the site's ready was accepted.
+  bool is_ready(SiteId site) const { return sites_.at(site.value()).ready.has_value(); }
+  /// Sites of the roster that the manifest leaves out, ascending; none before it is made.
+  std::vector<SiteId> missed() const;
+  /// Whether a Deadline would make the manifest now: some site is missing and enough are there.
+  bool may_go_on() const;
   /// Sites that the present phase still waits for, ascending.
   std::vector<SiteId> waiting_for() const;
   /// @pre its header was accepted.
@@ -69,6 +79,7 @@ class CoordinatorExchange {
   Effects on(const FinalReadyAcknowledged& event);
   Effects on(const UploadStored& event);
   Effects on(const Summed& event);
+  Effects on(const Deadline& event);
   Effects on_ready(SiteId site, ByteView body);
   Effects on_cosign(SiteId site, ByteView body);
   Effects on_header(SiteId site, ByteView body);
@@ -76,7 +87,12 @@ class CoordinatorExchange {
   Effects on_received(SiteId site, ByteView body);
   void check_states(SiteId newest, const ReadyBody& ready,
                     const std::vector<Participant>& accepted) const;
+  std::vector<SiteId> in_question() const;
+  Effects make_manifest();
+  GoBody go() const;
+  Send send(SiteId to, border::MessageType type, const Bytes& body) const;
   Effects broadcast(border::MessageType type, const Bytes& body) const;
+  void catch_up(SiteId site, Effects& effects) const;
 
   ExchangeTerms terms_;
   CoordinatorPhase phase_ = CoordinatorPhase::gathering;

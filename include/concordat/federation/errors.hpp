@@ -21,6 +21,12 @@ inline constexpr ErrorCode not_in_roster{"federation.not_in_roster", Severity::r
 /// A message that the exchange is not ready for; the sender may try again later.
 inline constexpr ErrorCode out_of_turn{"federation.out_of_turn", Severity::request,
                                        ExitCode::saved};
+/// A ready that came after the manifest was made without its site: the round goes on without it,
+/// and what the site needs to catch up comes when the round is closed.
+inline constexpr ErrorCode too_late{"federation.too_late", Severity::request, ExitCode::saved};
+/// A message of an exchange from a site that its manifest does not name.
+inline constexpr ErrorCode not_a_participant{"federation.not_a_participant", Severity::request,
+                                             ExitCode::data};
 /// A message of another exchange, manifest or recovery rule.
 inline constexpr ErrorCode wrong_exchange{"federation.wrong_exchange", Severity::request,
                                           ExitCode::data};

@@ -46,8 +46,11 @@ struct Summed {
   border::FrameTable table{};
   std::uint64_t total_weight = 0;
 };
+/// Coordinator: it has waited long enough for further `ready` messages; the manifest names the
+/// sites that are ready. No effect before there are enough, and none after the manifest.
+struct Deadline {};
 using Event = std::variant<Start, Incoming, Committed, AggregateStored, FinalReadyAcknowledged,
-                           UploadStored, Summed>;
+                           UploadStored, Summed, Deadline>;
 
 Bytes encode(const Event& event);
 /// @throws Error(malformed).

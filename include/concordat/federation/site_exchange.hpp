@@ -23,6 +23,7 @@ namespace concordat::federation {
 enum class SitePhase : std::uint8_t {
   idle,       ///< nothing said
   ready,      ///< waits for the manifest
+  missed,     ///< the manifest is without this site: takes the record of the closed exchange
   cosigned,   ///< locked to one manifest; waits for go
   going,      ///< seeds are released; waits for the commit of the ranks
   committed,  ///< header said, frames go up; waits for survivors
@@ -44,8 +45,10 @@ class SiteExchange {
   SitePhase phase() const { return phase_; }
   /// Zero until the manifest is cosigned.
   const Digest& manifest_digest() const { return manifest_digest_; }
-  /// @pre cosigned or later.
+  /// @pre the manifest is known: missed, cosigned or later.
   const Manifest& manifest() const;
+  /// The manifest is known and does not name this site: it takes the aggregate, and no part.
+  bool missed() const;
   /// @pre ready or later.
   const ReadyBody& own_ready() const { return own_ready_; }
   /// @pre committed or later.
@@ -69,6 +72,7 @@ class SiteExchange {
   Effects on(const FinalReadyAcknowledged& event);
   Effects on(const UploadStored& event);
   Effects on(const Summed& event);
+  Effects on(const Deadline& event);
   Effects on_manifest(ByteView body);
   Effects on_go(ByteView body);
   Effects on_survivors(ByteView body);
@@ -76,6 +80,7 @@ class SiteExchange {
   Effects on_closed(ByteView body);
   bool repeats(border::MessageType type, ByteView body) const;
   void check_manifest(const Manifest& manifest) const;
+  void check_participants(const Manifest& manifest) const;
   Send send(border::MessageType type, Bytes body) const;
 
   ExchangeTerms terms_;

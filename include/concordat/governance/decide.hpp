@@ -20,8 +20,11 @@
 //   exchange_closed    nothing new leaves for an exchange whose closing record is known
 //   too_early          the exchange has not come to the point where this message is entailed
 //   wrong_manifest     the manifest digest is not the one locked here (before: the agreement's)
-//   not_a_participant  this party or the recipient is not in the manifest
+//   not_a_participant  this party or the recipient is not in the manifest, and the next but one
+//                      rule does not apply
 //   too_large          more bytes than the agreement entails for this kind
+//   catching_up        permitted: manifest, go, survivors, aggregate and closed of an exchange that
+//                      every participant has received, to a site of the roster that it went without
 //   entailed           permitted
 #pragma once
 

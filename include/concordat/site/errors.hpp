@@ -18,4 +18,7 @@ inline constexpr ErrorCode state_differs{"site.state_differs", Severity::process
 inline constexpr ErrorCode already_committed{"site.already_committed", Severity::process,
                                              ExitCode::data};
 
+/// This site missed more rounds than the coordinator keeps aggregates of.
+inline constexpr ErrorCode too_far_behind{"site.too_far_behind", Severity::process, ExitCode::data};
+
 }  // namespace concordat::site::errors

@@ -67,6 +67,7 @@ struct ExchangeSeams {
 
 enum class ExchangeEnd {
   closed,   ///< the outer step is taken; round() advanced
+  missed,   ///< the round went on without this site: catch_up() is next
   stopped,  ///< asked to stop while waiting: exit 75 and run the same command again
 };
 
@@ -103,6 +104,15 @@ class RanksExchange {
 
   /// Whether this round's upload is committed already.
   bool committed();
+
+  /// Whether the exchange of round() is closed and went without this site. Cheap: a look at the
+  /// inbox by rank 0.
+  bool missed();
+  /// Takes the outer step of a round that this site missed and advances round(). `local_weights` is
+  /// this site's model now and becomes what the next round starts from: it moves by as much as the
+  /// shared model, so that steps taken since this site last took part count in its next update.
+  /// @pre missed(). @throws as run().
+  void catch_up(const Tensor& local_weights);
 
   /// The exchange of round(), from masking to the outer step. On return `closed`, `local_weights`
   /// holds what the next round starts from. `tokens` are those of the round, all ranks together.

@@ -69,8 +69,11 @@ class Trainer {
 
   /// One optimizer step on the samples next_step() * batch + [0, batch).
   StepReport step();
-  /// Index of the step that comes next: the updates made so far.
+  /// Index of the step that comes next: the updates made so far and the steps left out.
   std::int64_t next_step() const { return next_step_; }
+  /// Goes on at `step` without the steps before it: their samples are left out, the rate is that of
+  /// `step`, and they count as no updates. @pre step >= next_step().
+  void skip_to(std::int64_t step);
   /// First sample of the next step in the global order: the data cursor.
   std::uint64_t data_cursor() const {
     return static_cast<std::uint64_t>(next_step_ * settings_.batch);

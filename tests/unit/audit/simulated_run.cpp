@@ -11,10 +11,8 @@ using ledger::Entry;
 
 namespace {
 
-const std::vector<SiteId> sites{SiteId{0}, SiteId{1}, SiteId{2}};
-
 std::string name_of(SiteId id) {
-  constexpr const char* names[] = {"alba", "brio", "cala"};
+  constexpr const char* names[] = {"alba", "brio", "cala", "dora"};
   return id == coordinator_id ? "hub" : names[id.value()];
 }
 
@@ -22,13 +20,16 @@ std::string name_of(SiteId id) {
 
 Digest digest_of(const std::string& text) { return crypto::sha256(as_bytes(text)); }
 
-SimulatedRun::SimulatedRun(std::filesystem::path folder, Lie lie)
+SimulatedRun::SimulatedRun(std::filesystem::path folder, Lie lie, std::uint32_t site_count)
     : folder_(std::move(folder)), lie_(std::move(lie)) {
   std::filesystem::remove_all(folder_);
   std::uint8_t seed = 1;
-  for (const SiteId id : {coordinator_id, SiteId{0}, SiteId{1}, SiteId{2}}) {
+  for (std::uint32_t i = 0; i < site_count; ++i) sites_.push_back(SiteId{i});
+  const auto add = [&](SiteId id) {
     parties_.emplace(id, std::make_unique<Party>(id, files_, folder_, seed++, clock_));
-  }
+  };
+  add(coordinator_id);
+  for (const SiteId site : sites_) add(site);
 }
 
 SimulatedRun::Party::Party(SiteId id, FileSystem& fs, const std::filesystem::path& folder,
@@ -93,12 +94,18 @@ void SimulatedRun::cross(CrossingKind kind, SiteId from, SiteId to, const ledger
   append(to, ledger::crossing_entry(crossing));
 }
 
+std::vector<SiteId> SimulatedRun::participants() const {
+  std::vector<SiteId> those = sites_;
+  if (missing_) std::erase(those, *missing_);
+  return those;
+}
+
 void SimulatedRun::to_all(CrossingKind kind, const ledger::Fields& facts) {
-  for (const SiteId site : sites) cross(kind, coordinator_id, site, facts);
+  for (const SiteId site : participants()) cross(kind, coordinator_id, site, facts);
 }
 
 void SimulatedRun::from_all(CrossingKind kind, const std::function<ledger::Fields(SiteId)>& facts) {
-  for (const SiteId site : sites) cross(kind, site, coordinator_id, facts(site));
+  for (const SiteId site : participants()) cross(kind, site, coordinator_id, facts(site));
 }
 
 ledger::Fields SimulatedRun::ready_of(SiteId site) {
@@ -109,6 +116,7 @@ ledger::Fields SimulatedRun::ready_of(SiteId site) {
 void SimulatedRun::play_until(std::uint32_t round, CrossingKind last) {
   round_ = round;
   if (round == 0) agree();
+  const std::vector<SiteId> sites = participants();
   for (const SiteId site : sites) {
     append(site, ledger::state_entry(Round{round}, digest_of("state " + scope()), "step-000000"));
     cross(CrossingKind::ready, site, coordinator_id, ready_of(site));
@@ -123,7 +131,9 @@ void SimulatedRun::play_until(std::uint32_t round, CrossingKind last) {
       .threshold = 3,
       .participants = sites,
       .heads = {}};
-  for (const auto& [site, head] : heads_) manifest.heads.push_back({site, head});
+  for (const auto& [site, head] : heads_) {
+    if (site != missing_) manifest.heads.push_back({site, head});
+  }
   to_all(CrossingKind::manifest, ledger::manifest_facts(manifest));
   if (last == CrossingKind::manifest) return;
   const ExchangeId exchange{Round{round}, {}, {}};
@@ -166,8 +176,21 @@ void SimulatedRun::play_until(std::uint32_t round, CrossingKind last) {
     return ledger::received_facts(root, 90'000, sign(site, statement));
   });
   if (last == CrossingKind::received) return;
-  to_all(CrossingKind::closed,
-         ledger::closed_facts(digest_of("closing " + scope()), root, 90'000, sites));
+  const auto closed = ledger::closed_facts(digest_of("closing " + scope()), root, 90'000, sites);
+  to_all(CrossingKind::closed, closed);
+  if (!missing_) return;
+  // Now it is owed the record.
+  cross(CrossingKind::manifest, coordinator_id, *missing_, ledger::manifest_facts(manifest));
+  cross(CrossingKind::go, coordinator_id, *missing_, {});
+  cross(CrossingKind::survivors, coordinator_id, *missing_, survivors);
+  cross(CrossingKind::aggregate, coordinator_id, *missing_, ledger::aggregate_facts(root));
+  cross(CrossingKind::closed, coordinator_id, *missing_, closed);
+}
+
+void SimulatedRun::say_late_ready(std::uint32_t round, SiteId site) {
+  round_ = round;
+  append(site, ledger::state_entry(Round{round}, digest_of("state " + scope()), "step-000000"));
+  cross(CrossingKind::ready, site, coordinator_id, ready_of(site));
 }
 
 void SimulatedRun::play(std::uint32_t rounds) {

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 
 #include "concordat/audit/audit.hpp"
 #include "concordat/core/clock.hpp"
@@ -28,7 +29,7 @@ class SimulatedRun {
   /// Sees each entry before its party writes it; changes it, or returns false to leave it out.
   using Lie = std::function<bool(SiteId party, ledger::Entry& entry)>;
 
-  explicit SimulatedRun(std::filesystem::path folder, Lie lie = {});
+  explicit SimulatedRun(std::filesystem::path folder, Lie lie = {}, std::uint32_t site_count = 3);
   ~SimulatedRun();
 
   /// Rounds 0 to rounds - 1 from ready to closed, then the ready that proves the final state;
@@ -36,7 +37,11 @@ class SimulatedRun {
   void play(std::uint32_t rounds);
   /// The round of the given number up to and with `last` (a message type), unsigned.
   void play_until(std::uint32_t round, ledger::CrossingKind last);
+  /// A site says that it is ready for a round that begins without it.
+  void say_late_ready(std::uint32_t round, SiteId site);
   void sign_all();
+  /// The rounds that follow go without this site; nullopt: with all.
+  void go_without(std::optional<SiteId> site) { missing_ = site; }
   /// What follows belongs to the run of another agreement.
   void start_another_run(std::string agreement) { agreement_ = std::move(agreement); }
 
@@ -59,6 +64,7 @@ class SimulatedRun {
   void append(SiteId party, ledger::Entry entry);
   void agree();
   void cross(ledger::CrossingKind kind, SiteId from, SiteId to, const ledger::Fields& facts);
+  std::vector<SiteId> participants() const;
   void to_all(ledger::CrossingKind kind, const ledger::Fields& facts);
   void from_all(ledger::CrossingKind kind, const std::function<ledger::Fields(SiteId)>& facts);
   crypto::Signature sign(SiteId site, const Bytes& statement) const {
@@ -72,6 +78,8 @@ class SimulatedRun {
   testing_support::FaultyFiles files_;  ///< leaves real syncs out
   StillClock clock_;
   std::map<SiteId, std::unique_ptr<Party>> parties_;
+  std::vector<SiteId> sites_;
+  std::optional<SiteId> missing_;
   std::map<SiteId, ledger::Head> heads_;
   std::string agreement_ = "agreement";
   std::uint32_t round_ = 0;

@@ -44,8 +44,10 @@ exact::Lane lane_of(const federation::ExchangeTerms& terms, const border::BlockP
 
 }  // namespace
 
-Federation::Federation(const std::function<void(federation::RunAgreement&)>& change)
-    : roster(federation::test::signed_roster(3)), peers(federation::make_directory(roster)) {
+Federation::Federation(const std::function<void(federation::RunAgreement&)>& change,
+                       std::uint32_t num_sites)
+    : roster(federation::test::signed_roster(num_sites)),
+      peers(federation::make_directory(roster)) {
   using federation::DocumentKind;
   federation::RunAgreement terms = federation::test::example_agreement(roster);
   if (change) change(terms);
@@ -85,14 +87,15 @@ Bytes plain_block(const federation::ExchangeTerms& terms, SiteId site, std::uint
   return block;
 }
 
-Bytes masked_block(const federation::ExchangeTerms& terms, SiteId site, std::uint64_t position) {
+Bytes masked_block(const federation::ExchangeTerms& terms, const std::vector<SiteId>& participants,
+                   SiteId site, std::uint64_t position) {
   border::BlockPlace place = terms.table(Digest{}).place(position);
   Bytes block = plain_block(terms, site, position);
   Bytes mask(block.size());
-  for (std::uint32_t other = 0; other < terms.num_sites(); ++other) {
-    if (SiteId(other) == site) continue;
-    std::uint64_t low = std::min(other, site.value());
-    std::uint64_t high = std::max(other, site.value());
+  for (const SiteId other : participants) {
+    if (other == site) continue;
+    std::uint64_t low = std::min(other.value(), site.value());
+    std::uint64_t high = std::max(other.value(), site.value());
     fill(mask, seed_of(terms, 7 + low * 100 + high, position), ~0ULL);
     if (site.value() == low) {
       exact::add_lanes(lane_of(terms, place), block, mask);
@@ -103,19 +106,21 @@ Bytes masked_block(const federation::ExchangeTerms& terms, SiteId site, std::uin
   return block;
 }
 
-Bytes summed_block(const federation::ExchangeTerms& terms, std::uint64_t position) {
+Bytes summed_block(const federation::ExchangeTerms& terms, const std::vector<SiteId>& participants,
+                   std::uint64_t position) {
   border::BlockPlace place = terms.table(Digest{}).place(position);
-  Bytes sum = plain_block(terms, SiteId(0), position);
-  for (std::uint32_t site = 1; site < terms.num_sites(); ++site) {
-    exact::add_lanes(lane_of(terms, place), sum, plain_block(terms, SiteId(site), position));
+  Bytes sum(terms.table(Digest{}).block_bytes(place));
+  for (const SiteId site : participants) {
+    exact::add_lanes(lane_of(terms, place), sum, plain_block(terms, site, position));
   }
   return sum;
 }
 
 FakeSite::FakeSite(const Federation& federation, SiteId id, std::filesystem::path folder,
-                   border::SiteRoad& road, FileSystem& fs)
+                   border::SiteRoad& road, FileSystem& fs, std::uint32_t absent_rounds)
     : federation_(federation),
       id_(id),
+      absent_rounds_(absent_rounds),
       folder_(std::move(folder)),
       road_(road),
       fs_(fs),
@@ -138,13 +143,14 @@ void FakeSite::begin(Round round, const federation::Chain& chain) {
   // A ledger that grows by one leaf a round: the same in every run of a test.
   std::vector<Digest> leaves(round.value() + 1U, federation::test::digest_of("leaf"));
   ready.ledger = {leaves.size(), crypto::merkle_root(leaves)};
-  if (!chain.heads.empty()) {
+  if (!chain.heads.empty() && chain.heads[id_.value()].size > 0) {
     ready.consistency = crypto::consistency_path(leaves, chain.heads[id_.value()].size);
   }
   ready.mask = federation::test::seal_key(static_cast<std::uint8_t>(40 + 3 * id_.value()));
   ready.share = federation::test::seal_key(static_cast<std::uint8_t>(41 + 3 * id_.value()));
   machine_.emplace(std::move(terms), id_,
                    [this](ByteView statement) { return keys_.signing.sign(statement); });
+  if (round.value() < absent_rounds_) return;
   perform(machine_->handle(federation::Start{ready}));
 }
 
@@ -163,7 +169,7 @@ ledger::Written<ledger::Decision> FakeSite::decided(const border::Header& header
 }
 
 Bytes FakeSite::block(std::uint64_t position) const {
-  Bytes bytes = masked_block(machine_->terms(), id_, position);
+  Bytes bytes = masked_block(machine_->terms(), machine_->manifest().sites(), id_, position);
   if (cheats && position == 0) {
     // The top bit of a lane: far outside the range of a sum.
     bytes[exact::lane_bytes(machine_->terms().quantiser.lane) - 1] ^= 0x80U;
@@ -227,7 +233,8 @@ bool FakeSite::download() {
   std::uint64_t weight = 0;
   road_.fetch_blocks(machine_->terms().exchange, 0, table.num_leaves(), [&](ByteView wire) {
     border::OpenedBlock opened = opener_->open(wire);
-    if (opened.bytes != summed_block(machine_->terms(), position)) throw Bug("a wrong sum");
+    if (opened.bytes != summed_block(machine_->terms(), machine_->manifest().sites(), position))
+      throw Bug("a wrong sum");
     if (opened.place.vector == BlockVector::weight) {
       ByteReader in(opened.bytes, "weight");
       weight = in.u32();

@@ -17,7 +17,8 @@ namespace concordat::coordinator::testing {
 
 /// Signed documents of three sites and a coordinator, and everybody's keys.
 struct Federation {
-  explicit Federation(const std::function<void(federation::RunAgreement&)>& change = {});
+  explicit Federation(const std::function<void(federation::RunAgreement&)>& change = {},
+                      std::uint32_t num_sites = 3);
   federation::SignedRoster roster;
   federation::SignedAgreement agreement;
   border::PeerDirectory peers;
@@ -27,15 +28,17 @@ struct Federation {
 
 /// Unmasked lanes of a block of `update`, or the weight: what a site contributes.
 Bytes plain_block(const federation::ExchangeTerms& terms, SiteId site, std::uint64_t position);
-/// The same under pairwise masks that cancel over all sites.
-Bytes masked_block(const federation::ExchangeTerms& terms, SiteId site, std::uint64_t position);
-/// The sum of all sites' plain blocks.
-Bytes summed_block(const federation::ExchangeTerms& terms, std::uint64_t position);
+/// The same under pairwise masks that cancel over all participants.
+Bytes masked_block(const federation::ExchangeTerms& terms, const std::vector<SiteId>& participants,
+                   SiteId site, std::uint64_t position);
+/// The sum of all participants' plain blocks.
+Bytes summed_block(const federation::ExchangeTerms& terms, const std::vector<SiteId>& participants,
+                   std::uint64_t position);
 
 class FakeSite {
  public:
   FakeSite(const Federation& federation, SiteId id, std::filesystem::path folder,
-           border::SiteRoad& road, FileSystem& fs = posix_files());
+           border::SiteRoad& road, FileSystem& fs = posix_files(), std::uint32_t absent_rounds = 0);
   /// Does one thing. False when there is nothing to do or the road is down.
   bool step(std::chrono::milliseconds wait);
   /// Every round closed and the last ready acknowledged.
@@ -62,6 +65,7 @@ class FakeSite {
 
   const Federation& federation_;
   SiteId id_;
+  std::uint32_t absent_rounds_;  ///< first rounds for which it is not ready
   std::filesystem::path folder_;
   border::SiteRoad& road_;
   FileSystem& fs_;

@@ -14,6 +14,8 @@
 namespace concordat::coordinator::testing {
 namespace {
 
+const std::vector<SiteId> everybody{SiteId(0), SiteId(1), SiteId(2)};
+
 TEST(ExchangeLog, RecordsComeBackAsTheyWere) {
   BeginRecord begin{
       {Round{3}, {}, {}}, Digest{{7}}, {Digest{{1}}, {{4, Digest{{2}}}, {5, Digest{{3}}}}}};
@@ -69,7 +71,8 @@ struct Scene {
 
   Scene() {
     for (std::uint64_t at = 0; at < table.num_leaves(); ++at) {
-      leaves.push_back(border::block_leaf(table.place(at), masked_block(terms, SiteId(0), at)));
+      leaves.push_back(
+          border::block_leaf(table.place(at), masked_block(terms, everybody, SiteId(0), at)));
     }
     table.root = crypto::merkle_root(leaves);
     border::Header about{.federation = federation.peers.federation(),
@@ -104,8 +107,9 @@ struct Scene {
     return {folder, terms.exchange, SiteId(0), border::FrameOpener(*header, federation.peers)};
   }
   Bytes frame(std::uint64_t at) {
-    border::Envelope e = up->frames.seal(table.place(at), masked_block(terms, SiteId(0), at),
-                                         crypto::inclusion_path(leaves, at));
+    border::Envelope e =
+        up->frames.seal(table.place(at), masked_block(terms, everybody, SiteId(0), at),
+                        crypto::inclusion_path(leaves, at));
     return Bytes(e.wire().begin(), e.wire().end());
   }
 };
@@ -124,7 +128,7 @@ TEST(UploadFile, TakesFramesInOrderAndOnce) {
   for (std::uint64_t at = 0; at < scene.table.num_leaves(); ++at) {
     Bytes plain(scene.table.block_bytes(scene.table.place(at)));
     upload.read_block(at, plain);
-    EXPECT_EQ(plain, masked_block(scene.terms, SiteId(0), at));
+    EXPECT_EQ(plain, masked_block(scene.terms, everybody, SiteId(0), at));
   }
 }
 
@@ -134,7 +138,7 @@ TEST(UploadFile, HoldsNoPlaintext) {
   upload.accept(scene.frame(0));
   upload.flush();
   Bytes file = read_file(posix_files(), scene.folder.upload(scene.terms.exchange, SiteId(0)));
-  Bytes masked = masked_block(scene.terms, SiteId(0), 0);
+  Bytes masked = masked_block(scene.terms, everybody, SiteId(0), 0);
   EXPECT_EQ(std::search(file.begin(), file.end(), masked.begin(), masked.begin() + 16), file.end());
 }
 

@@ -91,7 +91,7 @@ TEST(Exchange, EventsSurviveTheJournal) {
   for (const Event& event :
        {Event(Start{world.ready_of(1)}), Event(incoming), Event(Committed{world.sum()}),
         Event(AggregateStored{digest_of("x"), 9}), Event(FinalReadyAcknowledged{}),
-        Event(UploadStored{SiteId{2}}), Event(Summed{world.sum(), 12})}) {
+        Event(UploadStored{SiteId{2}}), Event(Summed{world.sum(), 12}), Event(Deadline{})}) {
     Bytes bytes = encode(event);
     EXPECT_EQ(encode(decode_event(bytes)), bytes);
     Bytes longer = bytes;
@@ -116,6 +116,7 @@ TEST(Exchange, AnEventOfTheOtherRoleIsABug) {
   World world(3, 1, false);
   EXPECT_THROW(world.sites[0].handle(Summed{}), Bug);
   EXPECT_THROW(world.sites[0].handle(UploadStored{}), Bug);
+  EXPECT_THROW(world.sites[0].handle(Deadline{}), Bug);
   EXPECT_THROW(world.hub->handle(Start{}), Bug);
   EXPECT_THROW(world.hub->handle(Committed{}), Bug);
 }

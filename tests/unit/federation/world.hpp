@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <random>
+#include <set>
 
 #include "concordat/core/error.hpp"
 #include "concordat/crypto/hash.hpp"
@@ -127,7 +128,7 @@ class World {
     // One ledger entry more each round: a tree of one leaf grows by that leaf again.
     std::vector<Digest> leaves(terms_.exchange.round.value() + 1U, digest_of("leaf"));
     ready.ledger = {leaves.size(), crypto::merkle_root(leaves)};
-    if (!terms_.previous.heads.empty()) {
+    if (!terms_.previous.heads.empty() && terms_.previous.heads[site].size > 0) {
       ready.consistency = crypto::consistency_path(leaves, terms_.previous.heads[site].size);
     }
     auto round = static_cast<std::uint8_t>(terms_.exchange.round.value());
@@ -150,9 +151,13 @@ class World {
   /// Delivers until nothing is left to do.
   void run() {
     for (std::uint32_t i = 0; i < terms_.num_sites(); ++i) {
-      if (sites[i].phase() == SitePhase::idle) to_site(i, Start{ready_of(i)});
+      if (sites[i].phase() == SitePhase::idle && !absent.contains(i)) {
+        to_site(i, Start{ready_of(i)});
+      }
     }
-    while (!queue_.empty()) {
+    if (!absent.empty()) queue_.emplace_back(std::nullopt, Deadline{});
+    while (!queue_.empty() || (!absent.empty() && hub->may_go_on())) {
+      if (queue_.empty()) queue_.emplace_back(std::nullopt, Deadline{});
       std::size_t pick = disturb_ ? random_() % queue_.size() : 0;
       auto event = queue_[pick];
       // A doubled delivery stays in the queue for later.
@@ -163,6 +168,9 @@ class World {
       if (disturb_ && random_() % 10 == 0) restart_somebody();
     }
   }
+
+  /// Loses what is under way.
+  void drop_queued() { queue_.clear(); }
 
   bool all_closed() const {
     for (const SiteExchange& site : sites) {
@@ -206,6 +214,7 @@ class World {
   std::vector<SiteExchange> sites;
   std::optional<CoordinatorExchange> hub;
   Intercept intercept;
+  std::set<std::uint32_t> absent;  ///< sites that say no ready; the deadline goes by
 
  private:
   SiteExchange make_site(std::uint32_t i) {
@@ -225,8 +234,10 @@ class World {
         to_hub(event);
       }
     } catch (const Error& error) {
-      // Reordered: whoever sent it tries again later.
-      if (!(error.code() == errors::out_of_turn) || !disturb_) throw;
+      // The manifest was made without this site, which hears of it in time.
+      if (error.code() == errors::too_late && disturb_) return;
+      // Reordered, or faster than a download: whoever sent it tries again later.
+      if (!(error.code() == errors::out_of_turn) || !(disturb_ || !absent.empty())) throw;
       queue_.emplace_back(to, event);
     }
   }

@@ -155,6 +155,28 @@ TEST(Decide, only_participants_of_the_manifest_take_part) {
   EXPECT_EQ(rule(request_of(CrossingKind::header, coordinator_id), site), "not_a_participant");
 }
 
+// What a closed exchange owes to a site that it went without, and to nobody else.
+TEST(Decide, record_of_an_exchange_goes_to_the_sites_that_it_went_without) {
+  auto context = context_of(coordinator_id, Stage::all_received);
+  context.exchange.participants = {SiteId{0}, SiteId{2}};
+  for (const CrossingKind kind : {CrossingKind::manifest, CrossingKind::go, CrossingKind::survivors,
+                                  CrossingKind::aggregate, CrossingKind::closed}) {
+    EXPECT_EQ(rule(request_of(kind, SiteId{1}), context), "catching_up");
+    EXPECT_EQ(rule(request_of(kind, SiteId{2}), context), "entailed");
+    EXPECT_EQ(rule(request_of(kind, SiteId{9}), context), "not_a_member");
+    auto early = context_of(coordinator_id, Stage::aggregate_known);
+    early.exchange.participants = context.exchange.participants;
+    const std::string before = rule(request_of(kind, SiteId{1}), early);
+    EXPECT_TRUE(before == "not_a_participant" || before == "too_early") << before;
+    Request other = request_of(kind, SiteId{1});
+    other.manifest.bytes[0] ^= 1U;
+    EXPECT_EQ(rule(other, context), "wrong_manifest");
+  }
+  auto site = context_of(SiteId{1}, Stage::manifest_known);
+  site.exchange.participants = context.exchange.participants;
+  EXPECT_EQ(rule(request_of(CrossingKind::cosign, coordinator_id), site), "not_a_participant");
+}
+
 TEST(Decide, last_round_is_followed_by_one_ready_and_nothing_else) {
   auto context = context_of(SiteId{0}, Stage::idle);
   context.exchange.id.round = Round{10};

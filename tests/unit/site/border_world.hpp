@@ -49,14 +49,17 @@ inline crypto::SiteKeys keys_of(const std::string& name) {
 /// The ranks of one site: they write code points that are worked out from site, round and index.
 class KnownRanks {
  public:
-  KnownRanks(FileSystem& fs, FileSystem::Path run, SiteId id, const federation::RunAgreement& terms,
-             std::uint32_t num_sites);
+  KnownRanks(FileSystem& fs, FileSystem::Path run, SiteId id,
+             const federation::RunAgreement& terms);
   /// One look at the run folder. @throws test failures through gtest.
   void step();
   bool done() const { return round_ == agreement_.rounds && key_written_; }
   /// A job that starts again: another key, and what it is told with it.
   RankSecrets ask_again(const ExchangeId& exchange, const std::function<void()>& turn);
   std::uint32_t round() const { return round_; }
+  /// Rounds that went on without this site.
+  std::uint32_t missed() const { return missed_; }
+  bool away = false;             ///< no job runs
   bool hold_commit = false;      ///< stops before COMMIT
   bool exceed = false;           ///< writes code points far outside the quantiser's range
   bool lose_generation = false;  ///< commits a generation that is not there
@@ -75,8 +78,8 @@ class KnownRanks {
   RunFolder folder_;
   SiteId id_;
   const federation::RunAgreement& agreement_;
-  std::uint32_t num_sites_;
   std::uint32_t round_ = 0;
+  std::uint32_t missed_ = 0;
   bool key_written_ = false;
   std::string nonce_;
   std::optional<crypto::OpeningKey> key_;
@@ -133,7 +136,8 @@ class DamagedRoad final : public border::SiteRoad {
 
 class BorderWorld {
  public:
-  explicit BorderWorld(std::uint32_t rounds, std::uint32_t num_sites = 3);
+  explicit BorderWorld(std::uint32_t rounds, std::uint32_t num_sites = 3,
+                       std::chrono::milliseconds deadline = {}, std::uint32_t keep_rounds = 32);
   ~BorderWorld();
 
   /// Everybody does one thing. A border that a fault killed is left dead.
@@ -155,6 +159,8 @@ class BorderWorld {
   std::vector<crypto::SiteKeys> keys;  ///< by site, then the coordinator's
   federation::SignedRoster roster;
   federation::SignedAgreement agreement;
+  std::chrono::milliseconds deadline;
+  std::uint32_t keep_rounds;
   border::LoopbackRoad road;
   border::ByteBudget budget{4U << 20U};
   std::vector<std::unique_ptr<border::SiteRoad>> ends;

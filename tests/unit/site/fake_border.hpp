@@ -91,8 +91,22 @@ class FakeBorders {
 
   /// Writes aggregate and CLOSED into one site's inbox.
   void close(std::size_t i, std::uint32_t round, const Bytes& sums, const Bytes& weight) {
+    close(i, round, sums, weight, *folders_[i].read_commit(exchange_in(round)), true);
+  }
+  /// The same of an exchange that went without the site, of a model with 49,000 elements.
+  void close_without(std::size_t i, std::uint32_t round, const Bytes& sums, const Bytes& weight,
+                     const Digest& state) {
+    CommitRecord shape;
+    shape.state_digest = state;
+    shape.lane = toy_terms().quantiser_of(Round{round}).lane;
+    shape.block_log2 = toy_terms().block_log2;
+    shape.num_elements = 49'000;
+    shape.leaves.resize(3);
+    close(i, round, sums, weight, shape, false);
+  }
+  void close(std::size_t i, std::uint32_t round, const Bytes& sums, const Bytes& weight,
+             const CommitRecord& commit, bool took_part) {
     const ExchangeId id = exchange_in(round);
-    const CommitRecord commit = *folders_[i].read_commit(id);
     std::vector<Digest> leaves;
     std::size_t at = 0;
     for (std::uint64_t b = 0; b < commit.leaves.size(); ++b) {
@@ -117,6 +131,9 @@ class FakeBorders {
     }
     ByteReader in(weight, "weight");
     closed.total_weight = in.u32();
+    closed.state_digest = commit.state_digest;
+    closed.took_part = took_part;
+    if (!took_part) closed.survivors = {SiteId{7}, SiteId{8}, SiteId{9}};
     folders_[i].write_closed(id, closed);
   }
 

@@ -86,6 +86,11 @@ TEST_F(RunFolderTest, RoundTripsEveryRecord) {
   folder.write_closed(exchange, closed);
   folder.write_closed(exchange, closed);
   EXPECT_EQ(folder.read_closed(exchange), closed);
+  ClosedRecord missed = closed;
+  missed.state_digest = digest_of("state");
+  missed.took_part = false;
+  folder.write_closed(exchange, missed);
+  EXPECT_EQ(folder.read_closed(exchange), missed);
   folder.remove_exchange(exchange);
   EXPECT_FALSE(folder.has_closed(exchange));
   EXPECT_TRUE(folder.key_nonces(exchange).empty());

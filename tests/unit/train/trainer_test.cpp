@@ -66,6 +66,26 @@ TEST(Trainer, AResumedRunEndsWithTheSameBits) {
   }
 }
 
+TEST(Trainer, StepsLeftOutTakeTheirSamplesAlongAndAreNoUpdates) {
+  Solo solo;
+  solo.trainer.skip_to(5);
+  EXPECT_EQ(solo.trainer.data_cursor(), 30U);
+  const std::vector<float> before = values(solo.state().weights());
+  const StepReport report = solo.trainer.step();
+  EXPECT_EQ(report.step, 5);
+  EXPECT_EQ(report.rate, tiny_settings().rate.at(5));
+  EXPECT_EQ(solo.data.asked().front(), 30U);
+  // Adam's first update moves an element by the rate; were its moments taken for six updates old,
+  // it would be half of that.
+  const std::vector<float> after = values(solo.state().weights());
+  double most = 0;
+  for (std::size_t i = 0; i < before.size(); ++i) {
+    most = std::max(most, std::abs(static_cast<double>(after[i]) - static_cast<double>(before[i])));
+  }
+  EXPECT_GT(most, 0.8 * report.rate);
+  EXPECT_EQ(solo.trainer.loss_scale().skipped, 5);
+}
+
 TEST(Trainer, ReplacedWeightsAreWhatTheNextStepUses) {
   Solo solo;
   solo.trainer.step();

@@ -1,0 +1,276 @@
+// A round goes on without a site after the deadline; the site takes its record, checked like by a
+// participant, and takes part again.
+#include <gtest/gtest.h>
+
+#include "unit/federation/lies.hpp"
+
+namespace concordat::federation::test {
+namespace {
+
+const std::vector<SiteId> first_three{SiteId{0}, SiteId{1}, SiteId{2}};
+constexpr std::uint32_t late = 3;
+
+TEST(MissingSites, AfterTheDeadlineTheManifestNamesThoseWhoAreReady) {
+  World world(4, 1, false);
+  world.absent = {late};
+  world.run();
+  ASSERT_TRUE(world.all_closed());
+  EXPECT_EQ(world.hub->manifest().sites(), first_three);
+  EXPECT_EQ(world.hub->manifest().threshold, 3U);
+  EXPECT_EQ(world.hub->missed(), std::vector<SiteId>{SiteId{late}});
+  EXPECT_EQ(world.hub->closing().survivors(), first_three);
+  EXPECT_FALSE(world.sites[0].missed());
+  EXPECT_TRUE(world.sites[late].missed());
+  for (const SiteExchange& site : world.sites) {
+    EXPECT_EQ(site.closing(), world.hub->closing());
+    EXPECT_EQ(site.chain(), world.hub->chain());
+  }
+  EXPECT_EQ(world.hub->chain().heads[late].size, 0U) << "it has shown no ledger yet";
+  world.check_replays();
+}
+
+TEST(MissingSites, EveryOrderOfMessagesAndDeadlinesEndsInOneClosing) {
+  for (std::uint64_t seed = 0; seed < 30; ++seed) {
+    const auto num_sites = static_cast<std::uint32_t>(4 + seed % 2);
+    World world(num_sites, seed, true);
+    world.absent = {static_cast<std::uint32_t>(seed % num_sites)};
+    world.run();
+    ASSERT_TRUE(world.all_closed()) << "seed " << seed;
+    world.check_replays();
+    for (std::uint32_t i = 0; i < num_sites; ++i) {
+      const SiteExchange& site = world.sites[i];
+      EXPECT_EQ(site.closing(), world.hub->closing()) << "seed " << seed;
+      EXPECT_EQ(site.chain(), world.hub->chain()) << "seed " << seed;
+      const auto missed = world.hub->missed();
+      EXPECT_EQ(site.missed(), std::ranges::binary_search(missed, SiteId{i})) << "seed " << seed;
+    }
+  }
+}
+
+TEST(MissingSites, ASiteThatMissedTwoRoundsTakesPartInTheNext) {
+  World world(4, 3, true);
+  world.agreement.agreement.rounds = 4;
+  for (std::uint32_t round = 0; round < 3; ++round) {
+    if (round > 0) world.begin(Round{round}, world.hub->chain());
+    world.absent.clear();
+    if (round < 2) world.absent = {late};
+    world.run();
+    ASSERT_TRUE(world.all_closed()) << round;
+  }
+  EXPECT_EQ(world.hub->closing().survivors().size(), 4U);
+  EXPECT_EQ(world.hub->chain().heads[late].size, 3U);
+}
+
+TEST(MissingSites, ADeadlineChangesNothingTooEarlyTooLateOrTwice) {
+  World world(4, 1, false);
+  const auto no_effect = [&] {
+    const Bytes before = world.hub->snapshot();
+    EXPECT_TRUE(world.hub->handle(Deadline{}).empty());
+    EXPECT_EQ(world.hub->snapshot(), before);
+  };
+  for (std::uint32_t i = 0; i < 3; ++i) {
+    EXPECT_FALSE(world.hub->may_go_on()) << i;
+    no_effect();
+    world.to_site(i, Start{world.ready_of(i)});
+    world.to_hub(Incoming{world.ready_header(i), encode(world.ready_of(i))});
+  }
+  EXPECT_TRUE(world.hub->may_go_on());
+  EXPECT_EQ(world.hub->handle(Deadline{}).size(), 3U);
+  EXPECT_EQ(world.hub->phase(), CoordinatorPhase::cosigning);
+  no_effect();
+}
+
+TEST(MissingSites, TheFinalStateIsAwaitedFromEverySite) {
+  World world(4, 1, false);
+  world.begin(Round{2}, {digest_of("closing"), std::vector<ledger::Head>(4)});
+  world.absent = {late};
+  for (std::uint32_t i = 0; i < 3; ++i) {
+    world.to_hub(Incoming{world.ready_header(i), encode(world.ready_of(i))});
+  }
+  EXPECT_FALSE(world.hub->may_go_on());
+  EXPECT_TRUE(world.hub->handle(Deadline{}).empty());
+  EXPECT_EQ(world.hub->phase(), CoordinatorPhase::gathering);
+}
+
+TEST(MissingSites, AReadyThatComesTooLateChangesNothing) {
+  World world(4, 1, false);
+  world.absent = {late};
+  world.run();
+  const Bytes before = world.hub->snapshot();
+  const Error error = error_of([&] {
+    world.to_hub(Incoming{world.ready_header(late), encode(world.ready_of(late))});
+  });
+  EXPECT_EQ(error.code(), errors::too_late);
+  EXPECT_NE(std::string(error.what()).find("dlba (site 3)"), std::string::npos) << error.what();
+  EXPECT_EQ(world.hub->snapshot(), before);
+}
+
+TEST(MissingSites, ASiteOutsideTheManifestCannotTakePart) {
+  World world(4, 1, false);
+  world.absent = {late};
+  world.run();
+  const ExchangeTerms& terms = world.terms();
+  for (const MessageType type :
+       {MessageType::cosign, MessageType::header, MessageType::agree, MessageType::received}) {
+    const border::Header header{terms.federation,
+                                terms.exchange,
+                                world.hub->manifest_digest(),
+                                SiteId{late},
+                                coordinator_id,
+                                type,
+                                0};
+    EXPECT_EQ(error_of([&] {
+                world.to_hub(Incoming{header, {}});
+              }).code(),
+              errors::not_a_participant);
+  }
+}
+
+// The coordinator may leave a site out that was ready in time; it cannot make it believe more.
+TEST(MissingSites, ASiteThatWasReadyAcceptsThatItWasLeftOut) {
+  World world(4, 1, false);
+  world.absent = {late};
+  world.to_site(late, Start{world.ready_of(late)});
+  world.intercept = [](border::Header& header, Bytes&) {
+    return header.type != MessageType::ready || header.sender != SiteId{late};
+  };
+  // Its ready was queued before the interception.
+  world.drop_queued();
+  world.run();
+  ASSERT_TRUE(world.all_closed());
+  EXPECT_TRUE(world.sites[late].missed());
+  EXPECT_EQ(world.sites[late].own_ready().state, world.agreement.agreement.initial_state);
+}
+
+/// What the absent site of four refuses when `change` alters what it is told in messages of a type.
+template <typename Change>
+Error refused_record(MessageType type, Change change, bool ready = false) {
+  World world(4, 1, false);
+  world.absent = {late};
+  if (ready) {
+    world.to_site(late, Start{world.ready_of(late)});
+    world.drop_queued();
+  }
+  world.intercept = [&](border::Header& header, Bytes& body) {
+    if (header.type == type && header.recipient == SiteId{late}) change(body);
+    return true;
+  };
+  Error error = refusal_of(world);
+  EXPECT_NE(world.sites[late].phase(), SitePhase::closed);
+  return error;
+}
+
+TEST(MissingSites, AManifestThatLiesToTheSiteItLeavesOut) {
+  const auto altered = [](auto change, bool ready = false) {
+    return refused_record(
+               MessageType::manifest,
+               [change](Bytes& body) {
+                 Manifest manifest = parse_manifest(body, "test");
+                 change(manifest);
+                 body = encode(manifest);
+               },
+               ready)
+        .code();
+  };
+  EXPECT_EQ(altered([](Manifest& m) { m.previous_closing = digest_of("x"); }),
+            errors::manifest_refused);
+  EXPECT_EQ(altered([](Manifest& m) { m.participants.pop_back(); }), errors::manifest_refused);
+  EXPECT_EQ(altered([](Manifest& m) { m.threshold = 2; }), errors::manifest_refused);
+  EXPECT_EQ(
+      altered([](Manifest& m) { m.participants[0].ready.mask = m.participants[1].ready.mask; }),
+      errors::manifest_refused);
+  EXPECT_EQ(altered([](Manifest& m) { m.participants[2].site = SiteId{9}; }),
+            errors::manifest_refused);
+  EXPECT_EQ(altered([](Manifest& m) { std::swap(m.participants[0], m.participants[1]); }),
+            errors::manifest_refused);
+  EXPECT_EQ(altered([](Manifest& m) { m.participants[2].site = SiteId{late}; }),
+            errors::manifest_refused)
+      << "it has said no ready";
+  EXPECT_EQ(altered([](Manifest& m) { m.state = digest_of("another model"); }),
+            errors::manifest_refused);
+}
+
+TEST(MissingSites, ARecordThatItsParticipantsDidNotSign) {
+  EXPECT_EQ(refused_record(MessageType::go,
+                           [](Bytes& body) {
+                             GoBody go = decode_go(body);
+                             go.cosignatures[1].signature[5] ^= 1U;
+                             body = encode(go);
+                           })
+                .code(),
+            errors::statement_refused);
+  EXPECT_EQ(refused_record(MessageType::go,
+                           [](Bytes& body) {
+                             GoBody go = decode_go(body);
+                             go.cosignatures.pop_back();
+                             body = encode(go);
+                           })
+                .code(),
+            errors::statement_refused);
+  EXPECT_EQ(refused_record(MessageType::survivors,
+                           [](Bytes& body) {
+                             SurvivorsBody survivors = decode_survivors(body);
+                             survivors.survivors.pop_back();
+                             body = encode(survivors);
+                           })
+                .code(),
+            errors::survivors_refused);
+  // Other headers than those that were agreed to: no receipt is over them.
+  EXPECT_EQ(refused_record(MessageType::survivors,
+                           [](Bytes& body) {
+                             SurvivorsBody survivors = decode_survivors(body);
+                             survivors.survivors[0].header = digest_of("another upload");
+                             body = encode(survivors);
+                           })
+                .code(),
+            errors::closing_refused);
+}
+
+TEST(MissingSites, AnotherAggregateThanTheParticipantsReceived) {
+  // The coordinator announces and serves another sum, and cannot close it.
+  EXPECT_EQ(refused_record(MessageType::aggregate,
+                           [](Bytes& body) {
+                             TableBody table = decode_table(body);
+                             table.table.root = digest_of("another sum");
+                             body = encode(table);
+                           })
+                .code(),
+            errors::aggregate_differs);
+  EXPECT_EQ(refused_record(MessageType::closed,
+                           [](Bytes& body) {
+                             ClosedBody closed = decode_closed(body);
+                             closed.received[0].signature[9] ^= 1U;
+                             body = encode(closed);
+                           })
+                .code(),
+            errors::closing_refused);
+  EXPECT_EQ(refused_record(MessageType::closed,
+                           [](Bytes& body) {
+                             ClosedBody closed = decode_closed(body);
+                             closed.received.pop_back();
+                             body = encode(closed);
+                           })
+                .code(),
+            errors::closing_refused);
+}
+
+TEST(MissingSites, AcceptedStatesThatDifferAreNamedAtTheDeadline) {
+  World world(4, 1, false);
+  world.run();
+  world.begin(Round{1}, world.hub->chain());
+  world.absent = {late};
+  world.intercept = [](border::Header& header, Bytes& body) {
+    if (header.type == MessageType::ready && header.sender == SiteId{1}) {
+      ReadyBody ready = decode_ready(body);
+      ready.state = digest_of("drifted");
+      body = encode(ready);
+    }
+    return true;
+  };
+  const Error error = refusal_of(world);
+  EXPECT_EQ(error.code(), errors::accepted_states_differ);
+  EXPECT_NE(std::string(error.what()).find("differs at blba (site 1)"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace concordat::federation::test

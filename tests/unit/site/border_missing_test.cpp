@@ -1,0 +1,166 @@
+// Four sites, one of them without a job for a while: the others go on, its border takes what it
+// missed alone, and its job takes part again.
+#include "concordat/site/errors.hpp"
+#include "support/expect_error.hpp"
+#include "unit/site/border_world.hpp"
+
+namespace concordat::site::testing {
+namespace {
+
+constexpr std::uint32_t late = 3;
+constexpr std::chrono::milliseconds deadline{50};
+
+TEST(BorderMissing, ABorderWithoutAJobTakesWhatItsSiteMissedAndTheJobTakesPartAgain) {
+  BorderWorld world(5, 4, deadline);
+  world.ranks[late].away = true;
+  world.turn_until([&] { return world.ranks[0].round() == 2; });
+  // The border needs no job for it.
+  world.turn_until([&] { return world.borders[late]->status().starts_with("round 2"); });
+  EXPECT_EQ(world.ranks[late].round(), 0U);
+  world.ranks[late].away = false;
+  world.run_to_end();
+  EXPECT_EQ(world.ranks[late].round(), 5U);
+  EXPECT_GE(world.ranks[late].missed(), 2U);
+  EXPECT_LT(world.ranks[late].missed(), 5U) << "it took part again";
+  for (std::uint32_t i = 0; i < late; ++i) EXPECT_EQ(world.ranks[i].missed(), 0U);
+  EXPECT_EQ(world.audit(), "");
+}
+
+TEST(BorderMissing, WithoutADeadlineEverybodyIsWaitedFor) {
+  BorderWorld world(1, 4);
+  world.ranks[late].away = true;
+  for (int i = 0; i < 300; ++i) world.turn();
+  EXPECT_EQ(world.ranks[0].round(), 0U);
+  EXPECT_NE(world.hub->status().find("waiting for sited (site 3)"), std::string::npos)
+      << world.hub->status();
+  world.ranks[late].away = false;
+  world.run_to_end();
+  EXPECT_EQ(world.ranks[late].missed(), 0U);
+}
+
+TEST(BorderMissing, TheStatusSaysForWhomItWaitsHowLongStillAndWithoutWhomItGoesOn) {
+  BorderWorld world(1, 4, std::chrono::milliseconds(60'000));
+  world.ranks[late].away = true;
+  world.turn_until([&] { return world.hub->status().find("s longer") != std::string::npos; });
+  EXPECT_NE(world.hub->status().find("waiting for sited (site 3), at most"), std::string::npos)
+      << world.hub->status();
+  world.clock.sleep(std::chrono::seconds(60));
+  world.turn_until([&] { return world.hub->status().find("without") != std::string::npos; });
+  EXPECT_NE(world.hub->status().find("without sited (site 3)"), std::string::npos)
+      << world.hub->status();
+}
+
+TEST(BorderMissing, AJobThatComesAfterTheManifestWaitsForTheNextRound) {
+  BorderWorld world(3, 4, deadline);
+  world.ranks[late].away = true;
+  world.ranks[0].hold_commit = true;
+  world.turn_until([&] { return world.borders[0]->status() == "round 0, going"; });
+  world.ranks[late].away = false;
+  for (int i = 0; i < 50; ++i) world.turn();
+  EXPECT_EQ(world.borders[late]->status(), "round 0, ready");
+  world.ranks[0].hold_commit = false;
+  world.run_to_end();
+  EXPECT_GE(world.ranks[late].missed(), 1U);
+  EXPECT_EQ(world.audit(), "");
+}
+
+// Its job dies behind the commit, and the others go on before it has taken the outer step.
+TEST(BorderMissing, AJobMayAskForTheLastExchangeThatItTookPartIn) {
+  BorderWorld world(5, 4, deadline);
+  world.turn_until([&] { return world.ranks[late].folder().has_commit({}); });
+  world.ranks[late].away = true;
+  world.turn_until([&] { return world.ranks[0].round() == 3; });
+  const RankSecrets secrets = world.ranks[late].ask_again({}, [&] { world.turn(); });
+  EXPECT_EQ(secrets.participants.size(), 4U);
+  EXPECT_EQ(secrets.seeds.size(), 0U);
+  world.ranks[late].away = false;
+  world.run_to_end();
+  EXPECT_EQ(world.audit(), "");
+}
+
+TEST(BorderMissing, ARestartedCoordinatorStillHasWhatTheMissingNeed) {
+  BorderWorld world(5, 4, deadline);
+  for (int i = 0; i < 900 && !world.hub_ended; ++i) {
+    world.ranks[late].away = world.ranks[0].round() % 4 < 2;
+    world.turn();
+    if (i % 7 == 6) world.start_hub();
+  }
+  world.ranks[late].away = false;
+  world.run_to_end();
+  EXPECT_GE(world.ranks[late].missed(), 1U);
+  EXPECT_EQ(world.audit(), "");
+}
+
+TEST(BorderMissing, ABorderThatWasAwayForAllOfItHearsOfEveryRound) {
+  BorderWorld world(4, 4, deadline);
+  world.ranks[late].away = true;
+  world.stop_border(late);
+  world.turn_until([&] { return world.ranks[0].round() == 3; });
+  world.start_hub();
+  world.ranks[late].away = false;
+  world.run_to_end();
+  EXPECT_GE(world.ranks[late].missed(), 3U);
+  EXPECT_EQ(world.audit(), "");
+}
+
+TEST(BorderMissing, AggregatesAreKeptForTheSiteThatIsFurthestBehindAndNoLonger) {
+  BorderWorld world(6, 4, deadline);
+  const auto kept = [&](std::uint32_t round) {
+    return posix_files().exists(world.root.path() / "hub" / "exchanges" /
+                                (std::to_string(round) + ".0.0") / "aggregate.sum");
+  };
+  world.ranks[late].away = true;
+  world.turn_until([&] { return world.ranks[0].round() == 4; });
+  for (std::uint32_t round = 0; round < 4; ++round) EXPECT_TRUE(kept(round)) << round;
+  world.ranks[late].away = false;
+  world.run_to_end();
+  for (std::uint32_t round = 0; round < 4; ++round) EXPECT_FALSE(kept(round)) << round;
+  // The aggregates' frame keys are gone as well.
+  EXPECT_TRUE(posix_files().list(world.root.path() / "hub" / "journal" / "secrets").empty());
+}
+
+TEST(BorderMissing, BeyondWhatIsKeptASiteIsToldThatItNeedsTheStateOfAnother) {
+  BorderWorld world(5, 4, deadline, 2);
+  world.ranks[late].away = true;
+  world.stop_border(late);
+  world.turn_until([&] { return world.ranks[0].round() == 4; });
+  world.start_border(late);
+  EXPECT_ERROR_SAYS(for (int i = 0; i < 500; ++i) world.turn(), errors::too_far_behind,
+                    "coordinator.keep_rounds");
+}
+
+TEST(BorderMissing, ADamagedAggregateOfAMissedRoundIsRefused) {
+  BorderWorld world(2, 4, deadline);
+  world.ranks[late].away = true;
+  world.roads[late]->damage_frame = true;
+  EXPECT_ERROR(for (int i = 0; i < 5'000; ++i) world.turn(), border::errors::not_authentic);
+  EXPECT_EQ(world.ranks[late].folder().read_closed({}), std::nullopt);
+}
+
+// The border of the missing site dies at every change that it makes to its disk.
+TEST(BorderMissing, ACrashAtEveryChangeOfTheMissingSitesBorder) {
+  for (const std::uint64_t step : {1U, 3U}) {
+    BorderWorld world(8, 4, deadline);
+    std::uint64_t next = 18 + step;
+    world.files[late]->fail_at(next);
+    for (int i = 0; i < 60'000 && !world.ended[late]; ++i) {
+      world.ranks[late].away = world.ranks[0].round() % 4 < 2 && world.ranks[0].round() < 7;
+      world.turn();
+      if (world.borders[late]) continue;
+      world.files[late]->heal();
+      world.start_border(late);
+      next = next > 90 ? 18 : next + step;
+      world.files[late]->fail_at(next);
+    }
+    world.files[late]->heal();
+    world.ranks[late].away = false;
+    world.run_to_end();
+    EXPECT_GT(world.crashes, 4);
+    EXPECT_EQ(world.ranks[late].round(), 8U);
+    EXPECT_GE(world.ranks[late].missed(), 2U);
+    EXPECT_EQ(world.audit(), "");
+  }
+}
+
+}  // namespace
+}  // namespace concordat::site::testing
