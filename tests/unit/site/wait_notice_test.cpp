@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "concordat/core/log.hpp"
 #include "concordat/site/border_page.hpp"
 #include "support/temporary_folder.hpp"
 #include "unit/site/border_world.hpp"
@@ -11,6 +12,8 @@ namespace {
 
 class WaitNoticeTest : public ::testing::Test {
  protected:
+  // The worlds of borders in this program silence the log.
+  WaitNoticeTest() { log::set_level(log::Level::info); }
   /// What is logged when the job still waits in `round` after `seconds` more.
   std::string after(int seconds, std::uint32_t round = 2) {
     clock_.sleep(std::chrono::seconds(seconds));
