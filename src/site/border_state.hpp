@@ -80,6 +80,7 @@ struct BorderLoop::State {
 
   // border_ranks.cpp
   bool start_round();
+  void look_back();
   bool answer_keys();
   bool take_commit();
   void write_checkpoint_entry(const CommitRecord& commit);
@@ -134,6 +135,8 @@ struct BorderLoop::State {
   ExitCode code = ExitCode::done;
   std::chrono::nanoseconds retry_wait{0};
   std::chrono::nanoseconds next_complaint{0};
+  std::chrono::nanoseconds next_look_back{0};
+  std::optional<ExchangeId> left_behind;  ///< seen by the last look back
 };
 
 }  // namespace concordat::site

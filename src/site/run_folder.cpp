@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "concordat/core/error.hpp"
+#include "concordat/ledger/entries.hpp"
 #include "concordat/site/errors.hpp"
 #include "site/run_records.hpp"
 
@@ -21,7 +22,11 @@ constexpr std::string_view try_prefix = "try-";
 constexpr std::uint64_t max_record_bytes = 256ULL << 20U;
 constexpr std::uint64_t max_secrets_bytes = 16ULL << 20U;
 
-std::string folder_name(const ExchangeId& exchange) { return "round-" + exchange.text(); }
+constexpr std::string_view folder_prefix = "round-";
+
+std::string folder_name(const ExchangeId& exchange) {
+  return std::string(folder_prefix) + exchange.text();
+}
 
 bool is_temporary(std::string_view name) {
   return name.size() >= 4 && name.substr(name.size() - 4) == ".tmp";
@@ -74,6 +79,20 @@ std::vector<std::string> RunFolder::key_nonces(const ExchangeId& exchange) const
     }
   }
   return nonces;
+}
+
+std::vector<ExchangeId> RunFolder::in_outbox() const {
+  std::vector<ExchangeId> exchanges;
+  for (const std::string& name : fs_.list(root_ / "outbox")) {
+    if (!name.starts_with(folder_prefix)) continue;
+    try {
+      exchanges.push_back(ledger::exchange_from(name.substr(folder_prefix.size()), name));
+    } catch (const Error&) {
+      continue;  // somebody's notes
+    }
+  }
+  std::sort(exchanges.begin(), exchanges.end());
+  return exchanges;
 }
 
 KeyFile RunFolder::read_key(const ExchangeId& exchange, std::string_view nonce) const {

@@ -99,6 +99,8 @@ class RunFolder {
   void write_key(const ExchangeId& exchange, std::string_view nonce, const KeyFile& key);
   /// Nonces of all key files, sorted by name.
   std::vector<std::string> key_nonces(const ExchangeId& exchange) const;
+  /// Exchanges that have a folder in the outbox, ascending.
+  std::vector<ExchangeId> in_outbox() const;
   KeyFile read_key(const ExchangeId& exchange, std::string_view nonce) const;
   void write_secrets(const ExchangeId& exchange, std::string_view nonce, ByteView sealed);
   std::optional<Bytes> read_secrets(const ExchangeId& exchange, std::string_view nonce) const;

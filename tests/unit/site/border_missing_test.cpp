@@ -129,6 +129,27 @@ TEST(BorderMissing, BeyondWhatIsKeptASiteIsToldThatItNeedsTheStateOfAnother) {
                     "coordinator.keep_rounds");
 }
 
+TEST(BorderMissing, AJobWhoseRunFolderWasLostIsNamedInsteadOfWaitedFor) {
+  BorderWorld world(4);
+  world.turn_until([&] { return world.ranks[0].round() == 2; });
+  world.ranks[0].away = true;
+  world.turn_until([&] { return world.borders[0]->status() == "round 2, idle"; });
+  const FileSystem::Path run = world.site_folder(0) / "runs" / "demo";
+  posix_files().remove_all(run / "inbox");
+  posix_files().remove_all(run / "outbox");
+  const auto key = crypto::OpeningKey::generate(crypto::system_random());
+  world.ranks[0].folder().write_key(
+      {}, make_nonce(crypto::system_random()),
+      {key.seal_key(), crypto::sha256(as_bytes("state 0")), 1, "none"});
+  const auto look = [&] {
+    for (int i = 0; i < 20; ++i) {
+      world.clock.sleep(std::chrono::seconds(6));
+      world.turn();
+    }
+  };
+  EXPECT_ERROR_SAYS(look(), errors::too_far_behind, "exchange 0.0.0");
+}
+
 TEST(BorderMissing, ADamagedAggregateOfAMissedRoundIsRefused) {
   BorderWorld world(2, 4, deadline);
   world.ranks[late].away = true;
