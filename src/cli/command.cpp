@@ -95,7 +95,7 @@ std::vector<std::string> Flags::values(std::string_view name) const {
 
 bool Flags::given(std::string_view name) const { return !values(name).empty(); }
 
-void Flags::expect_positional(std::vector<std::string> names) const {
+void Flags::expect_positional(const std::vector<std::string>& names) const {
   if (positional_.size() == names.size()) return;
   std::string wanted;
   for (const std::string& name : names) wanted += (wanted.empty() ? "" : " ") + name;

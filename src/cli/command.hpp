@@ -36,7 +36,7 @@ class Flags {
   std::vector<std::string> values(std::string_view name) const;
   bool given(std::string_view name) const;
   /// @throws Error(usage) unless there are exactly as many positional arguments as names.
-  void expect_positional(std::vector<std::string> names) const;
+  void expect_positional(const std::vector<std::string>& names) const;
 
  private:
   std::string command_;
