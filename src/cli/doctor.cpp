@@ -77,15 +77,17 @@ int run(const Args& args) {
   } catch (const Error& error) {
     return alone({failed("mpi", error)});
   }
+  std::optional<comm::Split> split;
   try {
-    return static_cast<int>(examine(runtime->communicator(), options, {}, print));
+    split.emplace(runtime->split({}));
+    return static_cast<int>(examine(*split->ranks, options, {}, print));
   } catch (const Error& error) {
     // The first rank has printed what it knows; the others give it the time to.
-    if (runtime->communicator().rank() != 0) {
+    if (!split || split->ranks->rank() != 0) {
       log::error(error.what());
       std::this_thread::sleep_for(std::chrono::seconds(3));
     }
-    runtime->communicator().fail(error);
+    if (split) split->ranks->fail(error);
     runtime->abort(ExitCode::data);
   }
 }

@@ -133,7 +133,7 @@ class MpiTransport final : public Transport {
     }
   }
 
-  bool close() noexcept {
+  bool close(bool patient) noexcept {
     if (failed_ || !drain()) return false;
     try {
       // A last round trip between all, so that nobody frees while another still fails.
@@ -144,7 +144,8 @@ class MpiTransport final : public Transport {
       for (int flag = 0, steps = 0; flag == 0; back_off(steps++)) {
         require_success(MPI_Test(&barrier, &flag, MPI_STATUS_IGNORE), "MPI_Test");
         poll_faults();
-        if (failed_ || std::chrono::steady_clock::now() > limit) return false;
+        if (failed_) return false;
+        if (!patient && std::chrono::steady_clock::now() > limit) return false;
       }
       give_up(fault_request_);
       data_.reset();
@@ -245,8 +246,8 @@ std::shared_ptr<Transport> make_mpi_transport(const CommOptions& options) {
   return std::make_shared<MpiTransport>(options);
 }
 
-bool close_mpi_transport(Transport& transport) noexcept {
-  return static_cast<MpiTransport&>(transport).close();
+bool close_mpi_transport(Transport& transport, bool patient) noexcept {
+  return static_cast<MpiTransport&>(transport).close(patient);
 }
 
 }  // namespace concordat::comm

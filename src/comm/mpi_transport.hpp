@@ -12,7 +12,8 @@ namespace concordat::comm {
 std::shared_ptr<Transport> make_mpi_transport(const CommOptions& options);
 
 /// Collective: sends what is kept and gives the handles back. False, and nothing freed, if any
-/// rank failed before.
-bool close_mpi_transport(Transport& transport) noexcept;
+/// rank failed before, or did not come within the stall timeout; `patient` waits for as long as
+/// the others take, which are other parties with work of their own.
+bool close_mpi_transport(Transport& transport, bool patient) noexcept;
 
 }  // namespace concordat::comm

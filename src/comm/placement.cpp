@@ -80,11 +80,12 @@ std::optional<std::string> bound_alone(const std::vector<Placement>& ranks) {
 
 }  // namespace
 
-std::vector<std::string> placement_warnings(const std::vector<Placement>& ranks) {
+std::vector<std::string> placement_warnings(const std::vector<Placement>& ranks, bool shared_job) {
   // For each set of processors that some rank is confined to: the ranks confined to it or to a
   // part of it must not have more threads than it has processors.
   std::vector<std::string> warnings;
-  if (auto warning = bound_alone(ranks)) warnings.push_back(std::move(*warning));
+  if (auto warning = bound_alone(ranks); warning && !shared_job)
+    warnings.push_back(std::move(*warning));
   std::set<std::pair<std::string, std::vector<int>>> seen;
   for (const auto& rank : ranks) {
     if (rank.processors.empty() || !seen.insert({rank.host, rank.processors}).second) continue;
@@ -111,7 +112,7 @@ std::vector<std::string> placement_warnings(const std::vector<Placement>& ranks)
   return warnings;
 }
 
-PlacementReport placement_report(Communicator& comm, int threads_per_rank) {
+PlacementReport placement_report(Communicator& comm, int threads_per_rank, bool shared_job) {
   ByteWriter mine;
   mine.sized(host_name());
   mine.u32(static_cast<std::uint32_t>(::getpid()));
@@ -151,7 +152,7 @@ PlacementReport placement_report(Communicator& comm, int threads_per_rank) {
                            processor_ranges(place.processors));
     report.ranks.push_back(std::move(place));
   }
-  report.warnings = placement_warnings(report.ranks);
+  report.warnings = placement_warnings(report.ranks, shared_job);
   return report;
 }
 

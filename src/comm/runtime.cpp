@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "comm/group_communicator.hpp"
+#include "comm/interlink.hpp"
 #include "comm/mpi_transport.hpp"
 #include "concordat/comm/agree.hpp"
 
@@ -17,9 +18,52 @@ struct Runtime::Impl {
   bool owns_mpi = false;
   std::shared_ptr<Transport> transport;
   std::unique_ptr<Communicator> all;
+  bool several = false;  ///< parties with work of their own share the job
 };
 
 namespace {
+
+constexpr std::size_t max_party_bytes = 4096;
+
+std::vector<Seat> gather_seats(Communicator& all, const Seat& own) {
+  CONCORDAT_REQUIRE(own.party.size() <= max_party_bytes, own.party);
+  ByteWriter mine;
+  mine.u8(static_cast<std::uint8_t>(own.role));
+  mine.sized(own.party);
+  std::vector<Seat> seats;
+  for (const Bytes& bytes : all.all_gather_bytes(mine.bytes())) {
+    ByteReader in(bytes, "seat of rank " + std::to_string(seats.size()));
+    Seat seat;
+    seat.role = static_cast<Role>(in.u8());
+    seat.party = in.sized_string(max_party_bytes);
+    in.finish();
+    seats.push_back(std::move(seat));
+  }
+  return seats;
+}
+
+/// The other ends of a border (the coordinators) or of a coordinator (the borders). A pair's
+/// channel is the border's place among the borders: a second coordinator is another rank.
+std::vector<InterlinkPeer> peers_of(const std::vector<Seat>& seats, int self) {
+  const Role own = seats[static_cast<std::size_t>(self)].role;
+  std::vector<InterlinkPeer> peers;
+  int border = 0;
+  int own_channel = 0;
+  for (int rank = 0; rank < static_cast<int>(seats.size()); ++rank) {
+    const Seat& seat = seats[static_cast<std::size_t>(rank)];
+    if (seat.role == Role::border) {
+      if (rank == self) own_channel = border;
+      if (own == Role::coordinator) peers.push_back({seat.party, rank, border});
+      ++border;
+    } else if (seat.role == Role::coordinator && own == Role::border) {
+      peers.push_back({seat.party, rank, 0});
+    }
+  }
+  if (own == Role::border) {
+    for (InterlinkPeer& peer : peers) peer.channel = own_channel;
+  }
+  return peers;
+}
 
 void check_thread_level() {
   int level = 0;
@@ -34,6 +78,22 @@ void check_thread_level() {
 }
 
 }  // namespace
+
+std::string_view name_of(Role role) {
+  switch (role) {
+    case Role::train:
+      return "train";
+    case Role::border:
+      return "border";
+    case Role::coordinator:
+      return "coordinator";
+  }
+  return "unknown";
+}
+
+Split::Split() = default;
+Split::Split(Split&&) noexcept = default;
+Split::~Split() = default;
 
 Runtime::Runtime(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Runtime::Runtime(Runtime&&) noexcept = default;
@@ -63,17 +123,49 @@ Runtime Runtime::start(int& argc, char**& argv, const CommOptions& options) {
 Runtime::~Runtime() {
   if (!impl_) return;
   impl_->all.reset();
-  const bool clean = impl_->transport == nullptr || close_mpi_transport(*impl_->transport);
+  const bool clean =
+      impl_->transport == nullptr || close_mpi_transport(*impl_->transport, impl_->several);
   if (clean && impl_->owns_mpi) MPI_Finalize();
 }
 
-Communicator& Runtime::communicator() { return *impl_->all; }
+Split Runtime::split(const Seat& own) {
+  Split split;
+  Communicator& all = *impl_->all;
+  split.seats = gather_seats(all, own);
+  const int self = all.rank();
+  split.self = self;
+  // The colour of a group is its first rank, so no table of colours is needed.
+  int color = 0;
+  while (!(split.seats[static_cast<std::size_t>(color)] == own)) ++color;
+  auto group = all.split(color, self);
+  // After a split all processes have the same next context.
+  const int context = impl_->transport->next_context++;
+  CONCORDAT_REQUIRE(context < (1 << impl_->transport->tags().context_bits),
+                    "the job has used up its " + std::to_string(context) + " groups");
+  for (const Seat& seat : split.seats) impl_->several = impl_->several || !(seat == own);
+  if (own.role == Role::train) {
+    split.ranks = std::move(group);
+  } else {
+    split.interlink = make_interlink(impl_->transport, context, own.role == Role::coordinator,
+                                     peers_of(split.seats, self));
+  }
+  return split;
+}
 
 int Runtime::run(const std::function<int(Communicator&)>& rank_main,
                  const std::function<void(const std::exception&)>& report) {
+  return run_as(
+      {}, [&](Split& split) { return rank_main(*split.ranks); }, report);
+}
+
+int Runtime::run_as(const Seat& own, const std::function<int(Split&)>& main,
+                    const std::function<void(const std::exception&)>& report) {
   ExitCode code = ExitCode::internal;
   try {
-    return rank_main(communicator());
+    Split parts = split(own);
+    const int result = main(parts);
+    if (parts.interlink) parts.interlink->leave();
+    return result;
   } catch (const Error& error) {
     code = error.exit_code();
     const auto* agreed_error = dynamic_cast<const AgreedError*>(&error);
@@ -84,10 +176,10 @@ int Runtime::run(const std::function<int(Communicator&)>& rank_main,
       std::this_thread::sleep_for(std::chrono::seconds(2));
     }
     report(error);
-    communicator().fail(error);
+    impl_->all->fail(error);
   } catch (const std::exception& error) {
     report(error);
-    communicator().fail(error);
+    impl_->all->fail(error);
   }
   abort(code);
 }

@@ -2,6 +2,7 @@
 """The rules of the house, held by tests (docs/architecture.md).
 
 house.py floors   no file includes a header of a floor above its own, or of a neighbour on its floor
+house.py roads    only the mpi road's files name the Interlink between parties
 house.py heavy    heavy headers are included only in the files of heavy_headers.txt
 house.py headers  each public header compiles alone
 house.py sizes    file sizes: median, nine in ten, largest; caps are refused
@@ -57,6 +58,22 @@ def floors():
             if other in FLOOR_OF and other != area and not name.startswith("concordat/"):
                 wrong.append(f"{path.relative_to(TOP)}: includes {name}, a private header of {other}")
     return wrong
+
+
+def roads():
+    """The Interlink, which reaches other parties' processes, is named only where the mpi road is made."""
+    allowed = re.compile(r"(src/comm/|src/border/mpi_|src/cli/one_mpirun\.|include/concordat/comm/"
+                         r"|include/concordat/border/mpi_road\.hpp)")
+    wrong, named = [], 0
+    for path in sources("include", "src"):
+        relative = str(path.relative_to(TOP))
+        if not re.search(r"\bInterlink\b|comm/interlink\.hpp", path.read_text()):
+            continue
+        named += 1
+        if not allowed.match(relative):
+            wrong.append(f"{relative}: names the Interlink; only src/comm/, src/border/mpi_* and "
+                         f"src/cli/one_mpirun.* may")
+    return wrong if named else ["nobody names the Interlink: the rule looks for the wrong word"]
 
 
 def heavy():
@@ -182,7 +199,7 @@ def inputs():
 
 
 def main():
-    rules = {"floors": floors, "heavy": heavy, "headers": headers, "sizes": sizes, "words": words,
+    rules = {"floors": floors, "heavy": heavy, "roads": roads, "headers": headers, "sizes": sizes, "words": words,
              "keys": keys, "inputs": inputs}
     wrong = rules[sys.argv[1]]()
     for line in wrong:

@@ -17,6 +17,8 @@ inline constexpr ErrorCode launcher_mismatch{"comm.launcher_mismatch", Severity:
                                              ExitCode::usage};
 /// Threads were to be pinned where ranks have too few processors or get in each other's way.
 inline constexpr ErrorCode cannot_pin{"comm.cannot_pin", Severity::process, ExitCode::usage};
+/// What came over an Interlink is no letter: its kind or its length.
+inline constexpr ErrorCode letter_refused{"comm.letter_refused", Severity::process, ExitCode::data};
 /// MPI cannot do what Concordat needs (thread level, tag range).
 inline constexpr ErrorCode mpi_unsuitable{"comm.mpi_unsuitable", Severity::process,
                                           ExitCode::usage};

@@ -8,20 +8,55 @@
 //     }, [](const std::exception& error) { log::error(error.what()); });
 //   }
 //
+// Several sites in one job (the mpi road) say who they are instead:
+//
+//     return runtime.run_as({comm::Role::train, "alba"}, [](comm::Split& split) {
+//       return train(*split.ranks);        // alba's ranks only
+//     }, report);
+//
+// There is no access to all processes of the job: a rank reaches its own site's, a border and the
+// coordinator have an Interlink to each other.
+//
 // Works under mpirun, srun --mpi=pmix and alone (one rank, no launcher). No MPI function that we
 // call blocks: a wait is test + fault channel + watchdog + back-off (spin, yield, sleep <= 1 ms).
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "concordat/comm/communicator.hpp"
 #include "concordat/comm/threads.hpp"
 
 namespace concordat::comm {
+
+class Interlink;
+
+/// What a process of the job is, and for whom: the site's name, or the coordinator's.
+enum class Role : std::uint8_t { train = 0, border = 1, coordinator = 2 };
+/// "train", "border", "coordinator".
+std::string_view name_of(Role role);
+
+struct Seat {
+  Role role = Role::train;
+  std::string party{};
+  bool operator==(const Seat&) const = default;
+};
+
+/// What Runtime::split gives a process.
+struct Split {
+  Split();
+  Split(Split&&) noexcept;
+  ~Split();
+  std::vector<Seat> seats{};             ///< of all processes, by rank in the job
+  int self = 0;                          ///< this process's place among them
+  std::unique_ptr<Communicator> ranks;   ///< of a training rank's site; else null
+  std::unique_ptr<Interlink> interlink;  ///< of a border and the coordinator; else null
+};
 
 class Runtime {
  public:
@@ -35,12 +70,19 @@ class Runtime {
   /// leaves MPI alone; use abort().
   ~Runtime();
 
-  /// All ranks of this job. Lives as long as the Runtime. (When several sites share one mpirun,
-  /// a later issue gives a site's group through Runtime::split, and this goes.)
-  Communicator& communicator();
+  /// Collective over all processes of the job, which name their own seats: gives a training rank
+  /// the Communicator of its site's training ranks (those with an equal seat), and borders and the
+  /// coordinator an Interlink (each border to the coordinators, each coordinator to the borders).
+  /// Both end before the Runtime; an Interlink is left first (Interlink::leave).
+  /// @pre the party's name has at most 4096 bytes. @throws Error(comm.peer_failed | comm.stalled).
+  Split split(const Seat& own);
 
-  /// Runs `rank_main` and returns its value. If it throws: posts the failure for the other ranks,
-  /// calls `report`, and leaves through abort() with the error's exit code (70 for no Error).
+  /// Splits, runs `main` and returns its value. If it throws: posts the failure for the other
+  /// processes, calls `report`, and leaves through abort() with the error's exit code (70 for no
+  /// Error).
+  int run_as(const Seat& own, const std::function<int(Split&)>& main,
+             const std::function<void(const std::exception&)>& report);
+  /// The same for programs that are all of one kind: all ranks that call this are one group.
   int run(const std::function<int(Communicator&)>& rank_main,
           const std::function<void(const std::exception&)>& report);
 
@@ -89,11 +131,13 @@ struct PlacementReport {
 };
 
 /// Collective over `comm`: every rank gets all placements.
-PlacementReport placement_report(Communicator& comm, int threads_per_rank);
+/// `shared_job`: other parties' processes are in the same job, each with a binding of its own.
+PlacementReport placement_report(Communicator& comm, int threads_per_rank, bool shared_job = false);
 /// The warnings for given placements: a set of ranks of one host that are confined to fewer
 /// processors than they have threads; and a job of one rank that is bound to some of its host's
 /// processors, because every other `mpirun -n 1` there is bound to the same ones.
-std::vector<std::string> placement_warnings(const std::vector<Placement>& ranks);
+std::vector<std::string> placement_warnings(const std::vector<Placement>& ranks,
+                                            bool shared_job = false);
 /// "0-3,8" for {0,1,2,3,8}.
 std::string processor_ranges(const std::vector<int>& processors);
 

@@ -1,8 +1,8 @@
 // The training job of a site: what `mpirun -n N concordat train SITE.toml` runs on every rank.
 //
-//   comm::Runtime runtime = comm::Runtime::start(argc, argv);
+//   comm::Split split = runtime.split({comm::Role::train, "alba"});
 //   JobSeams seams{posix_files(), system_clock(), crypto::system_random()};
-//   ExitCode code = run_training(settings, terms, runtime.communicator(), seams);
+//   ExitCode code = run_training(settings, terms, *split.ranks, seams);
 //
 // Alone, it takes rounds * inner_steps steps. In a federation every round ends with the exchange:
 // the ranks mask their update into the run folder's outbox, the site's border takes it from there,

@@ -22,18 +22,20 @@ Runtime make_runtime(const CommOptions& options = {.stall_timeout = std::chrono:
 
 TEST(Mpi, does_every_collective_on_six_ranks) {
   auto runtime = make_runtime();
-  ASSERT_EQ(runtime.communicator().size(), 6);
-  check_all_collectives(runtime.communicator());
+  auto split = runtime.split({Role::train, "test"});
+  ASSERT_EQ(split.ranks->size(), 6);
+  check_all_collectives(*split.ranks);
 }
 
 TEST(Mpi, does_every_collective_in_parts_of_three_bytes) {
   auto runtime = make_runtime({.stall_timeout = 30s, .max_message_bytes = 3});
-  check_all_collectives(runtime.communicator());
+  check_all_collectives(*runtime.split({Role::train, "test"}).ranks);
 }
 
 TEST(Mpi, odd_splits_work_side_by_side) {
   auto runtime = make_runtime();
-  auto& comm = runtime.communicator();
+  auto split = runtime.split({Role::train, "test"});
+  auto& comm = *split.ranks;
   const int color = comm.rank() < 3 ? 0 : comm.rank() < 5 ? 1 : 2;
   auto part = comm.split(color, -comm.rank());
   EXPECT_EQ(part->size(), 3 - color);
@@ -46,7 +48,8 @@ TEST(Mpi, odd_splits_work_side_by_side) {
 
 TEST(Mpi, large_messages_cross_each_other) {
   auto runtime = make_runtime();
-  auto& comm = runtime.communicator();
+  auto split = runtime.split({Role::train, "test"});
+  auto& comm = *split.ranks;
   InlineStream stream;
   const std::int64_t count = 1 << 20;  // far beyond the eager limit
   Tensor x = host_tensor(Dtype::f32, {count});
@@ -61,7 +64,8 @@ TEST(Mpi, large_messages_cross_each_other) {
 
 TEST(Mpi, everybody_throws_an_agreed_error) {
   auto runtime = make_runtime();
-  auto& comm = runtime.communicator();
+  auto split = runtime.split({Role::train, "test"});
+  auto& comm = *split.ranks;
   EXPECT_THROW(agreed(comm,
                       [&] {
                         if (comm.rank() == 3) {
@@ -74,7 +78,8 @@ TEST(Mpi, everybody_throws_an_agreed_error) {
 
 TEST(Mpi, a_failed_rank_is_named_to_all_others) {
   auto runtime = make_runtime();
-  auto& comm = runtime.communicator();
+  auto split = runtime.split({Role::train, "test"});
+  auto& comm = *split.ranks;
   auto part = comm.split(comm.rank() / 2, 0);
   if (comm.rank() == 2) {
     std::this_thread::sleep_for(50ms);
@@ -94,7 +99,8 @@ TEST(Mpi, a_failed_rank_is_named_to_all_others) {
 
 TEST(Mpi, a_stall_names_the_rank_that_is_waited_for) {
   auto runtime = make_runtime({.stall_timeout = 300ms});
-  auto& comm = runtime.communicator();
+  auto split = runtime.split({Role::train, "test"});
+  auto& comm = *split.ranks;
   if (comm.rank() == 1) {
     std::this_thread::sleep_for(1s);
     return;
@@ -112,7 +118,8 @@ TEST(Mpi, a_stall_names_the_rank_that_is_waited_for) {
 
 TEST(Mpi, the_report_names_six_ranks) {
   auto runtime = make_runtime();
-  EXPECT_EQ(placement_report(runtime.communicator(), 1).lines.size(), 6U);
+  auto split = runtime.split({Role::train, "test"});
+  EXPECT_EQ(placement_report(*split.ranks, 1).lines.size(), 6U);
 }
 
 }  // namespace

@@ -13,7 +13,8 @@ TEST(ParallelMpi, odd_meshes_of_six_reshard) {
   int argc = 1;
   char** argv = arguments;
   auto runtime = comm::Runtime::start(argc, argv);
-  auto& comm = runtime.communicator();
+  auto split = runtime.split({comm::Role::train, "test"});
+  auto& comm = *split.ranks;
   const std::vector<MeshShape> meshes{{6, 1, 1, 1}, {3, 1, 1, 2}, {1, 3, 1, 2},
                                       {1, 3, 2, 1}, {1, 1, 1, 6}, {1, 1, 1, 4}};
   for (const auto& mesh : meshes) check_layout_to_slices_and_back(comm, mesh, 5);
