@@ -10,12 +10,7 @@ namespace {
 using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
-struct Kind {
-  const char* name;
-  std::unique_ptr<RoadRig> (*make)(World&);
-};
-
-class Road : public ::testing::TestWithParam<Kind> {
+class Road : public ::testing::TestWithParam<RoadKind> {
  protected:
   void SetUp() override { rig->listen(desk); }
   void TearDown() override { rig->hang_up(); }
@@ -407,9 +402,7 @@ TEST_P(Road, ThreeSitesTalkAtOnce) {
   EXPECT_EQ(desk.messages.size(), 30U);
 }
 
-INSTANTIATE_TEST_SUITE_P(Roads, Road,
-                         ::testing::Values(Kind{"loopback", make_loopback_rig},
-                                           Kind{"tls", make_tls_rig}),
+INSTANTIATE_TEST_SUITE_P(Roads, Road, ::testing::ValuesIn(road_kinds()),
                          [](const auto& kind) { return std::string(kind.param.name); });
 
 }  // namespace

@@ -66,4 +66,8 @@ class TlsRig final : public RoadRig {
 std::unique_ptr<RoadRig> make_loopback_rig(World&) { return std::make_unique<LoopbackRig>(); }
 std::unique_ptr<RoadRig> make_tls_rig(World& world) { return std::make_unique<TlsRig>(world); }
 
+std::vector<RoadKind> road_kinds() {
+  return {{"loopback", make_loopback_rig}, {"tls", make_tls_rig}};
+}
+
 }  // namespace concordat::border::testing

@@ -1,6 +1,6 @@
 // RoadRig: one kind of road between a coordinator's desk and three sites, with a wire that a test
-// can cut. The conformance suite runs over every kind that is listed in road_conformance_test.cpp;
-// another road (`spool`, `mpi`) needs a rig and a line there.
+// can cut. The conformance suite runs over every kind that road_kinds() lists: one program has the
+// roads that need no launcher, another the mpi road.
 //
 //   auto rig = make_loopback_rig(world);
 //   rig->listen(desk);
@@ -33,6 +33,13 @@ class RoadRig {
   virtual std::uint64_t peak_in_flight_bytes() const { return 0; }
   virtual std::uint64_t limit_bytes() const { return 0; }
 };
+
+struct RoadKind {
+  const char* name;
+  std::unique_ptr<RoadRig> (*make)(World&);
+};
+/// The roads that this test program has.
+std::vector<RoadKind> road_kinds();
 
 std::unique_ptr<RoadRig> make_loopback_rig(World& world);
 /// Over TCP on this machine, through a relay that can be cut.
