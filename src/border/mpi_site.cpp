@@ -129,7 +129,7 @@ class Road final : public SiteRoad {
   std::uint64_t send(Request request, ByteView payload) {
     const auto limit = Clock::now() + options_.open_limit;
     while (auto letter = receive(milliseconds(0))) note(*letter);
-    if (!greeted_) {
+    if (!greeted_ || !term_) {  // again, in case a notice found no way
       Bytes hello = letter_of(static_cast<std::uint8_t>(Notice::hello), {});
       while (!link_.send(hub, 0, hello, letter_slice)) go_on(limit, "it reads nothing");
       greeted_ = true;

@@ -1,5 +1,6 @@
 // `concordat border`: the one process of a site that talks outward.
 #include "cli/command.hpp"
+#include "cli/one_mpirun.hpp"
 #include "cli/site_command.hpp"
 #include "concordat/core/log.hpp"
 #include "concordat/crypto/process.hpp"
@@ -20,11 +21,14 @@ std::string help() {
          "It ends by itself, with 0, when the run is over; USR1, TERM or a file STOP in the site\n"
          "folder end it with 75 at a safe point. Killed, it goes on with the same command. A\n"
          "refused crossing is recorded and ends it with 77.\n\n"
+         "With --road=mpi it is one process of the mpirun that holds all parties, if the roster\n"
+         "allows that, and ends with it (docs/formats/mpi-road.md).\n\n"
          "keys:\n" +
          site_schema().help();
 }
 
-int run(const Args& args) {
+int run(const Args& given) {
+  const Args args = expand_road_flag(given);
   if (!crypto::disable_core_dumps()) log::warn("core dumps could not be switched off");
   SiteInput input = read_site("border", args);
   if (!input.terms) {
@@ -36,6 +40,7 @@ int run(const Args& args) {
                  .remedy = "a site that trains alone needs no border"});
   }
   log::set_role("border " + input.settings.name);
+  if (input.settings.federation->road == "mpi") return border_in_one_mpirun(input);
   return static_cast<int>(site::run_border(input.settings));
 }
 

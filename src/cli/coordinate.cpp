@@ -1,5 +1,6 @@
 // `concordat coordinate`: adds masked blocks and runs rounds.
 #include "cli/command.hpp"
+#include "cli/one_mpirun.hpp"
 #include "cli/schema.hpp"
 #include "concordat/coordinator/coordinator.hpp"
 #include "concordat/core/error.hpp"
@@ -20,11 +21,14 @@ std::string help() {
          "every site has proved the same final\n"
          "state; USR1, TERM or a file STOP in its folder end it with 75. Killed, it goes on with\n"
          "the same command.\n\n"
+         "With --road=mpi it is one process of the mpirun that holds all parties, if the roster\n"
+         "allows that, and ends with it (docs/formats/mpi-road.md).\n\n"
          "keys:\n" +
          coordinator_schema().help();
 }
 
-int run(const Args& args) {
+int run(const Args& given) {
+  const Args args = expand_road_flag(given);
   if (args.empty() || args[0].substr(0, 2) == "--") {
     throw Error(errors::usage, {.what = "a configuration file is missing",
                                 .where = "concordat coordinate",
@@ -44,6 +48,7 @@ int run(const Args& args) {
       .roster = resolve(config, config.text("federation.roster")),
       .agreement = resolve(config, config.text("federation.agreement"))};
   log::set_role("coordinator " + settings.name);
+  if (config.text("federation.road") == "mpi") return coordinate_in_one_mpirun(settings);
   return static_cast<int>(coordinator::run_coordinator(settings));
 }
 

@@ -22,6 +22,10 @@ std::string help() {
          "  concordat roster create --name FEDERATION --address HOST:PORT --coordinator HUB.pub\n"
          "        --site A.pub=DE --site B.pub=FR --site C.pub=ES --out roster.json\n"
          "        [--jurisdiction CODE]   of the coordinator (default: -)\n"
+         "        [--allow-mpi-road]      all parties may run in one mpirun (federation.road = "
+         "mpi),\n"
+         "                                where nothing isolates them: for one trust domain and "
+         "tests\n"
          "        a site's id is its place in this list; the text after '=' is its jurisdiction.\n"
          "  concordat roster agreement --roster roster.json --config federation.toml\n"
          "        --initial-digest HEX --out agreement.json [--key=value ...]\n"
@@ -49,6 +53,9 @@ void print(const federation::Roster& roster, const Digest& digest) {
     const auto& site = roster.at(SiteId(i));
     std::cout << "  site " << i << "     " << site.name << " (" << site.jurisdiction << "), key "
               << site.verify.hex().substr(0, 16) << "...\n";
+  }
+  if (roster.allows_mpi_road()) {
+    std::cout << "roads        mpi is allowed: parties in one mpirun are not isolated\n";
   }
   std::cout << "digest       " << digest.hex() << '\n';
 }
@@ -109,6 +116,16 @@ int create(const Flags& flags) {
     std::size_t equals = site.rfind('=');
     roster.sites.push_back(member(site.substr(0, equals),
                                   equals == std::string::npos ? "-" : site.substr(equals + 1)));
+  }
+  if (flags.given("allow-mpi-road")) {
+    if (const std::string value = flags.value("allow-mpi-road", ""); value != "true") {
+      throw Error(errors::usage, {.what = "this flag has no value",
+                                  .where = "concordat roster create --allow-mpi-road",
+                                  .found = value,
+                                  .expected = "nothing after it",
+                                  .remedy = "leave the flag out to allow nothing"});
+    }
+    roster.roads = {"mpi"};
   }
   require_usable(roster);
   Bytes document = federation::encode(roster);
@@ -211,8 +228,8 @@ int run(const Args& args) {
     (federation_schema().find(name) != nullptr ? overrides : own).push_back(arg);
   }
   Flags flags("roster", own,
-              {"name", "address", "coordinator", "jurisdiction", "site", "out", "roster", "config",
-               "initial-digest", "keys"});
+              {"name", "address", "coordinator", "jurisdiction", "site", "allow-mpi-road", "out",
+               "roster", "config", "initial-digest", "keys"});
   std::string action = flags.positional().empty() ? "nothing" : flags.positional()[0];
   if (action == "create") return create(flags);
   if (action == "agreement") return agreement(flags, overrides);

@@ -101,7 +101,9 @@ ConfigSchema site_schema(SiteNeeded needed) {
   schema.section("federation", "leave it out, and the site trains alone")
       .text("federation.roster", "", {}, "signed roster (JSON), with its .sigs beside it")
       .text("federation.agreement", "", {}, "signed run agreement (JSON), with its .sigs")
-      .text("federation.address", "", {}, "HOST:PORT of the coordinator; empty: the roster's");
+      .text("federation.address", "", {}, "HOST:PORT of the coordinator; empty: the roster's")
+      .text("federation.road", "tls", {"tls", "mpi"},
+            "mpi: all parties in one mpirun, if the roster allows it; --road for short");
   schema.section("data", "what the site trains on")
       .list("data.datasets", std::vector<std::string>{}, "names below data/, made by ingest");
   schema.section("train", "what this site chooses for itself")
@@ -179,7 +181,9 @@ ConfigSchema coordinator_schema() {
                "most rounds whose aggregates are kept for sites that missed them");
   schema.section("federation", "the documents that everybody signed")
       .text("federation.roster", std::nullopt, {}, "signed roster (JSON)")
-      .text("federation.agreement", std::nullopt, {}, "signed run agreement (JSON)");
+      .text("federation.agreement", std::nullopt, {}, "signed run agreement (JSON)")
+      .text("federation.road", "tls", {"tls", "mpi"},
+            "mpi: all parties in one mpirun, if the roster allows it; --road for short");
   return schema;
 }
 
@@ -304,7 +308,8 @@ site::SiteSettings site_settings(const Config& config) {
   if (!roster.empty()) {
     s.federation = {.roster = resolve(config, roster),
                     .agreement = resolve(config, agreement),
-                    .address = config.text("federation.address")};
+                    .address = config.text("federation.address"),
+                    .road = config.text("federation.road")};
   }
   s.effective_toml = config.effective_toml();
   return s;

@@ -1,12 +1,14 @@
 // `concordat train`: the training job of a site, on every rank.
+#include <exception>
 #include <iostream>
+#include <optional>
 
 #include "cli/check.hpp"
 #include "cli/command.hpp"
+#include "cli/one_mpirun.hpp"
 #include "cli/site_command.hpp"
 #include "concordat/comm/agree.hpp"
 #include "concordat/comm/pinning.hpp"
-#include "concordat/comm/runtime.hpp"
 #include "concordat/core/log.hpp"
 #include "concordat/crypto/process.hpp"
 #include "concordat/device/pinning.hpp"
@@ -31,20 +33,28 @@ std::string help() {
          "Several jobs on one machine: --bind-to none, --mca mpi_yield_when_idle 1 and\n"
          "train.threads as many as the job may use. train.pin = on where the machine is this\n"
          "job's alone and no batch system says so.\n\n"
+         "One mpirun for the whole federation, if the roster allows it "
+         "(docs/formats/mpi-road.md):\n"
+         "  mpirun -n 1 concordat coordinate HUB.toml --road=mpi : \\\n"
+         "         -n 1 concordat border A.toml --road=mpi : -n 2 concordat train A.toml "
+         "--road=mpi : ...\n\n"
          "keys (in SITE.toml as [section] key = value, or as flags):\n" +
          site_schema().help();
 }
 
 /// Says where the ranks run, and pins their threads if train.pin has it so. Collective.
-void place(comm::Communicator& comm, const site::LocalSettings& local) {
-  const auto report = comm::placement_report(comm, local.threads);
+/// `shared_job`: other parties are in the same mpirun, and this site's ranks do not see theirs.
+void place(comm::Communicator& comm, const site::LocalSettings& local, bool shared_job) {
+  const auto report = comm::placement_report(comm, local.threads, shared_job);
   if (comm.rank() == 0) {
     for (const std::string& line : report.lines) log::info(line);
     for (const std::string& line : report.warnings) log::warn(line);
   }
-  const auto mode = local.pin == "on"    ? comm::PinMode::on
-                    : local.pin == "off" ? comm::PinMode::off
-                                         : comm::PinMode::automatic;
+  // What the batch system gave to the job is not this site's alone then.
+  const bool off = local.pin == "off" || (local.pin == "auto" && shared_job);
+  const auto mode = local.pin == "on" ? comm::PinMode::on
+                    : off             ? comm::PinMode::off
+                                      : comm::PinMode::automatic;
   comm::PinPlan plan;
   comm::agreed(comm, [&] {
     plan = comm::plan_pins(report.ranks, mode);
@@ -56,26 +66,38 @@ void place(comm::Communicator& comm, const site::LocalSettings& local) {
 }
 
 int train(const Args& args) {
-  // MPI wants its own argc and argv; it takes nothing from ours.
-  static char program[] = "concordat";
-  static char* argv_storage[] = {program, nullptr};
-  int argc = 1;
-  char** argv = argv_storage;
-  comm::Runtime runtime = comm::Runtime::start(argc, argv);
-  return runtime.run(
-      [&](comm::Communicator& comm) {
-        SiteInput input = read_site("train", args);
-        log::set_role("train " + input.settings.name +
+  comm::Runtime runtime = start_runtime();
+  // Read before the ranks of the site find each other, because they do so by its name; what is
+  // wrong with it is said afterwards, so that the whole job hears of it.
+  std::optional<SiteInput> input;
+  std::exception_ptr fault;
+  try {
+    input = read_site("train", args);
+  } catch (const std::exception&) {
+    fault = std::current_exception();
+  }
+  const std::string name = input ? input->settings.name : "";
+  return runtime.run_as(
+      {comm::Role::train, name},
+      [&](comm::Split& split) {
+        if (fault) std::rethrow_exception(fault);
+        comm::Communicator& comm = *split.ranks;
+        log::set_role("train " + name +
                       (comm.size() > 1 ? " rank " + std::to_string(comm.rank()) : ""));
-        place(comm, input.settings.local);
+        const auto& federation = input->settings.federation;
+        if (federation && federation->road == "mpi") {
+          require_one_mpirun(split, input->terms->roster);
+        }
+        const auto size = static_cast<std::size_t>(comm.size());
+        place(comm, input->settings.local, size < split.seats.size());
         site::JobSeams seams{posix_files(), system_clock(), crypto::system_random()};
-        return static_cast<int>(site::run_training(input.settings, input.terms, comm, seams));
+        return static_cast<int>(site::run_training(input->settings, input->terms, comm, seams));
       },
       [](const std::exception& error) { log::error(error.what()); });
 }
 
 int run(const Args& given) {
-  Args args = given;
+  Args args = expand_road_flag(given);
   if (take_flag(args, "check")) {
     auto ranks = take_flag(args, "ranks");
     std::cout << check_text(args, ranks);

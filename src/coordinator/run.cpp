@@ -38,9 +38,12 @@ Address address_from(const std::string& text) {
                                             .remedy = "write 0.0.0.0:7443, say"});
 }
 
-}  // namespace
+struct Papers {
+  crypto::SiteKeys keys;
+  CoordinatorPlan plan;
+};
 
-ExitCode run_coordinator(const CoordinatorSettings& settings) {
+Papers load_papers(const CoordinatorSettings& settings) {
   if (!crypto::disable_core_dumps()) log::warn("core dumps cannot be switched off here");
   FileSystem& fs = posix_files();
   crypto::SiteKeys keys = crypto::load_site_keys(fs, settings.folder / "keys");
@@ -57,6 +60,21 @@ ExitCode run_coordinator(const CoordinatorSettings& settings) {
   plan.keep_rounds = settings.keep_rounds;
   plan.roster = federation::load_roster(fs, settings.roster);
   plan.agreement = federation::load_agreement(fs, settings.agreement, plan.roster);
+  return {std::move(keys), std::move(plan)};
+}
+
+ExitCode run_loop(Papers papers, border::CoordinatorRoad& road, border::ByteBudget& budget) {
+  CoordinatorLoop loop({posix_files(), system_clock(), crypto::system_random(), road, budget},
+                       std::move(papers.plan), papers.keys);
+  while (loop.turn()) {
+  }
+  return loop.exit_code();
+}
+
+}  // namespace
+
+ExitCode run_coordinator(const CoordinatorSettings& settings) {
+  Papers papers = load_papers(settings);
   Address address = address_from(settings.listen);
   auto budget = std::make_shared<border::ByteBudget>(settings.buffer_bytes);
   border::TlsCoordinatorOptions options;
@@ -64,15 +82,18 @@ ExitCode run_coordinator(const CoordinatorSettings& settings) {
   options.port = address.port;
   options.budget = budget;
   options.spill_folder = settings.folder / "spill";
-  auto road = border::make_tls_coordinator_road(options, keys.tls, keys.name,
-                                                federation::make_directory(plan.roster));
+  auto road = border::make_tls_coordinator_road(options, papers.keys.tls, papers.keys.name,
+                                                federation::make_directory(papers.plan.roster));
   log::info("listens on " + address.host + ":" + std::to_string(road->bound_port()) + " for " +
-            std::to_string(plan.roster.roster.num_sites()) + " sites");
-  CoordinatorLoop loop({fs, system_clock(), crypto::system_random(), *road, *budget},
-                       std::move(plan), keys);
-  while (loop.turn()) {
-  }
-  return loop.exit_code();
+            std::to_string(papers.plan.roster.roster.num_sites()) + " sites");
+  return run_loop(std::move(papers), *road, *budget);
+}
+
+ExitCode run_coordinator(const CoordinatorSettings& settings, const CoordinatorRoadMaker& make) {
+  Papers papers = load_papers(settings);
+  auto budget = std::make_shared<border::ByteBudget>(settings.buffer_bytes);
+  auto road = make(budget, federation::make_directory(papers.plan.roster));
+  return run_loop(std::move(papers), *road, *budget);
 }
 
 }  // namespace concordat::coordinator

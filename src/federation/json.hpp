@@ -36,6 +36,8 @@ class JsonObject {
   /// An object of texts.
   std::map<std::string, std::string> text_map(const std::string& field, std::size_t max_count,
                                               std::size_t max_bytes);
+  /// Whether the field is there; for those that may be left out.
+  bool has(const std::string& field) const { return value_.find(field) != nullptr; }
   /// Every field was read. @throws Error(malformed) naming the first that was not.
   void finish() const;
   /// "roster.json: sites[2]".

@@ -108,6 +108,10 @@ Bytes encode(const Roster& roster) {
   json.add("format", std::string(format)).add("name", roster.name);
   json.add("version", roster.version).add("sites", sites);
   json.add("coordinator", to_json(roster.coordinator)).add("address", roster.address);
+  // Left out when empty, so that rosters without it keep their digests.
+  if (!roster.roads.empty()) {
+    json.add("roads", std::vector<JsonValue>(roster.roads.begin(), roster.roads.end()));
+  }
   return document_of(json);
 }
 
@@ -128,6 +132,14 @@ Roster parse_roster(ByteView document, std::string_view where) {
   JsonObject coordinator = root.object("coordinator");
   roster.coordinator = to_member(coordinator);
   roster.address = root.text("address", max_text_bytes);
+  if (root.has("roads")) {
+    roster.roads = root.texts("roads", 1, max_text_bytes);
+    if (roster.roads != std::vector<std::string>{"mpi"}) {
+      refuse(where, "the roster allows a road that needs no leave or does not exist",
+             roster.roads.empty() ? "an empty list" : roster.roads.front(),
+             "\"roads\": [\"mpi\"], or no such field");
+    }
+  }
   root.finish();
   check_distinct(roster, where);
   return roster;

@@ -78,9 +78,12 @@ ExitCode run_loop(const SiteSettings& settings, const std::string& address, bord
   return loop.exit_code();
 }
 
-}  // namespace
+struct Papers {
+  crypto::SiteKeys keys;
+  BorderPlan plan;
+};
 
-ExitCode run_border(const SiteSettings& settings) {
+Papers load_papers(const SiteSettings& settings) {
   CONCORDAT_REQUIRE(settings.federation.has_value(), settings.name);
   crypto::disable_core_dumps();
   log::set_role("border " + settings.name);
@@ -105,11 +108,24 @@ ExitCode run_border(const SiteSettings& settings) {
                                 .expected = settings.run,
                                 .remedy = "set run.name to the agreement's"});
   }
+  return {std::move(keys), std::move(plan)};
+}
+
+}  // namespace
+
+ExitCode run_border(const SiteSettings& settings) {
+  Papers papers = load_papers(settings);
   std::string address = settings.federation->address;
-  if (address.empty()) address = plan.roster.roster.address;
-  auto tls = border::make_tls_site_road(dial_options(address), keys.tls, keys.name,
-                                        federation::make_directory(plan.roster));
-  return run_loop(settings, address, *tls, std::move(plan), keys);
+  if (address.empty()) address = papers.plan.roster.roster.address;
+  auto tls = border::make_tls_site_road(dial_options(address), papers.keys.tls, papers.keys.name,
+                                        federation::make_directory(papers.plan.roster));
+  return run_loop(settings, address, *tls, std::move(papers.plan), papers.keys);
+}
+
+ExitCode run_border(const SiteSettings& settings, const BorderRoad& road) {
+  Papers papers = load_papers(settings);
+  auto made = road.make();
+  return run_loop(settings, road.name, *made, std::move(papers.plan), papers.keys);
 }
 
 }  // namespace concordat::site

@@ -21,6 +21,7 @@
 // sites. Threads: one loop, one thread per connection of the road.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -87,6 +88,12 @@ struct CoordinatorSettings {
   FileSystem::Path roster;
   FileSystem::Path agreement;
 };
+
+/// Makes the coordinator's road over its budget and the roster's directory.
+using CoordinatorRoadMaker = std::function<std::unique_ptr<border::CoordinatorRoad>(
+    const std::shared_ptr<border::ByteBudget>&, const border::PeerDirectory&)>;
+/// As below, over another road; settings.listen is not used.
+ExitCode run_coordinator(const CoordinatorSettings& settings, const CoordinatorRoadMaker& make);
 
 /// Loads keys, roster and agreement, listens on the tls road and runs the loop to its end.
 /// @throws as above; `cli` maps errors to exit codes.

@@ -12,6 +12,9 @@ inline constexpr ErrorCode bad_signature{"federation.bad_signature", Severity::p
                                          ExitCode::data};
 /// A roster that contradicts itself: two sites of one name, a key used twice, too many sites.
 inline constexpr ErrorCode bad_roster{"federation.bad_roster", Severity::process, ExitCode::data};
+/// A road that the roster does not allow.
+inline constexpr ErrorCode road_not_allowed{"federation.road_not_allowed", Severity::process,
+                                            ExitCode::refused};
 /// An agreement with a value outside its range, or made for another roster.
 inline constexpr ErrorCode bad_agreement{"federation.bad_agreement", Severity::process,
                                          ExitCode::data};

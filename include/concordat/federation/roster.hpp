@@ -42,9 +42,14 @@ struct Roster {
   std::vector<Member> sites;  ///< a site's id is its index
   Member coordinator;
   std::string address;  ///< HOST:PORT that sites dial unless their configuration says otherwise
+  /// Roads that everybody allowed by signing, beside tls and spool, which always are: "mpi" or
+  /// none.
+  std::vector<std::string> roads{};
   bool operator==(const Roster&) const = default;
 
   std::uint32_t num_sites() const { return static_cast<std::uint32_t>(sites.size()); }
+  /// Whether all parties may run in one mpirun, where nothing isolates them.
+  bool allows_mpi_road() const { return !roads.empty(); }
   bool contains(SiteId id) const { return id == coordinator_id || id.value() < sites.size(); }
   /// @throws Error(federation.not_in_roster).
   const Member& at(SiteId id) const;

@@ -19,6 +19,7 @@
 // Memory: a few blocks. Threads: one loop, one thread.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -75,6 +76,14 @@ class BorderLoop {
   struct State;
   std::unique_ptr<State> state_;
 };
+
+/// Makes a border's road. `name`: where the coordinator is, for people.
+struct BorderRoad {
+  std::string name;
+  std::function<std::unique_ptr<border::SiteRoad>()> make;
+};
+/// As below, over another road. @pre settings.federation.
+ExitCode run_border(const SiteSettings& settings, const BorderRoad& road);
 
 /// Loads keys, roster and agreement, dials the coordinator over tls and runs the loop to its end.
 /// @pre settings.federation. @throws as above; `cli` maps errors to exit codes.

@@ -85,7 +85,8 @@ parallel::MeshShape mesh_of(const LayoutSettings& layout, int num_ranks);
 struct FederationSettings {
   std::filesystem::path roster;
   std::filesystem::path agreement;
-  std::string address;  ///< HOST:PORT of the coordinator; empty: the roster's
+  std::string address;       ///< HOST:PORT of the coordinator; empty: the roster's
+  std::string road = "tls";  ///< tls, or mpi: all parties in one mpirun
 };
 
 struct SiteSettings {

@@ -35,6 +35,31 @@ TEST(Documents, RosterRoundTrip) {
   EXPECT_EQ(peers.find_verify(roster.coordinator.verify), coordinator_id);
 }
 
+// Rosters from before there was such a field keep their bytes, and with them every digest.
+TEST(Documents, TheMpiRoadIsAllowedByTheRosterOrNotAtAll) {
+  Roster roster = example_roster(3);
+  EXPECT_FALSE(roster.allows_mpi_road());
+  EXPECT_EQ(to_string(encode(roster)).find("roads"), std::string::npos);
+  roster.roads = {"mpi"};
+  Roster again = parse_roster(encode(roster), "r");
+  EXPECT_EQ(again, roster);
+  EXPECT_TRUE(again.allows_mpi_road());
+  const std::vector<std::vector<std::string>> wrong{
+      {"tls"}, {"mpi", "mpi"}, {"mpi", "tls"}, {"pigeon"}};
+  for (const auto& roads : wrong) {
+    roster.roads = roads;
+    const ErrorCode code = error_of([&] { parse_roster(encode(roster), "r"); }).code();
+    EXPECT_TRUE(code == errors::bad_roster || code == concordat::errors::malformed)
+        << roads.front();
+  }
+  roster.roads = {"mpi"};
+  const std::string allowed = to_string(encode(roster));
+  const std::string empty =
+      std::regex_replace(allowed, std::regex(R"("roads": \[[^\]]*\])"), R"("roads": [])");
+  ASSERT_NE(allowed, empty);
+  EXPECT_EQ(error_of([&] { parse_roster(bytes_of(empty), "r"); }).code(), errors::bad_roster);
+}
+
 TEST(Documents, AgreementRoundTripKeepsExactBits) {
   SignedRoster roster = signed_roster(3);
   RunAgreement agreement = example_agreement(roster);
