@@ -129,6 +129,12 @@ std::string run_status(const Path& run, const Path& site, std::int64_t now) {
     text += status_row("  border", holder_text(border));
     if (!over) text += status_row("  waits", waits_text(view, border, now));
   }
+  if (view.idle_starts && !view.ranks.held && !over) {
+    text += status_row("  no progress", std::to_string(view.idle_starts->jobs) +
+                                            " jobs in a row began at step " +
+                                            std::to_string(view.idle_starts->step) +
+                                            " and saved nothing further: their logs say why");
+  }
   if (const std::string requests = requests_text(view); !requests.empty()) {
     text += status_row("  asked", requests);
   }

@@ -133,6 +133,22 @@ std::optional<RunExchange> exchange_of(FileSystem& fs, const Path& folder) {
   return newest;
 }
 
+std::optional<IdleStarts> idle_starts_of(FileSystem& fs, const Path& folder) {
+  const Path path = folder / "progress.json";
+  if (!fs.exists(path)) return std::nullopt;
+  try {
+    constexpr std::uint64_t longest = 4096;
+    const std::string where = path.string();
+    const JsonValue json = JsonValue::parse(read_text(fs, path, longest), where);
+    if (json.at("reached", where).text(where) != "start") return std::nullopt;
+    const IdleStarts found{.jobs = json.at("starts", where).integer(where),
+                           .step = json.at("step", where).integer(where)};
+    return found.jobs > 1 ? std::optional(found) : std::nullopt;
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
 std::optional<checkpoint::Listed> newest_of(FileSystem& fs, const Path& checkpoints) {
   for (const std::string& name : checkpoint::list_generations(fs, checkpoints)) {
     auto row = checkpoint::inspect_generation(fs, checkpoints / name);
@@ -177,6 +193,7 @@ RunView look_at_run(FileSystem& fs, const Path& folder) {
   view.ranks = look_at_lock(fs, folder / "train.lock");
   view.exchange = exchange_of(fs, folder);
   view.border = site::read_border_page(fs, folder);
+  view.idle_starts = idle_starts_of(fs, folder);
   view.stop = fs.exists(folder / "STOP");
   view.save = fs.exists(folder / "SAVE");
   view.requeue = fs.exists(folder / "REQUEUE");

@@ -51,6 +51,12 @@ struct RunExchange {
   bool closed = false;
 };
 
+/// Jobs in a row that began at one place and got no further (progress.json).
+struct IdleStarts {
+  std::int64_t jobs = 0;
+  std::int64_t step = 0;
+};
+
 struct RunView {
   std::string name{};
   std::optional<RunPlan> plan{};
@@ -59,6 +65,7 @@ struct RunView {
   Holder ranks{};
   std::optional<RunExchange> exchange{};  ///< the newest that the ranks announced
   std::optional<site::BorderPage> border{};
+  std::optional<IdleStarts> idle_starts{};
   bool stop = false, save = false, requeue = false;  ///< files of these names
 
   bool finished() const;

@@ -169,6 +169,19 @@ TEST_F(StatusView, NamesWhatTheJobIsAskedFor) {
       << text();
 }
 
+TEST_F(StatusView, NamesJobsThatGotNoFurther) {
+  const auto started = [&](int jobs, const std::string& reached) {
+    write("progress.json", "{\"step\": 40, \"round\": 1, \"starts\": " + std::to_string(jobs) +
+                               ", \"reached\": \"" + reached + "\"}");
+    return text().find(" jobs in a row began at step 40") != std::string::npos;
+  };
+  EXPECT_FALSE(started(1, "start"));
+  EXPECT_TRUE(started(2, "start"));
+  EXPECT_FALSE(started(2, "exchange"));
+  write("progress.json", "[]");
+  EXPECT_FALSE(look().idle_starts);
+}
+
 TEST_F(StatusView, ACoordinatorsPageIsSpokenNotQuoted) {
   write("status.json",
         "{\"coordinator\": \"hub\", \"state\": \"round 1 of 3: uploading, waiting for brio\","
