@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # mpi_road_test.sh: coordinator, three borders and four ranks of three sites in one mpirun. The final
-# state is that of the same federation over tls, also after a rank was killed and the same command
+# state is that of the same federation over tls, also after a process was killed and the same command
 # was started again, and after USR1; a roster without leave and a missing party are refused.
 . "$(dirname "$0")/small_federation.sh"
 work=$(mktemp -d "${TMPDIR:-/tmp}/concordat-mpiroad-XXXXXX")
@@ -9,19 +9,27 @@ tiny=("${tiny[@]/--run.rounds=2/--run.rounds=3}")
 ranks=([alba]=1 [brio]=2 [cala]=1)
 for site in "${sites[@]}"; do train_flags[$site]+=" --layout.tp=1"; done
 
-# one_mpirun RUN [WITHOUT]: all parties, but for one that is to be missing. CONCORDAT_KILL_AT of the
-# environment is for brio's ranks alone.
+# one_mpirun RUN [WITHOUT]: all parties, but for one that is to be missing. kill_role and kill_at say
+# which of the coordinator and brio's processes kills itself, and where; only brio's are disturbed.
+kill_role= kill_at=
 one_mpirun() {
-  local run=$1 without=${2:-} session code=0 site kill=${CONCORDAT_KILL_AT:-} parts=()
-  unset CONCORDAT_KILL_AT
+  local run=$1 without=${2:-} session code=0 site parts=()
   session=$(mktemp -d /tmp/cc-XXXXXX)
-  parts=(-n 1 "$concordat" coordinate "$run/hub/coordinator.toml" --road=mpi)
+  # program ROLE PARTY ARGUMENT...: with the point at which it is to die, if it is.
+  program() {
+    [ "$1" != "$kill_role" ] || [ "$2" = alba ] || [ "$2" = cala ] || parts+=(env CONCORDAT_KILL_AT="$kill_at:1")
+    parts+=("$concordat" "$1" "${@:3}" --road=mpi)
+  }
+  parts=(-n 1)
+  program coordinate hub "$run/hub/coordinator.toml"
   for site in "${sites[@]}"; do
-    [ "$without" = "border of $site" ] || parts+=(: -n 1 "$concordat" border "$run/$site/site.toml" --road=mpi)
+    if [ "$without" != "border of $site" ]; then
+      parts+=(: -n 1)
+      program border "$site" "$run/$site/site.toml"
+    fi
     parts+=(: -n "${ranks[$site]}")
-    [ "$site" != brio ] || [ -z "$kill" ] || parts+=(env CONCORDAT_KILL_AT="$kill")
-    # shellcheck disable=SC2206  # the flags are words
-    parts+=("$concordat" train "$run/$site/site.toml" --road=mpi ${train_flags[$site]})
+    # shellcheck disable=SC2086  # the flags are words
+    program train "$site" "$run/$site/site.toml" ${train_flags[$site]}
   done
   OMP_NUM_THREADS=1 mpirun --mca orte_tmpdir_base "$session" --mca mpi_yield_when_idle 1 --bind-to none \
     --oversubscribe "${parts[@]}" >>"$run/log" 2>&1 &
@@ -81,16 +89,20 @@ found=$(state_of "$work/mpi")
 audit_all "$work/mpi"
 [ "$(grep -c 'nothing isolates the sites' "$work/mpi/log")" -eq 1 ] || fail "the road does not say once what it lacks"
 
-echo "killed and started again"
-fresh_copy "$work/template" "$work/killed"
-code=0
-CONCORDAT_KILL_AT=ranks.committed:1 one_mpirun "$work/killed" || code=$?
-[ "$code" -ne 0 ] || fail "nothing was killed"
-! grep -q 'the run is complete' "$work/killed/log" || fail "the run ended before it was killed"
-one_mpirun "$work/killed" || fail "after the kill: exit code $?: $(tail -n 20 "$work/killed/log")"
-found=$(state_of "$work/killed")
-[ "$found" = "$expected" ] || fail "after a kill the state is $found, undisturbed $expected"
-audit_all "$work/killed"
+for victim in train:ranks.committed border:border.aggregate_stored coordinate:coordinator.after_sum; do
+  echo "killed at $victim and started again"
+  fresh_copy "$work/template" "$work/killed"
+  kill_role=${victim%:*} kill_at=${victim#*:}
+  code=0
+  one_mpirun "$work/killed" || code=$?
+  kill_role=
+  [ "$code" -eq 137 ] || fail "$victim: exit code $code: $(tail -n 20 "$work/killed/log")"
+  ! grep -q 'the run is complete' "$work/killed/log" || fail "the run ended before it was killed"
+  one_mpirun "$work/killed" || fail "after $victim: exit code $?: $(tail -n 20 "$work/killed/log")"
+  found=$(state_of "$work/killed")
+  [ "$found" = "$expected" ] || fail "after $victim the state is $found, undisturbed $expected"
+  audit_all "$work/killed"
+done
 
 echo "stopped by USR1 and started again"
 fresh_copy "$work/template" "$work/stopped"
