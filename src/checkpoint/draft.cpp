@@ -4,7 +4,6 @@
 #include "checkpoint/generations.hpp"
 #include "checkpoint/manifest.hpp"
 #include "concordat/core/kill_point.hpp"
-#include "concordat/crypto/hash.hpp"
 
 namespace concordat::checkpoint {
 
@@ -34,14 +33,21 @@ void check_space(FileSystem& fs, const Path& folder, std::uint64_t needed) {
 
 }  // namespace
 
-Draft prepare(FileSystem& fs, const Path& folder, std::uint64_t step,
-              const std::vector<DatasetShape>& datasets, std::uint64_t alignment) {
+Path draft_folder(const Path& folder, const std::string& name) {
+  return folder / (std::string(unfinished_prefix) + name);
+}
+
+void make_room(FileSystem& fs, const Path& folder, const std::vector<DatasetShape>& datasets,
+               std::uint64_t alignment) {
   fs.make_directories(folder);
   sweep(fs, folder);
   check_space(fs, folder, bytes_needed(datasets, alignment));
-  Draft draft;
-  draft.name = next_name(fs, folder, step);
-  draft.folder = folder / (std::string(unfinished_prefix) + draft.name);
+}
+
+Draft prepare(FileSystem& fs, const Path& folder, const std::string& name,
+              const std::vector<DatasetShape>& datasets, std::uint64_t alignment) {
+  make_room(fs, folder, datasets, alignment);
+  Draft draft{.name = name, .folder = draft_folder(folder, name), .layout = {}};
   fs.make_directories(draft.folder);
   const Path state = draft.folder / state_name;
   fs.open(state, OpenMode::create_exclusive)->sync();
@@ -49,38 +55,34 @@ Draft prepare(FileSystem& fs, const Path& folder, std::uint64_t step,
   return draft;
 }
 
-void share(comm::Communicator& comm, Draft& draft) {
+void share(comm::Communicator& comm, FileLayout& layout) {
   ByteWriter out;
   if (comm.rank() == 0) {
-    out.sized(draft.name);
-    out.sized(draft.folder.string());
-    out.u64(draft.layout.file_bytes);
-    for (auto offset : draft.layout.offsets) out.u64(offset);
+    out.u64(layout.file_bytes);
+    for (auto offset : layout.offsets) out.u64(offset);
   }
   Bytes bytes = out.bytes();
   comm.broadcast_bytes(bytes, 0);
-  ByteReader in(bytes, "checkpoint draft");
-  draft.name = in.sized_string(4096);
-  draft.folder = in.sized_string(1U << 16U);
-  draft.layout.file_bytes = in.u64();
-  draft.layout.offsets.clear();
-  while (in.left() > 0) draft.layout.offsets.push_back(in.u64());
+  ByteReader in(bytes, "checkpoint layout");
+  layout.file_bytes = in.u64();
+  layout.offsets.clear();
+  while (in.left() > 0) layout.offsets.push_back(in.u64());
 }
 
-Saved write_manifest(FileSystem& fs, const Draft& draft, Manifest manifest) {
+std::string complete_manifest(FileSystem& fs, const Draft& draft, Manifest manifest) {
   manifest.file_bytes = draft.layout.file_bytes;
   manifest.structure =
       structure_digest(*fs.open(draft.folder / state_name, OpenMode::read), manifest);
-  const std::string text = encode_manifest(manifest);
+  return encode_manifest(manifest);
+}
+
+void write_manifest(FileSystem& fs, const Draft& draft, const std::string& text) {
   {
     auto file = fs.open(draft.folder / manifest_name, OpenMode::create_exclusive);
     file->write(as_bytes(text));
     file->sync();
   }
   fs.sync_directory(draft.folder);
-  return {.name = draft.name,
-          .manifest = crypto::sha256(as_bytes(text)),
-          .bytes = draft.layout.file_bytes};
 }
 
 void give_name(FileSystem& fs, const Path& folder, const Draft& draft, Saved& saved,

@@ -16,16 +16,23 @@ struct Draft {
   FileLayout layout;
 };
 
-/// Rank 0: sweeps what crashes left, looks for space, and lays out the file with the options'
-/// alignment. Not collective.
-/// @throws Error(disk_full) before anything is written when the space does not suffice.
-Draft prepare(FileSystem& fs, const Path& folder, std::uint64_t step,
-              const std::vector<DatasetShape>& datasets, std::uint64_t alignment);
-/// Collective: rank 0's draft, on all ranks.
-void share(comm::Communicator& comm, Draft& draft);
+Path draft_folder(const Path& folder, const std::string& name);
 
-/// Rank 0, when every extent is durable: the manifest, durable as well. Not collective.
-Saved write_manifest(FileSystem& fs, const Draft& draft, Manifest manifest);
+/// Makes the folder, sweeps what crashes left and looks for space. Not collective.
+/// @throws Error(disk_full).
+void make_room(FileSystem& fs, const Path& folder, const std::vector<DatasetShape>& datasets,
+               std::uint64_t alignment);
+/// Makes room and lays the file out. Not collective.
+/// @throws Error(disk_full) before anything is written when the space does not suffice.
+Draft prepare(FileSystem& fs, const Path& folder, const std::string& name,
+              const std::vector<DatasetShape>& datasets, std::uint64_t alignment);
+/// Collective: rank 0's layout, on all ranks.
+void share(comm::Communicator& comm, FileLayout& layout);
+
+/// When every extent is durable: the manifest, with what the file itself tells. Not collective.
+std::string complete_manifest(FileSystem& fs, const Draft& draft, Manifest manifest);
+/// Durable when it returns.
+void write_manifest(FileSystem& fs, const Draft& draft, const std::string& text);
 /// Rank 0: the generation gets its name, and older ones go. Fills in what was set aside.
 void give_name(FileSystem& fs, const Path& folder, const Draft& draft, Saved& saved,
                const SaveOptions& options);

@@ -53,13 +53,16 @@ std::vector<std::string> list_generations(FileSystem& fs, const Path& folder) {
   return names;
 }
 
-std::string next_name(FileSystem& fs, const Path& folder, std::uint64_t step) {
+std::string next_name(FileSystem& fs, const std::vector<Path>& folders, std::uint64_t step) {
   // Behind all others of the step, so that it is the newest of them.
-  for (const auto& name : list_generations(fs, folder)) {
-    const auto key = parse_generation(name);
-    if (key->first == step) return generation_name({step, key->second + 1});
+  std::uint64_t repeat = 0;
+  for (const Path& folder : folders) {
+    for (const auto& name : list_generations(fs, folder)) {
+      const auto key = parse_generation(name);
+      if (key->first == step) repeat = std::max(repeat, key->second + 1);
+    }
   }
-  return generation_name({step, 0});
+  return generation_name({step, repeat});
 }
 
 void sweep(FileSystem& fs, const Path& folder) {

@@ -16,8 +16,8 @@ using GenerationKey = std::pair<std::uint64_t, std::uint64_t>;
 std::optional<GenerationKey> parse_generation(std::string_view name);
 std::string generation_name(const GenerationKey& key);
 
-/// The name for a new generation of `step`: never one that exists.
-std::string next_name(FileSystem& fs, const Path& folder, std::uint64_t step);
+/// The name for a new generation of `step`: never one that exists in any of the folders.
+std::string next_name(FileSystem& fs, const std::vector<Path>& folders, std::uint64_t step);
 
 /// `.new-NAME` while it is written, `.old-NAME` while it is removed.
 inline constexpr std::string_view unfinished_prefix = ".new-";

@@ -20,6 +20,7 @@ struct DatasetShape {
 struct FileLayout {
   std::vector<std::uint64_t> offsets;  ///< of the first byte, one a dataset
   std::uint64_t file_bytes = 0;
+  bool operator==(const FileLayout&) const = default;
 };
 
 /// Creates the datasets contiguous, with early allocation and no fill, those of at least

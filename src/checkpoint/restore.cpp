@@ -4,6 +4,7 @@
 
 #include "checkpoint/batch.hpp"
 #include "checkpoint/extents.hpp"
+#include "checkpoint/fast_tier.hpp"
 #include "checkpoint/generations.hpp"
 #include "checkpoint/manifest.hpp"
 #include "checkpoint/named_tensor.hpp"
@@ -43,8 +44,9 @@ constexpr const char* damaged_remedy =
 
 struct Candidate {
   Path folder;
-  std::string text;  ///< of manifest.json
-  Manifest manifest;
+  std::optional<Digest> expected{};  ///< of manifest.json: in the fast tier
+  std::string text{};                ///< of manifest.json
+  Manifest manifest{};
 };
 
 /// Collective: rank 0 reads the manifest and checks what is outside the datasets.
@@ -56,6 +58,15 @@ Reason open_candidate(comm::Communicator& comm, FileSystem& fs, Candidate& candi
     reason = reason_of([&] {
       const Path path = candidate.folder / manifest_name;
       candidate.text = read_text(fs, path);
+      const Digest digest = crypto::sha256(as_bytes(candidate.text));
+      if (candidate.expected && digest != *candidate.expected) {
+        throw Error(concordat::errors::malformed,
+                    {.what = "a generation of another course of the run",
+                     .where = path.string(),
+                     .found = "digest " + digest.hex(),
+                     .expected = "digest " + candidate.expected->hex() + " as FAST has it",
+                     .remedy = "an older generation is used if there is one"});
+      }
       const auto manifest = decode_manifest(candidate.text, path.string());
       const Path state = candidate.folder / state_name;
       if (const auto found = fs.file_size(state); found != manifest.file_bytes) {
@@ -208,19 +219,35 @@ void prove(comm::Communicator& comm, const Candidate& candidate,
   }
 }
 
-std::vector<std::string> shared_list(comm::Communicator& comm, FileSystem& fs, const Path& folder) {
+/// Collective: where to look, newest first.
+std::vector<Candidate> candidates_in(comm::Communicator& comm, FileSystem& fs, const Path& folder,
+                                     const RestoreOptions& options) {
+  if (!options.only.empty()) return {{.folder = folder / options.only}};
   Bytes bytes;
   comm::agreed(comm, [&] {
     if (comm.rank() != 0) return;
     ByteWriter out;
+    std::optional<FastRecord> fast;
+    if (!options.fast.folder.empty()) fast = read_fast_record(fs, folder);
+    out.sized(fast ? fast->name : "");
+    out.digest(fast ? fast->manifest : Digest{});
     for (const auto& name : list_generations(fs, folder)) out.sized(name);
     bytes = out.bytes();
   });
   comm.broadcast_bytes(bytes, 0);
   ByteReader in(bytes, "generations");
-  std::vector<std::string> names;
-  while (in.left() > 0) names.push_back(in.sized_string(4096));
-  return names;
+  const std::string fast_name = in.sized_string(4096);
+  const Digest fast_manifest = in.digest();
+  std::vector<Candidate> all;
+  while (in.left() > 0) all.push_back({.folder = folder / in.sized_string(4096)});
+  if (fast_name.empty()) return all;
+  const auto older = std::find_if(all.begin(), all.end(), [&](const Candidate& candidate) {
+    return parse_generation(candidate.folder.filename().string()) <= parse_generation(fast_name);
+  });
+  // What has reached the folder is read there.
+  if (older != all.end() && older->folder.filename() == fast_name) return all;
+  all.insert(older, {.folder = options.fast.folder / fast_name, .expected = fast_manifest});
+  return all;
 }
 
 }  // namespace
@@ -229,27 +256,32 @@ std::optional<Restored> restore_newest(comm::Communicator& comm, FileSystem& fs,
                                        const std::vector<NamedTensor>& tensors,
                                        const RestoreOptions& options) {
   check_same_list(comm, tensors);
-  auto names = shared_list(comm, fs, folder);
-  if (!options.only.empty()) names = {options.only};
   std::vector<Skipped> skipped;
-  for (const auto& name : names) {
-    Candidate candidate{.folder = folder / name, .text = {}, .manifest = {}};
+  std::size_t num_slow = 0;
+  for (Candidate& candidate : candidates_in(comm, fs, folder, options)) {
+    const std::string name = candidate.folder.filename().string();
+    const bool fast = candidate.expected.has_value();
+    if (!fast) ++num_slow;
     Reason reason = open_candidate(comm, fs, candidate);
     if (reason.empty()) reason = verify_datasets(comm, fs, candidate);
     if (!reason.empty()) {
-      skipped.push_back({name, reason});
+      skipped.push_back({fast ? name + " in the fast tier" : name, reason});
       continue;
     }
     const auto datasets = match(candidate, tensors, options.subset);
     load(comm, fs, candidate, tensors, datasets);
     prove(comm, candidate, tensors, datasets);
+    if (options.skipped != nullptr) *options.skipped = skipped;
     return Restored{.name = name,
+                    .fast = fast,
                     .manifest = crypto::sha256(as_bytes(candidate.text)),
                     .position = candidate.manifest.position,
                     .metadata = candidate.manifest.metadata,
                     .skipped = std::move(skipped)};
   }
-  if (skipped.empty()) return std::nullopt;
+  if (options.skipped != nullptr) *options.skipped = skipped;
+  // What stood in the fast tier alone was promised to nobody.
+  if (num_slow == 0) return std::nullopt;
   std::string reasons;
   for (const auto& [name, reason] : skipped) reasons += "\n  " + name + ": " + reason;
   throw Error(errors::none_verifies,
@@ -261,7 +293,7 @@ std::optional<Restored> restore_newest(comm::Communicator& comm, FileSystem& fs,
 
 std::optional<std::string> verify_generation(FileSystem& fs, const Path& generation) {
   const auto self = comm::self_communicator();
-  Candidate candidate{.folder = generation, .text = {}, .manifest = {}};
+  Candidate candidate{.folder = generation};
   Reason reason;
   try {
     reason = open_candidate(*self, fs, candidate);

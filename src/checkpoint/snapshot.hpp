@@ -10,7 +10,8 @@ namespace concordat::checkpoint {
 
 class Snapshot {
  public:
-  /// Collective: allocates for these tensors, so that a job that lacks the memory ends at its start.
+  /// Collective: allocates for these tensors, so that a job that lacks the memory ends at its
+  /// start.
   void reserve(comm::Communicator& comm, const std::vector<NamedTensor>& tensors);
   /// Collective: reshards into the parts. Memory: 1 / ranks of the tensors' bytes, kept from one
   /// snapshot to the next.

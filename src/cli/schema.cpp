@@ -142,6 +142,8 @@ ConfigSchema site_schema(SiteNeeded needed) {
                "newest generations that stay; with 1 nothing is behind a damaged one")
       .integer("checkpoint.keep_every", 0, {0, many},
                "steps: the first generation at or after each multiple stays too; 0: none does")
+      .text("checkpoint.fast", "", {},
+            "folder on each node's own disk that generations reach first; empty: none")
       .integer(
           "checkpoint.alignment", 4096, {512, 1 << 24},
           "bytes, a power of two: where large tensors begin in state.h5, such as the stripe of "
@@ -242,9 +244,19 @@ site::CheckpointSettings checkpoint_settings(const Config& config) {
                  .expected = "4096, 1048576, 4194304, ...",
                  .remedy = "correct checkpoint.alignment"});
   }
+  const std::filesystem::path fast = config.text("checkpoint.fast");
+  if (!fast.empty() && !fast.is_absolute()) {
+    throw Error(errors::config_bad_value,
+                {.what = "the fast tier is a folder of each node",
+                 .where = config.origin("checkpoint.fast"),
+                 .found = fast.string(),
+                 .expected = "an absolute path, such as /local/scratch or the job's $TMPDIR",
+                 .remedy = "correct checkpoint.fast"});
+  }
   return {.keep = static_cast<int>(config.integer("checkpoint.keep")),
           .keep_every = config.integer("checkpoint.keep_every"),
-          .alignment = alignment};
+          .alignment = alignment,
+          .fast = fast};
 }
 }  // namespace
 

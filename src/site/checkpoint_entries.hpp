@@ -3,7 +3,7 @@
 // must not stop the inner steps.
 //
 //   CheckpointEntries entries(settings, comm, seams, CheckpointEntries::Writes::border);
-//   engine.begin_save(..., {.before_publish = [&](auto& made) { entries.record(entry_of(made)); }});
+//   engine.begin_save(..., {.before_publish = [&](auto& made) { entries.record(entry(made)); }});
 //   if (!entries.wait(control)) return stopped();      // before what builds upon the generation
 //
 // Threads: one per rank. Failure: what ledger::SiteRecorder throws, agreed over the ranks.

@@ -5,6 +5,7 @@
 #include "concordat/core/log.hpp"
 #include "concordat/model/declaration.hpp"
 #include "concordat/observe/memory.hpp"
+#include "site/fast_folder.hpp"
 #include "site/initial_weights.hpp"
 
 namespace concordat::site {
@@ -87,7 +88,8 @@ Engine::Engine(const SiteSettings& settings, comm::Communicator& comm, FileSyste
       held_out_(open_held_out(settings, fs, data_key)),
       trainer_(train_settings(settings), session_.exec(), mesh_, data_, clock),
       state_(trainer_.make_state()),
-      saver_(comm, fs, clock, settings.run_folder() / "checkpoints") {}
+      fast_(fast_tier_of(settings, comm, fs)),
+      saver_(comm, fs, clock, settings.run_folder() / "checkpoints", fast_) {}
 
 std::vector<checkpoint::NamedTensor> Engine::tensors(
     const std::vector<checkpoint::NamedTensor>& extra) const {
@@ -122,8 +124,14 @@ std::optional<checkpoint::Restored> Engine::restore(
     extra_bytes_ += num_elements(tensor.shape) * static_cast<std::int64_t>(size_of(tensor.dtype));
   }
   saver_.reserve(tensors(extra));
+  std::vector<checkpoint::Skipped> skipped;
   auto restored = checkpoint::restore_newest(comm_, fs_, settings_.run_folder() / "checkpoints",
-                                             tensors(extra));
+                                             tensors(extra), {.fast = fast_, .skipped = &skipped});
+  if (comm_.rank() == 0) {
+    for (const auto& [name, reason] : skipped) {
+      log::warn("generation " + name + " was passed over: " + reason);
+    }
+  }
   if (!restored) {
     if (!settings_.local.initial_weights.empty()) import_weights();
     return restored;
@@ -131,9 +139,6 @@ std::optional<checkpoint::Restored> Engine::restore(
   trainer_.write_state(state_, static_cast<std::int64_t>(restored->position.step));
   read_loss_scale(restored->metadata);
   if (comm_.rank() != 0) return restored;
-  for (const auto& skipped : restored->skipped) {
-    log::warn("generation " + skipped.name + " was passed over: " + skipped.reason);
-  }
   auto changed = [&](std::string_view key, const std::string& now) {
     auto found = restored->metadata.find(std::string(key));
     if (found == restored->metadata.end() || found->second == now) return;
@@ -147,8 +152,9 @@ std::optional<checkpoint::Restored> Engine::restore(
   changed(checkpoint::keys::instruction_set, session_.backend().instructions_in_use());
   changed(checkpoint::keys::threads_per_rank, std::to_string(settings_.local.threads));
   changed(checkpoint::keys::precision, std::string(name_of(trainer_.settings().compute)));
-  log::info("restored " + restored->name + ": step " + std::to_string(restored->position.step) +
-            ", round " + std::to_string(restored->position.round));
+  log::info("restored " + restored->name + (restored->fast ? " from the fast tier" : "") +
+            ": step " + std::to_string(restored->position.step) + ", round " +
+            std::to_string(restored->position.round));
   return restored;
 }
 

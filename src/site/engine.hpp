@@ -106,6 +106,7 @@ class Engine {
     std::chrono::nanoseconds pause{0};  ///< all that training stood still for it
   };
   Saving saving_;
+  checkpoint::FastTier fast_;
   checkpoint::Saver saver_;
 };
 

@@ -59,7 +59,8 @@ class Rounds {
     if (restored) {
       exchange_.resume(Round(static_cast<std::uint32_t>(restored->position.round)));
       generation_ = restored->name;
-      begun_ = {engine_.trainer().next_step(), exchange_.round()};
+      // What only the fast tier has is written again before anything is built upon it.
+      if (!restored->fast) begun_ = {engine_.trainer().next_step(), exchange_.round()};
     } else {
       engine_.trainer().read_weights(weights_);
       exchange_.start(weights_);

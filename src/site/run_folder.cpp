@@ -32,6 +32,8 @@ bool is_temporary(std::string_view name) {
   return name.size() >= 4 && name.substr(name.size() - 4) == ".tmp";
 }
 
+}  // namespace
+
 void check_private(FileSystem& fs, const FileSystem::Path& path) {
   const unsigned mode = fs.mode(path), owner = fs.owner(path);
   if ((mode & 077U) == 0 && owner == ::geteuid()) return;
@@ -44,8 +46,6 @@ void check_private(FileSystem& fs, const FileSystem::Path& path) {
                .expected = "mode 0700, owner " + std::to_string(::geteuid()),
                .remedy = "chmod 700 " + path.string() + " as its owner"});
 }
-
-}  // namespace
 
 RunFolder::RunFolder(FileSystem& fs, Path root) : fs_(fs), root_(std::move(root)) {
   if (!fs_.exists(root_)) fs_.make_directories(root_);

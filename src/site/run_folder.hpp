@@ -140,6 +140,9 @@ class RunFolder {
   Path root_;
 };
 
+/// @throws Error(site.open_run_folder) unless the path is this user's alone.
+void check_private(FileSystem& fs, const FileSystem::Path& path);
+
 /// 16 random bytes in hex.
 std::string make_nonce(crypto::SecureRandom& random);
 

@@ -21,7 +21,8 @@ ExitCode train_alone(Engine& engine, JobControl& control, const JobSeams& seams)
   CheckpointEntries entries(settings, engine.comm(), seams, CheckpointEntries::Writes::itself);
   auto restored = engine.restore({});
   engine.report_steps(total);
-  std::int64_t last_saved = restored ? engine.trainer().next_step() : -1;
+  // One that only the fast tier has is written again.
+  std::int64_t last_saved = restored && !restored->fast ? engine.trainer().next_step() : -1;
   auto begin_save = [&] {
     const std::int64_t step = engine.trainer().next_step();
     if (last_saved == step) return;

@@ -114,10 +114,17 @@ struct Skipped {
 
 struct Restored {
   std::string name{};
+  bool fast = false;  ///< from the fast tier: the folder itself lacks it
   Digest manifest{};
   Position position{};
   Metadata metadata{};
   std::vector<Skipped> skipped{};  ///< newer generations that did not verify; say so to the user
+};
+
+/// Folders on the nodes themselves that generations reach first (saver.hpp).
+struct FastTier {
+  Path folder{};  ///< of this rank's node, for this run alone; empty: none. On all ranks or none
+  std::string node{};  ///< the same text on the ranks that share the folder
 };
 
 struct RestoreOptions {
@@ -125,6 +132,11 @@ struct RestoreOptions {
   std::string only{};
   /// The program asks for a part of the generation on purpose (weights to generate from).
   bool subset = false;
+  /// Looked at as well: a generation there that is newer is taken where every rank finds its part,
+  /// which is so with the ranks and nodes that wrote it.
+  FastTier fast{};
+  /// Gets what was passed over, also where nothing is restored in the end.
+  std::vector<Skipped>* skipped = nullptr;
 };
 
 /// Fills the tensors from the newest generation whose every byte verifies, in whatever layout the

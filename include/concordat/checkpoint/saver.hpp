@@ -13,6 +13,10 @@
 // are gathered, rank 0's thread writes the manifest, `before_publish` is called, rank 0's thread
 // gives the generation its name. No thread but the caller's calls the communicator.
 //
+// With a fast tier all of this happens first in a folder of each node, to which its ranks write,
+// and then again, from the same snapshot, in the folder itself: only then is it a generation for
+// the caller. `before_publish` is called once, before the first.
+//
 // Back-pressure: one generation is written at a time; begin() finishes the one before.
 // Failure: what a rank's thread throws (disk full, an input or output error), all ranks throw from
 // the next poll(), begin() or finish(). Nothing is published then, and the generations that were
@@ -31,7 +35,9 @@ namespace concordat::checkpoint {
 class Saver {
  public:
   /// All must outlive it. The clock only measures.
-  Saver(comm::Communicator& comm, FileSystem& fs, const Clock& clock, Path folder);
+  /// Collective if `fast` has a folder.
+  Saver(comm::Communicator& comm, FileSystem& fs, const Clock& clock, Path folder,
+        const FastTier& fast = {});
   ~Saver();
   Saver(const Saver&) = delete;
   Saver& operator=(const Saver&) = delete;
@@ -61,13 +67,25 @@ class Saver {
  private:
   struct Job;
   struct Thread;
+  struct Tier {
+    Path folder;
+    bool fast = false;
+    bool acts = false;  ///< this rank lays out, writes the manifest and gives the name
+  };
+  const Tier& tier() const;
+  void choose_name(std::uint64_t step);
+  void lay_out();
+  void write_parts();
+  void gather_parts();
+  void give_names();
+  std::optional<Saved> end_tier();
   std::optional<Saved> advance();
   void give_up() noexcept;
 
   comm::Communicator& comm_;
   FileSystem& fs_;
   const Clock& clock_;
-  Path folder_;
+  std::vector<Tier> tiers_;  ///< in the order of writing; the last is the folder itself
   std::unique_ptr<Thread> thread_;
   std::unique_ptr<Job> job_;
 };

@@ -65,6 +65,7 @@ struct CheckpointSettings {
   int keep = 2;                 ///< newest generations that stay
   std::int64_t keep_every = 0;  ///< steps: the first generation at or after each multiple; 0: none
   std::int64_t alignment = 4096;  ///< bytes; of large datasets in state.h5
+  std::filesystem::path fast{};   ///< on each node, of any run; empty: none
 };
 
 /// How the ranks of the site share one model; dp is what they leave.

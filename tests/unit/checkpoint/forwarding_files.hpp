@@ -50,10 +50,13 @@ class ForwardingFiles : public FileSystem {
   FileSystem& real_ = posix_files();
 };
 
-/// Writes at an offset wait while the gate is closed. Safe from many threads.
+/// Writes at an offset wait while the gate is closed, below one folder only if it is given. Safe
+/// from many threads.
 class GatedFiles final : public ForwardingFiles {
  public:
   std::unique_ptr<File> open(const Path& path, OpenMode mode) override {
+    const bool gated = path.string().starts_with(only_below.string());
+    if (!gated) return real_.open(path, mode);
     return std::make_unique<GatedFile>(*this, real_.open(path, mode));
   }
   void set_open(bool open) {
@@ -61,6 +64,11 @@ class GatedFiles final : public ForwardingFiles {
     open_ = open;
     changed_.notify_all();
   }
+  int waiting() {
+    const std::lock_guard lock(mutex_);
+    return waiting_;
+  }
+  Path only_below{};
   /// Waits until so many writes stand before the gate.
   void wait_for_waiting(int count) {
     std::unique_lock lock(mutex_);

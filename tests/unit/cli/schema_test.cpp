@@ -103,14 +103,16 @@ TEST(Schema, CheckpointsAreKeptAndAlignedAsTheFileSays) {
   EXPECT_EQ(read({}).keep, 2);
   EXPECT_EQ(read({}).keep_every, 0);
   EXPECT_EQ(read({}).alignment, 4096);
+  EXPECT_TRUE(read({}).fast.empty());
+  EXPECT_EQ(read({"--checkpoint.fast=/local/x"}).fast, "/local/x");
   const auto given = read(
       {"--checkpoint.keep=3", "--checkpoint.keep_every=100", "--checkpoint.alignment=4194304"});
   EXPECT_EQ(given.keep, 3);
   EXPECT_EQ(given.keep_every, 100);
   EXPECT_EQ(given.alignment, 1 << 22);
-  for (const char* wrong :
-       {"--checkpoint.alignment=5000", "--checkpoint.alignment=256",
-        "--checkpoint.alignment=33554432", "--checkpoint.keep=0", "--checkpoint.keep_every=-1"}) {
+  for (const char* wrong : {"--checkpoint.alignment=5000", "--checkpoint.alignment=256",
+                            "--checkpoint.alignment=33554432", "--checkpoint.keep=0",
+                            "--checkpoint.keep_every=-1", "--checkpoint.fast=scratch"}) {
     const std::string flag(wrong);
     EXPECT_ERROR_SAYS(read({flag}), errors::config_bad_value, flag.substr(2, flag.find('=') - 2));
   }
