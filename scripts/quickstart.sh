@@ -9,6 +9,7 @@
 #   scripts/quickstart.sh            everything, in ./quickstart-run
 #   scripts/quickstart.sh --short    two rounds and a smaller corpus: a test of the machinery
 #   scripts/quickstart.sh --build    set up and build only
+#   scripts/quickstart.sh --prepare  also make the sites, and start nothing (docs/slurm.md)
 #
 # CONCORDAT_RUN=FOLDER puts the run elsewhere, CONCORDAT_BUILD=FOLDER takes a build that is there.
 set -euo pipefail
@@ -43,6 +44,7 @@ for pid in "${made[@]}"; do wait "$pid" || { echo "quickstart: a corpus could no
 begun=$SECONDS
 say "keys, roster, data and agreement: three sites and a coordinator"
 make_federation "$run" "${flags[@]}"
+[ "$mode" = --prepare ] && exit 0
 say "the federation: $(rounds_of "$run") rounds, seven programs, TLS on $(cat "$run/port")"
 run_federation "$run"
 

@@ -65,6 +65,7 @@ extern const Command audit_command;
 extern const Command eval_command;
 extern const Command generate_command;
 extern const Command schedule_command;
+extern const Command slurm_command;
 extern const Command import_command;
 extern const Command export_command;
 extern const Command checkpoint_command;

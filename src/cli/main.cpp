@@ -22,7 +22,7 @@ std::string overview() {
       "\n'concordat COMMAND --help' explains one. 'concordat --version' names build, libraries,\n"
       "back ends and instructions in use.\n\n"
       "exit codes: 0 done, 64 usage, 65 bad data, 70 internal, 75 saved (run again),\n"
-      "            77 refused by policy\n";
+      "            76 no progress (hold), 77 refused by policy\n";
   return text;
 }
 

@@ -2,6 +2,7 @@
 
 #include <charconv>
 
+#include "cli/slurm_time.hpp"
 #include "concordat/core/error.hpp"
 
 namespace concordat::cli {
@@ -135,6 +136,9 @@ ConfigSchema site_schema(SiteNeeded needed) {
                "inner steps between checkpoints; 0: only at the ends of rounds")
       .integer("train.eval_windows", 0, {0, many},
                "validation windows at the end of each round; 0: none")
+      .boolean("train.exit_between_rounds", false,
+               "leave (75) instead of waiting for others; the border brings the job back "
+               "(job.bring_back)")
       .text("train.initial_weights", "", {},
             "Hugging Face folder that the run starts from; empty: drawn from run.seed");
   schema.section("checkpoint", "what is kept of the run, and how it lies on the disk")
@@ -148,6 +152,17 @@ ConfigSchema site_schema(SiteNeeded needed) {
           "checkpoint.alignment", 4096, {512, 1 << 24},
           "bytes, a power of two: where large tensors begin in state.h5, such as the stripe of "
           "Lustre or the block of GPFS");
+  schema.section("job", "how a job ends and comes back")
+      .integer("job.stop_margin_s", 120, {1, 86'400},
+               "seconds before the batch system's end time at which a job saves and leaves")
+      .text("job.max_walltime", "", {},
+            "longest run of one job, as Slurm writes times (24:00:00, 2-00:00:00); empty: no limit")
+      .text("job.progress_guard", "auto", {"auto", "on", "off"},
+            "end with 76 where two jobs in a row got no further; auto: under a batch system")
+      .integer("job.patience_s", 60, {0, 31'536'000},
+               "train.exit_between_rounds: seconds to wait for others in an exchange before that")
+      .text("job.bring_back", "", {},
+            "what the border runs when a job that left can go on, such as 'sbatch train.sbatch'");
   schema.section("layout", "how the ranks share the model; the rest of them are replicas (dp)")
       .integer("layout.tp", 1, {1, 1024}, "ranks that share each matrix; divides the heads")
       .integer("layout.pp", 1, {1, 1024}, "ranks that share the layers, one stage each")
@@ -258,6 +273,25 @@ site::CheckpointSettings checkpoint_settings(const Config& config) {
           .alignment = alignment,
           .fast = fast};
 }
+
+site::JobSettings job_settings(const Config& config) {
+  site::JobSettings job{.stop_margin_s = config.integer("job.stop_margin_s"),
+                        .progress_guard = config.text("job.progress_guard"),
+                        .exit_between_rounds = config.boolean("train.exit_between_rounds"),
+                        .patience_s = config.integer("job.patience_s"),
+                        .bring_back = config.text("job.bring_back")};
+  const std::string& limit = config.text("job.max_walltime");
+  if (limit.empty()) return job;
+  job.max_walltime_s = slurm_seconds(limit).value_or(0);
+  if (job.max_walltime_s > job.stop_margin_s) return job;
+  throw Error(errors::config_bad_value,
+              {.what = "the longest run of a job is no time or leaves no time to work",
+               .where = config.origin("job.max_walltime"),
+               .found = limit,
+               .expected = std::string(slurm_time_forms) + ", more than the " +
+                           std::to_string(job.stop_margin_s) + " s of job.stop_margin_s",
+               .remedy = "correct job.max_walltime"});
+}
 }  // namespace
 
 site::SiteSettings site_settings(const Config& config) {
@@ -306,6 +340,7 @@ site::SiteSettings site_settings(const Config& config) {
               .zero = static_cast<int>(config.integer("layout.zero")),
               .overlap = config.boolean("layout.overlap")};
   s.checkpoint = checkpoint_settings(config);
+  s.job = job_settings(config);
   const std::string& roster = config.text("federation.roster");
   const std::string& agreement = config.text("federation.agreement");
   if (roster.empty() != agreement.empty()) {

@@ -10,6 +10,7 @@
 #include "concordat/comm/agree.hpp"
 #include "concordat/comm/pinning.hpp"
 #include "concordat/core/log.hpp"
+#include "concordat/core/stop.hpp"
 #include "concordat/crypto/process.hpp"
 #include "concordat/device/pinning.hpp"
 
@@ -66,6 +67,8 @@ void place(comm::Communicator& comm, const site::LocalSettings& local, bool shar
 }
 
 int train(const Args& args) {
+  // A request to stop that comes while MPI and the model are set up is kept.
+  StopRequests::catch_signals();
   comm::Runtime runtime = start_runtime();
   // Read before the ranks of the site find each other, because they do so by its name; what is
   // wrong with it is said afterwards, so that the whole job hears of it.

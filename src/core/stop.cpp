@@ -5,6 +5,7 @@
 #include <charconv>
 #include <csignal>
 #include <cstdlib>
+#include <ctime>
 #include <string_view>
 
 #include "concordat/core/error.hpp"
@@ -14,12 +15,23 @@ namespace {
 
 volatile std::sig_atomic_t requeue_signals = 0;
 volatile std::sig_atomic_t stop_signals = 0;
+timespec first_stop{};
+
+constexpr double same_request_s = 1.0;
 
 extern "C" void on_requeue(int) { requeue_signals = 1; }
 
 extern "C" void on_stop(int) {
-  if (stop_signals != 0) ::_exit(static_cast<int>(ExitCode::saved));
-  stop_signals = 1;
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  if (stop_signals == 0) {
+    first_stop = now;
+    stop_signals = 1;
+    return;
+  }
+  const double since = static_cast<double>(now.tv_sec - first_stop.tv_sec) +
+                       1e-9 * static_cast<double>(now.tv_nsec - first_stop.tv_nsec);
+  if (since >= same_request_s) ::_exit(static_cast<int>(ExitCode::saved));
 }
 
 void handle(int signal, void (*handler)(int)) {
@@ -41,20 +53,31 @@ std::optional<std::int64_t> end_time() {
 
 }  // namespace
 
-StopRequests::StopRequests(FileSystem& fs, FileSystem::Path folder, Clock& clock,
-                           std::chrono::seconds margin)
-    : fs_(fs), folder_(std::move(folder)), clock_(clock), end_unix_seconds_(end_time()) {
-  if (end_unix_seconds_) *end_unix_seconds_ -= margin.count();
+void StopRequests::catch_signals() {
   handle(SIGUSR1, on_requeue);
   handle(SIGTERM, on_stop);
   handle(SIGINT, on_stop);
+}
+
+StopRequests::StopRequests(FileSystem& fs, FileSystem::Path folder, Clock& clock,
+                           const StopLimits& limits)
+    : fs_(fs), folder_(std::move(folder)), clock_(clock), end_unix_seconds_(end_time()) {
+  if (end_unix_seconds_) *end_unix_seconds_ -= limits.margin.count();
+  if (limits.walltime.count() > 0) {
+    end_monotonic_ = clock_.monotonic() + limits.walltime - limits.margin;
+  }
+  catch_signals();
   fs_.remove(folder_ / "REQUEUE");
+}
+
+bool StopRequests::time_is_up() const {
+  if (end_unix_seconds_ && clock_.unix_seconds() >= *end_unix_seconds_) return true;
+  return end_monotonic_ && clock_.monotonic() >= *end_monotonic_;
 }
 
 StopKind StopRequests::from_files() {
   if (fs_.remove(folder_ / "STOP")) return StopKind::stop;
-  bool over = end_unix_seconds_ && clock_.unix_seconds() >= *end_unix_seconds_;
-  if (over) return StopKind::requeue;
+  if (time_is_up()) return StopKind::requeue;
   return fs_.remove(folder_ / "SAVE") ? StopKind::save : StopKind::none;
 }
 

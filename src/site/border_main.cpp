@@ -7,6 +7,7 @@
 #include "concordat/crypto/process.hpp"
 #include "concordat/site/border_loop.hpp"
 #include "site/border_pages.hpp"
+#include "site/bring_back.hpp"
 #include "site/watched_road.hpp"
 
 namespace concordat::site {
@@ -51,6 +52,11 @@ void ask(WatchedRoad& road, const std::string& address) {
   }
 }
 
+/// The exchange in which the ranks can mask now.
+std::string masking(const BorderLoop::Position& position) {
+  return position.phase == "going" ? ExchangeId{position.round, {}, {}}.text() : "";
+}
+
 ExitCode run_loop(const SiteSettings& settings, const std::string& address, border::SiteRoad& road,
                   BorderPlan plan, const crypto::SiteKeys& keys) {
   FileSystem& fs = posix_files();
@@ -62,10 +68,12 @@ ExitCode run_loop(const SiteSettings& settings, const std::string& address, bord
   BorderLoop loop({fs, clock, crypto::system_random(), watched}, std::move(plan), keys);
   log::info("coordinator at " + address + ", " + loop.status());
   pages.show(loop.position(), watched);
+  BringBack back(fs, clock, settings.run_folder(), settings.job.bring_back);
   try {
     ask(watched, address);
     while (loop.turn()) {
       pages.show(loop.position(), watched);
+      back.look(masking(loop.position()));
       if (loop.position().phase != "idle") continue;
       if (clock.monotonic() - watched.tried() >= ask_every) ask(watched, address);
     }
@@ -99,6 +107,7 @@ Papers load_papers(const SiteSettings& settings) {
   BorderPlan plan;
   plan.site_folder = settings.folder;
   plan.run_folder = settings.run_folder();
+  plan.limits.margin = std::chrono::seconds(settings.job.stop_margin_s);
   plan.roster = federation::load_roster(fs, settings.federation->roster);
   plan.agreement = federation::load_agreement(fs, settings.federation->agreement, plan.roster);
   if (plan.agreement.agreement.run != settings.run) {

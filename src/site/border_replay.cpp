@@ -39,7 +39,7 @@ BorderLoop::State::State(BorderSeams the_seams, BorderPlan the_plan,
       receipts(seams.fs, journal_folder / "receipts"),
       secrets(seams.fs, journal_folder / "secrets", keys.data_key.view(), plan.roster.federation(),
               seams.random),
-      stops(seams.fs, plan.site_folder, seams.clock) {
+      stops(seams.fs, plan.site_folder, seams.clock, plan.limits) {
   for (const std::string& note : ledger.recovery_notes()) log::warn(note);
   open_journal();
   desk.sweep();

@@ -66,6 +66,9 @@ class Rounds {
       exchange_.start(weights_);
       check_initial_state(agreed_state);
     }
+    if (exchange_.round().value() < rounds_) {
+      control_.started(engine_.trainer().next_step(), exchange_.round().value());
+    }
     engine_.report_steps(static_cast<std::int64_t>(rounds_) * inner_steps_);
     if (exchange_.round().value() < rounds_) exchange_.announce(generation_);
   }
@@ -131,15 +134,18 @@ class Rounds {
       if (root()) notice_.look(exchange_.round());
     };
     if (!entries_.wait(control_, notice)) return false;
+    control_.reached_exchange();
     engine_.trainer().read_weights(weights_);
     const SiteSettings& s = engine_.settings();
     auto tokens = static_cast<std::uint64_t>(inner_steps_ * s.local.batch * s.inner.length);
     auto end = exchange_.run(weights_, tokens, generation_, [&] {
       notice();
-      StopKind stop = control_.poll();
-      return stop == StopKind::stop || stop == StopKind::requeue;
+      return control_.leave_wait();
     });
-    if (end == ExchangeEnd::stopped) return false;
+    if (end == ExchangeEnd::stopped) {
+      control_.leave_to_border({round, {}, {}});
+      return false;
+    }
     if (end == ExchangeEnd::missed) return true;
     kill_point("train.closed");
     engine_.trainer().write_weights(weights_);

@@ -24,6 +24,10 @@ void check_exchange(const federation::RunAgreement& terms) {
 
 }  // namespace
 
+void check_layout(const SiteSettings& settings, int num_ranks) {
+  train_settings(settings).validate(mesh_of(settings.layout, num_ranks));
+}
+
 RunCheck check_run(const SiteSettings& settings, const federation::RunAgreement& terms,
                    int num_ranks) {
   RunCheck check;

@@ -35,6 +35,7 @@ ExitCode train_alone(Engine& engine, JobControl& control, const JobSeams& seams)
         }});
     last_saved = step;
   };
+  if (engine.trainer().next_step() < total) control.started(engine.trainer().next_step(), 0);
   while (engine.trainer().next_step() < total) {
     StopKind stop = control.poll();
     engine.poll_save(control.all_idle());
@@ -75,8 +76,8 @@ ExitCode run_training(const SiteSettings& settings, const std::optional<Federati
     }
     data_key.emplace(crypto::load_data_key(seams.fs, settings.folder / "keys"));
   });
+  JobControl control(comm, seams.fs, settings.run_folder(), seams.clock, settings.job);
   Engine engine(settings, comm, seams.fs, seams.clock, data_key->view());
-  JobControl control(comm, seams.fs, settings.run_folder(), seams.clock);
   control.carry([&engine] { return engine.writing_save(); });
   return terms ? train_federated(engine, control, *terms, seams)
                : train_alone(engine, control, seams);

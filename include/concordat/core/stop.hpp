@@ -11,7 +11,9 @@
 //
 // USR1 and the time limit mean "run me again" and leave a file REQUEUE for the batch script; TERM,
 // INT and a STOP file mean "stay stopped" and remove it. STOP and SAVE files are used up. A second
-// TERM or INT ends the process at once. Never send TERM to mpirun (docs/running.md).
+// TERM or INT ends the process at once; within a second of the first it is taken for the same one,
+// because a batch system and its launcher both deliver it. Never send TERM to mpirun
+// (docs/running.md).
 #pragma once
 
 #include <chrono>
@@ -24,21 +26,34 @@ namespace concordat {
 
 enum class StopKind { none, save, stop, requeue };
 
+/// When time is up.
+struct StopLimits {
+  /// Kept before SLURM_JOB_END_TIME and before the end of `walltime`.
+  std::chrono::seconds margin{120};
+  /// Longest run, counted from the construction; 0: no limit.
+  std::chrono::seconds walltime{0};
+};
+
 class StopRequests {
  public:
-  /// Installs the handlers for the whole process. `margin` is kept before SLURM_JOB_END_TIME.
+  /// Installs the handlers for the whole process and removes a REQUEUE that an earlier one left.
   StopRequests(FileSystem& fs, FileSystem::Path folder, Clock& clock,
-               std::chrono::seconds margin = std::chrono::seconds(120));
+               const StopLimits& limits = {});
+  /// Installs the handlers alone, so that a request that comes while a process still starts is
+  /// kept and does not kill it.
+  static void catch_signals();
   /// The strongest request so far; stop and requeue stay. Files are looked at 5 times a second at
   /// most, so a poll in an inner loop costs nothing.
   StopKind poll();
 
  private:
   StopKind from_files();
+  bool time_is_up() const;
   FileSystem& fs_;
   FileSystem::Path folder_;
   Clock& clock_;
   std::optional<std::int64_t> end_unix_seconds_;
+  std::optional<std::chrono::nanoseconds> end_monotonic_;
   std::chrono::nanoseconds next_look_{0};
   StopKind kind_ = StopKind::none;
 };

@@ -27,6 +27,7 @@
 #include "concordat/core/clock.hpp"
 #include "concordat/core/error.hpp"
 #include "concordat/core/file.hpp"
+#include "concordat/core/stop.hpp"
 #include "concordat/crypto/key_files.hpp"
 #include "concordat/federation/agreement.hpp"
 #include "concordat/site/settings.hpp"
@@ -46,6 +47,7 @@ struct BorderPlan {
   FileSystem::Path run_folder;
   federation::SignedRoster roster;
   federation::SignedAgreement agreement;
+  StopLimits limits{};                            ///< of the batch job that it runs in, if any
   std::chrono::milliseconds fetch_wait{500};      ///< longest wait for a message in one turn
   std::chrono::milliseconds poll_wait{100};       ///< between looks at the run folder
   std::chrono::milliseconds retry_limit{10'000};  ///< longest back-off when the road is down

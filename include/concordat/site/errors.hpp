@@ -20,5 +20,8 @@ inline constexpr ErrorCode already_committed{"site.already_committed", Severity:
 
 /// This site missed more rounds than the coordinator keeps aggregates of.
 inline constexpr ErrorCode too_far_behind{"site.too_far_behind", Severity::process, ExitCode::data};
+/// Jobs that begin at one place of the run again and again and get no further.
+inline constexpr ErrorCode no_progress{"site.no_progress", Severity::process,
+                                       ExitCode::no_progress};
 
 }  // namespace concordat::site::errors

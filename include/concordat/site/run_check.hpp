@@ -24,6 +24,10 @@ struct RunCheck {
   Digest initial_state;
 };
 
+/// @throws Error(parallel.bad_layout | train.bad_settings | model.bad_layout | ...) unless
+/// `num_ranks` ranks can train so. Reads nothing.
+void check_layout(const SiteSettings& settings, int num_ranks);
+
 /// Computes the initial state in this process, one rank's worth of memory at a time is not needed:
 /// the model must fit this process. `terms` gives lanes, blocks and the outer step.
 /// @throws Error(train.bad_settings | exact.lane_could_wrap | exact.setting | exact.weight) for

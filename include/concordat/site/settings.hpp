@@ -68,6 +68,16 @@ struct CheckpointSettings {
   std::filesystem::path fast{};   ///< on each node, of any run; empty: none
 };
 
+/// How a training job ends and comes back.
+struct JobSettings {
+  std::int64_t stop_margin_s = 120;     ///< before the batch system's end time, max_walltime's too
+  std::int64_t max_walltime_s = 0;      ///< longest run of one job; 0: no limit
+  std::string progress_guard = "auto";  ///< on, off, or auto: under a batch system
+  bool exit_between_rounds = false;     ///< leave instead of waiting for others
+  std::int64_t patience_s = 60;         ///< in an exchange, before that
+  std::string bring_back;               ///< what the border runs when the job can go on
+};
+
 /// How the ranks of the site share one model; dp is what they leave.
 struct LayoutSettings {
   int tp = 1;                      ///< ranks that share each matrix
@@ -104,6 +114,7 @@ struct SiteSettings {
   LocalSettings local;
   LayoutSettings layout;
   CheckpointSettings checkpoint;
+  JobSettings job;
   std::optional<FederationSettings> federation;
   std::string effective_toml;  ///< written into the run folder
 

@@ -145,6 +145,7 @@ const Row table[] = {
     {site::errors::state_differs, "site.state_differs", Severity::process, 65},
     {site::errors::too_far_behind, "site.too_far_behind", Severity::process, 65},
     {site::errors::already_committed, "site.already_committed", Severity::process, 65},
+    {site::errors::no_progress, "site.no_progress", Severity::process, 76},
     {train::errors::bad_settings, "train.bad_settings", Severity::process, 64},
     {train::errors::diverged, "train.diverged", Severity::process, 65},
     {train::errors::bad_token, "train.bad_token", Severity::process, 65},

@@ -89,6 +89,39 @@ TEST_F(Stops, TheEndTimeRequeuesTwoMinutesBefore) {
             0);
 }
 
+TEST_F(Stops, TheMarginBeforeTheEndTimeIsTheCallersChoice) {
+  EXPECT_EQ(in_child([&] {
+              ::setenv("SLURM_JOB_END_TIME", std::to_string(1'800'000'000 + 300).c_str(), 1);
+              StopRequests stops(fs_, folder_.path(), clock_, {.margin = 10s});
+              clock_.sleep(288s);
+              if (later(stops) != StopKind::none) return false;  // 289 s
+              return later(stops) == StopKind::requeue && there("REQUEUE");
+            }),
+            0);
+}
+
+TEST_F(Stops, TheLongestRunRequeuesItsMarginBefore) {
+  EXPECT_EQ(in_child([&] {
+              ::unsetenv("SLURM_JOB_END_TIME");
+              clock_.sleep(5000s);  // counted from here
+              StopRequests stops(fs_, folder_.path(), clock_, {.margin = 20s, .walltime = 100s});
+              clock_.sleep(78s);
+              if (later(stops) != StopKind::none || there("REQUEUE")) return false;
+              return later(stops) == StopKind::requeue && there("REQUEUE");
+            }),
+            0);
+}
+
+TEST_F(Stops, ARequestThatComesWhileTheProcessStartsIsKept) {
+  EXPECT_EQ(in_child([&] {
+              StopRequests::catch_signals();
+              std::raise(SIGUSR1);
+              StopRequests stops(fs_, folder_.path(), clock_);
+              return stops.poll() == StopKind::requeue && there("REQUEUE");
+            }),
+            0);
+}
+
 TEST_F(Stops, AnEndTimeThatIsNoNumberIsNone) {
   EXPECT_EQ(in_child([&] {
               ::setenv("SLURM_JOB_END_TIME", "soon", 1);
@@ -122,11 +155,22 @@ TEST_F(Stops, IntAndTermStop) {
   }
 }
 
+TEST_F(Stops, ATermThatComesAlongTwoRoadsIsOne) {
+  EXPECT_EQ(in_child([&] {
+              StopRequests stops(fs_, folder_.path(), clock_);
+              std::raise(SIGTERM);
+              std::raise(SIGTERM);
+              return stops.poll() == StopKind::stop;
+            }),
+            0);
+}
+
 TEST_F(Stops, ASecondTermOrIntEndsAtOnceAsSaved) {
   for (int second : {SIGINT, SIGTERM}) {
     EXPECT_EQ(in_child([&] {
                 StopRequests stops(fs_, folder_.path(), clock_);
                 std::raise(SIGTERM);
+                system_clock().sleep(1100ms);
                 std::raise(second);
                 return true;  // never reached
               }),

@@ -16,21 +16,9 @@
 #include "support/faulty_files.hpp"
 #include "support/fixed_random.hpp"
 #include "support/temporary_folder.hpp"
+#include "unit/site/test_clock.hpp"
 
 namespace concordat::site::testing {
-
-/// Time that only tests move: a look costs a millisecond, a sleep passes at once.
-class TestClock final : public Clock {
- public:
-  std::chrono::nanoseconds monotonic() const override {
-    return now_ += std::chrono::milliseconds(1);
-  }
-  std::int64_t unix_seconds() const override { return 1'800'000'000; }
-  void sleep(std::chrono::nanoseconds duration) override { now_ += duration; }
-
- private:
-  mutable std::chrono::nanoseconds now_{1};
-};
 
 inline crypto::SiteKeys keys_of(const std::string& name) {
   auto seed = [&](const char* purpose) {
