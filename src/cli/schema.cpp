@@ -162,7 +162,7 @@ ConfigSchema site_schema(SiteNeeded needed) {
       .integer("job.patience_s", 60, {0, 31'536'000},
                "train.exit_between_rounds: seconds to wait for others in an exchange before that")
       .text("job.bring_back", "", {},
-            "what the border runs when a job that left can go on, such as 'sbatch train.sbatch'");
+            "what the border runs when a job that left can go on, such as 'sbatch job.sbatch'");
   schema.section("layout", "how the ranks share the model; the rest of them are replicas (dp)")
       .integer("layout.tp", 1, {1, 1024}, "ranks that share each matrix; divides the heads")
       .integer("layout.pp", 1, {1, 1024}, "ranks that share the layers, one stage each")

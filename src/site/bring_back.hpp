@@ -1,6 +1,6 @@
 // BringBack: the border submits the training job again that left while others worked.
 //
-//   BringBack back(fs, clock, run_folder, "sbatch train.sbatch");
+//   BringBack back(fs, clock, run_folder, "sbatch job.sbatch");
 //   while (loop.turn()) back.look(position);         // does not block
 //
 // A job under train.exit_between_rounds that would wait leaves a file WAITING with its exchange and

@@ -1,6 +1,6 @@
 // ShellCommand: a line for /bin/sh that runs beside this process.
 //
-//   ShellCommand submit("sbatch train.sbatch");
+//   ShellCommand submit("sbatch job.sbatch");
 //   while (!submit.poll()) work();
 //   if (*submit.poll() != 0) ...
 //
