@@ -7,7 +7,7 @@
 //   OMP_NUM_THREADS=1 mpirun -n 2 --bind-to none ./layout_step tp=2 pin=0,1
 //   ./layout_step threads=2 reproducible=0,1 width=128 length=128 batch=16 micro_batch=16
 //   ... further: cp= pp= zero=0,1 width=256 heads=8 ffn=768 vocab=257 layers=4 length=256 batch=8
-//   micro_batch=2 logical_batch=1 logical_groups=0 bf16=0 pairs=11
+//   micro_batch=2 logical_batch=0 logical_groups=0 bf16=0 pairs=11
 //
 // Replicas are what tp, cp and pp leave. A key with two values makes the two sides A and B; the
 // others are common. A side of one_process=1 is the first rank alone, with as many threads as the
@@ -72,7 +72,7 @@ Values parse(int argc, char** argv) {
                 {"micro_batch", {2, 2}},
                 {"pairs", {11, 11}},
                 {"reproducible", {0, 0}},
-                {"logical_batch", {1, 1}},
+                {"logical_batch", {0, 0}},
                 {"logical_groups", {0, 0}},
                 {"sequence_parallel", {0, 0}},
                 {"zero", {0, 0}},

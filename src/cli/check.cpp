@@ -43,7 +43,7 @@ std::string check_text(const Args& args, const std::optional<std::string>& ranks
                     " sequences of " + std::to_string(settings.inner.length) + " tokens, " +
                     std::to_string(settings.local.micro_batch) + " at once");
   if (settings.local.reproducible) {
-    row("reproducible", "logical micro-batches of " + std::to_string(settings.local.logical_batch) +
+    row("reproducible", "logical micro-batches of " + std::to_string(c.logical_unit) +
                             " sequences in " + std::to_string(c.logical_groups) + " groups");
   }
   row("model", std::string(model::name_of(settings.model.family)) +

@@ -112,8 +112,9 @@ ConfigSchema site_schema(SiteNeeded needed) {
       .integer("train.micro_batch", 16, {1, 1 << 24}, "sequences that one rank runs at once")
       .boolean("train.reproducible", false,
                "the same bits over dp, pp, schedule, chunks, micro_batch, zero and overlap")
-      .integer("train.logical_batch", 1, {1, 1 << 24},
-               "reproducible: sequences of a logical micro-batch, the unit of every product")
+      .integer("train.logical_batch", 0, {0, 1 << 24},
+               "reproducible: sequences of a logical micro-batch, the unit of every product; "
+               "0: about 512 tokens")
       .integer("train.logical_groups", 0, {0, 1 << 24},
                "reproducible: parts of a step that are summed as a tree, dp times a power of two; "
                "0: up to 4")

@@ -111,7 +111,7 @@ std::string Engine::layout_text() const {
 std::string Engine::reproducible_text() const {
   const train::TrainSettings& settings = trainer_.settings();
   if (!settings.reproducible) return "off";
-  return "logical_batch=" + std::to_string(settings.logical_batch) +
+  return "logical_batch=" + std::to_string(train::logical_unit(settings)) +
          " logical_groups=" + std::to_string(train::num_logical_groups(settings)) +
          " cp=" + std::to_string(mesh_.shape().cp) + " tp=" + std::to_string(mesh_.shape().tp) +
          (settings.sequence_parallel ? " sequence_parallel" : "");

@@ -24,7 +24,7 @@ train::TrainSettings one_rank(const SiteSettings& settings) {
   t.schedule = "1f1b";  // one rank has nothing to interleave
   t.chunks = 1;
   t.reproducible = false;  // what one rank only looks at is not trained in groups
-  t.logical_batch = 1;
+  t.logical_batch = 0;
   t.logical_groups = 0;
   return t;
 }

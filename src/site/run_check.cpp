@@ -36,7 +36,10 @@ RunCheck check_run(const SiteSettings& settings, const federation::RunAgreement&
   t.validate(check.mesh);
   check_exchange(terms);
   check.memory = job_memory(t, check.mesh, *device::make_backend(settings.local.device));
-  if (t.reproducible) check.logical_groups = train::num_logical_groups(t);
+  if (t.reproducible) {
+    check.logical_unit = train::logical_unit(t);
+    check.logical_groups = train::num_logical_groups(t);
+  }
 
   auto comm = comm::self_communicator();
   parallel::ProcessMesh mesh(*comm, {});

@@ -55,7 +55,7 @@ void TrainSettings::validate(const parallel::MeshShape& mesh) const {
   for (const std::int64_t share :
        {share_of(batch, mesh.dp, 0).count, share_of(batch, mesh.dp, mesh.dp - 1).count}) {
     // The last micro-batch may be shorter.
-    const std::int64_t unit = reproducible ? logical_batch : micro_batch;
+    const std::int64_t unit = reproducible ? logical_unit(*this) : micro_batch;
     for (const std::int64_t sequences : {std::min(unit, share), share % unit}) {
       const std::int64_t rows = sequences * local.value();
       if (!sequence_parallel || rows % mesh.tp == 0) continue;

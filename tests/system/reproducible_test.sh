@@ -59,7 +59,7 @@ awk '$3 <= 0.3 {low++} END {exit low > NR / 2}' "$work/one.steps" || fail "hardl
 
 train 0 4 four --train.micro_batch=2 --layout.zero=1
 same four
-train 0 4 square --layout.pp=2 --train.schedule=zb-h1 --train.micro_batch=1 --layout.overlap=false
+train 0 4 square --layout.pp=2 --train.schedule=zb-h1 --train.micro_batch=2 --layout.overlap=false
 same square
 
 # Two threads a rank round otherwise than one, but alike on every layout.
@@ -80,20 +80,20 @@ wait "$waiter"
 after_first=$(steps_of moved | tail -n 1 | cut -d' ' -f1)
 [ -e "$moved/REQUEUE" ] || fail "USR1 left no REQUEUE"
 usr1_above "$((after_first + 3))" & waiter=$!
-train 75 4 moved --layout.pp=2 --train.schedule=gpipe --train.micro_batch=1 --layout.zero=1
+train 75 4 moved --layout.pp=2 --train.schedule=gpipe --train.micro_batch=2 --layout.zero=1
 wait "$waiter"
 after_second=$(steps_of moved | tail -n 1 | cut -d' ' -f1)
 [ "$after_second" -gt "$after_first" ] && [ "$after_second" -lt "$((steps - 1))" ] || fail "stopped at $after_first and $after_second"
 ! grep -q "changed from" "$work/moved.log" || fail "a change was announced that changes no bits: $(grep "changed from" "$work/moved.log")"
-train 0 1 moved --train.micro_batch=2
+train 0 1 moved --train.micro_batch=4
 same moved
 
 # What bits depend on is in the manifest, and a change of it is announced.
 newest=$(ls -d "$moved/checkpoints"/step-* | sort -V | tail -n 1)
-grep -q '"reproducible": *"logical_batch=1 logical_groups=4 cp=1 tp=1"' "$newest/manifest.json" || fail "the manifest does not say what the bits depend on"
+grep -q '"reproducible": *"logical_batch=2 logical_groups=4 cp=1 tp=1"' "$newest/manifest.json" || fail "the manifest does not say what the bits depend on"
 for key in instruction_set threads_per_rank; do grep -q "\"$key\"" "$newest/manifest.json" || fail "no $key in the manifest"; done
 train 0 2 moved --run.inner_steps="$((steps + 1))" --layout.tp=2 --train.threads=2
-grep -q "the reproducible changed from 'logical_batch=1 logical_groups=4 cp=1 tp=1' to '.*tp=2'" "$work/moved.log" || fail "tp = 2 was not announced"
+grep -q "the reproducible changed from 'logical_batch=2 logical_groups=4 cp=1 tp=1' to '.*tp=2'" "$work/moved.log" || fail "tp = 2 was not announced"
 grep -q "the threads_per_rank changed from '1' to '2'" "$work/moved.log" || fail "two threads were not announced"
 
 # The control: without the mode four replicas round otherwise.
@@ -104,4 +104,9 @@ train 0 4 plain-four --train.reproducible=false --train.micro_batch=2
 train 64 3 refused
 grep -qF "train.logical_groups" "$work/refused.log" && grep -qF "set train.logical_groups = 3" "$work/refused.log" ||
   fail "three replicas were not refused by key and remedy"
+# The unit is chosen from the batch and its length alone: one that a micro-batch does not hold is refused.
+train 64 1 refused --train.micro_batch=1
+grep -qF "a multiple of 2 (chosen from inner.length and train.batch)" "$work/refused.log" && grep -qF "set train.logical_batch" "$work/refused.log" ||
+  fail "a micro-batch of less than a unit was not refused by key and remedy"
+train 0 1 smaller --train.micro_batch=1 --train.logical_batch=1 --run.inner_steps=2
 echo "reproducible: all passed"

@@ -16,6 +16,7 @@ struct RunCheck {
   std::int64_t num_tensors = 0;
   std::int64_t num_blocks = 0;
   std::int64_t num_spans = 0;
+  std::int64_t logical_unit = 0;         ///< sequences, in reproducible mode
   std::int64_t logical_groups = 0;       ///< in reproducible mode
   train::MemoryEstimate memory;          ///< of the most loaded rank, on this processor
   std::int64_t outer_bytes = 0;          ///< shared model, moments and error feedback, all ranks

@@ -44,7 +44,7 @@ struct LocalSettings {
   std::int64_t batch = 16;          ///< sequences per inner step, over all ranks
   std::int64_t micro_batch = 16;    ///< sequences at once on one rank
   bool reproducible = false;        ///< the same bits over dp, pp and more: train/step_plan.hpp
-  std::int64_t logical_batch = 1;   ///< sequences of its unit
+  std::int64_t logical_batch = 0;   ///< sequences of its unit; 0: train::logical_unit()
   std::int64_t logical_groups = 0;  ///< of its units; 0: chosen
   std::string schedule = "1f1b";    ///< of the pipeline: train/schedule.hpp
   int chunks = 1;                   ///< parts of the model on each pipeline rank

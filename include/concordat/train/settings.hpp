@@ -41,7 +41,7 @@ struct TrainSettings {
   bool overlap = true;  ///< gradients are summed beside the backward
   /// The same bits over dp, pp, schedule, chunks, micro_batch, zero and overlap (step_plan.hpp).
   bool reproducible = false;
-  std::int64_t logical_batch = 1;   ///< sequences of a logical micro-batch. With reproducible only
+  std::int64_t logical_batch = 0;   ///< sequences of a logical micro-batch; 0: logical_unit()
   std::int64_t logical_groups = 0;  ///< of the step; dp divides them. 0: num_logical_groups()
   /// Elements of a tensor whose squares are summed together for the norm: changes its last bits.
   std::int64_t norm_block = std::int64_t{1} << 14;

@@ -6,7 +6,7 @@
 //   plan.units_per_micro_batch;          // of them in a micro-batch of the schedule
 //
 // Products round differently for other numbers of rows, so in reproducible mode the unit of all
-// work is the logical micro-batch (train.logical_batch sequences), and a micro-batch runs several
+// work is the logical micro-batch (logical_unit() sequences), and a micro-batch runs several
 // of them one after the other through a stage. A step's units lie in `num_groups` groups of equal
 // size, dealt to the replicas in order; gradients and losses are summed inside a group in order and
 // over the groups as a fixed binary tree (model/gradient_groups.hpp, gradient_reducer.hpp). So
@@ -32,6 +32,12 @@ struct StepPlan {
 
 /// @pre the settings are valid for the mesh, and 0 <= replica < mesh.dp.
 StepPlan plan_step(const TrainSettings& settings, const parallel::MeshShape& mesh, int replica);
+
+/// Sequences of a logical micro-batch in reproducible mode: train.logical_batch or, where that is
+/// 0, the greatest power of two that holds at most 512 tokens and divides each group's share of the
+/// batch; at least 1. It follows from inner.length, train.batch and train.logical_groups alone, so
+/// it is the same at every layout and micro-batch.
+std::int64_t logical_unit(const TrainSettings& settings);
 
 /// Groups of a step in reproducible mode: train.logical_groups or, where that is 0, the greatest
 /// power of two up to 4 that divides the logical micro-batches of the step.

@@ -17,6 +17,7 @@ TrainSettings reproducible_settings() {
   settings.clip_norm = 0.05F;
   settings.bucket_elements = 400;
   settings.reproducible = true;
+  settings.logical_batch = 1;
   return settings;
 }
 
@@ -125,6 +126,7 @@ TEST(Reproducible, Gpt2GivesTheSameBits) {
   settings.clip_norm = 0.05F;
   settings.bucket_elements = 300;
   settings.reproducible = true;
+  settings.logical_batch = 1;
   expect_all_the_same("cpu", settings, {}, variants());
 }
 
@@ -161,6 +163,40 @@ TEST(Reproducible, OtherGroupsAndLogicalMicroBatchesAreOtherSums) {
   expect_same_bits(
       run("cpu", settings, {.mesh = {.dp = 2, .pp = 2}, .schedule = "zb-h1", .micro_batch = 4}),
       pairs);
+}
+
+TEST(Reproducible, TheUnitIsChosenFromLengthBatchAndGroupsAlone) {
+  const auto chosen = [](std::int64_t batch, std::int64_t length, std::int64_t groups = 0) {
+    TrainSettings settings;
+    settings.batch = batch;
+    settings.length = GlobalLength(length);
+    settings.logical_groups = groups;
+    const std::int64_t unit = logical_unit(settings);
+    settings.micro_batch = 1;  // would be refused, but not followed
+    EXPECT_EQ(logical_unit(settings), unit);
+    return unit;
+  };
+  EXPECT_EQ(chosen(16, 128), 4);
+  EXPECT_EQ(chosen(16, 129), 2);
+  EXPECT_EQ(chosen(16, 512), 1);
+  EXPECT_EQ(chosen(16, 4096), 1);
+  EXPECT_EQ(chosen(8, 128), 2);  // four groups of two
+  EXPECT_EQ(chosen(64, 6), 16);
+  EXPECT_EQ(chosen(12, 6), 1);  // four groups of three
+  EXPECT_EQ(chosen(7, 6), 1);
+  EXPECT_EQ(chosen(64, 6, 8), 8);
+  EXPECT_EQ(chosen(64, 6, 1), 64);
+  EXPECT_EQ(chosen(8, 6, 3), 1);
+
+  TrainSettings settings = reproducible_settings();
+  settings.logical_batch = 2;
+  const Outcome asked = run("cpu", settings, {});
+  settings.logical_batch = 0;
+  expect_same_bits(run("cpu", settings, {}), asked);
+  expect_same_bits(run("cpu", settings, {.mesh = {.dp = 4}, .micro_batch = 2, .zero = 1}), asked);
+  expect_same_bits(
+      run("cpu", settings, {.mesh = {.dp = 2, .pp = 2}, .schedule = "gpipe", .micro_batch = 2}),
+      asked);
 }
 
 TEST(Reproducible, GroupsThatAreNoPowerOfTwoKeepTheBitsWhereBranchesAllowIt) {
@@ -284,10 +320,13 @@ TEST(Reproducible, WhatCannotBeHonouredIsRefusedByKey) {
   EXPECT_EQ(refusal([](auto&) {}), "none");
   EXPECT_EQ(refusal([](auto& s) { s.logical_batch = 3; }),
             "train.logical_batch: 3 sequences / a divisor of train.batch = 8");
-  EXPECT_EQ(refusal([](auto& s) { s.logical_batch = 0; }),
-            "train.logical_batch: 0 sequences / a divisor of train.batch = 8");
+  EXPECT_EQ(refusal([](auto& s) { s.logical_batch = -1; }),
+            "train.logical_batch: -1 sequences / a divisor of train.batch = 8");
+  EXPECT_EQ(refusal([](auto& s) { s.logical_batch = 0, s.micro_batch = 1; }),
+            "train.micro_batch: 1 sequences / a multiple of 2 (chosen from inner.length and "
+            "train.batch)");
   EXPECT_EQ(refusal([](auto& s) { s.logical_batch = 2, s.micro_batch = 3; }),
-            "train.micro_batch: 3 sequences / a multiple of train.logical_batch = 2");
+            "train.micro_batch: 3 sequences / a multiple of 2 = train.logical_batch");
   EXPECT_EQ(refusal([](auto& s) { s.logical_groups = 3; }),
             "train.logical_groups: 3 / a divisor of train.batch / train.logical_batch = 8");
   EXPECT_EQ(
