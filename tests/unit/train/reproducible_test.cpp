@@ -140,6 +140,7 @@ TEST(Reproducible, WithoutItLayoutsDiffer) {
   // What the promise is about, so that the tests above can fail: each of these changes bits.
   TrainSettings settings = reproducible_settings();
   settings.reproducible = false;
+  settings.logical_batch = 0;
   const Outcome plain = run("cpu", settings, {});
   EXPECT_FALSE(same_bits(run("cpu", settings, {.micro_batch = 1}), plain));
   EXPECT_FALSE(same_bits(run("cpu", settings, {.mesh = {.dp = 2}}), plain));
@@ -294,6 +295,7 @@ TEST(Reproducible, GroupsOfOneRankHoldTheBuffersOfTheirTree) {
   EXPECT_EQ(gradients(4), 3 * 4 * (parameters + table));
   EXPECT_EQ(gradients(8), 4 * 4 * (parameters + table));
   settings.reproducible = false;
+  settings.logical_batch = 0;
   EXPECT_EQ(gradients(0), 4 * parameters);
 }
 
