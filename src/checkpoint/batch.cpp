@@ -8,7 +8,7 @@ namespace concordat::checkpoint {
 
 namespace {
 
-constexpr std::size_t batch_bytes = std::size_t{256} << 20U;
+constexpr std::size_t batch_bytes = std::size_t{64} << 20U;
 
 std::size_t bytes_of(const NamedTensor& tensor) {
   return static_cast<std::size_t>(num_elements(tensor.shape)) * size_of(tensor.dtype);

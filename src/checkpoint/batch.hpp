@@ -9,7 +9,7 @@
 
 namespace concordat::checkpoint {
 
-/// Indices of tensors of one element width, at most 256 MiB together unless it is one.
+/// Indices of tensors of one element width, at most 64 MiB together unless it is one.
 using Batch = std::vector<std::size_t>;
 std::vector<Batch> batches_of(const std::vector<NamedTensor>& tensors);
 

@@ -2,10 +2,10 @@
 #include <map>
 #include <optional>
 
-#include "checkpoint/batch.hpp"
 #include "checkpoint/extents.hpp"
 #include "checkpoint/fast_tier.hpp"
 #include "checkpoint/generations.hpp"
+#include "checkpoint/load.hpp"
 #include "checkpoint/manifest.hpp"
 #include "checkpoint/named_tensor.hpp"
 #include "concordat/comm/agree.hpp"
@@ -17,27 +17,6 @@ namespace {
 
 /// What is wrong with a generation; empty if nothing.
 using Reason = std::string;
-
-/// Collective: the first reason in rank order, on all ranks.
-Reason agree_on_reason(comm::Communicator& comm, const Reason& mine) {
-  const auto all = comm.all_gather_bytes(as_bytes(mine));
-  for (const auto& text : all) {
-    if (!text.empty()) return to_string(text);
-  }
-  return {};
-}
-
-template <typename Work>
-Reason reason_of(Work&& work) {
-  try {
-    work();
-    return {};
-  } catch (const Error& error) {
-    if (error.code() == errors::newer_version) throw;  // a reason to stop, not to pass over
-    const Reason text = error.what();
-    return text.empty() ? "unknown" : text;
-  }
-}
 
 constexpr const char* damaged_remedy =
     "an older generation is used if there is one; restore this one from a copy";
@@ -175,48 +154,26 @@ std::vector<const Manifest::Dataset*> match(const Candidate& candidate,
   return matched;
 }
 
-/// Collective: file -> parts -> local tensors.
-void load(comm::Communicator& comm, FileSystem& fs, const Candidate& candidate,
-          const std::vector<NamedTensor>& tensors,
-          const std::vector<const Manifest::Dataset*>& datasets) {
-  std::unique_ptr<File> file;
-  comm::agreed(comm, [&] { file = fs.open(candidate.folder / state_name, OpenMode::read); });
-  for (auto& batch : batches_of(tensors)) {
-    BatchParts parts(comm, tensors, std::move(batch));
-    comm::agreed(comm, [&] {
-      for (std::size_t i = 0; i < parts.size(); ++i) {
-        read_into(*file, *datasets[parts.dataset(i)], parts.slice(i), parts.part(i));
-      }
-    });
-    parts.distribute();
-  }
-}
-
-/// Collective: what arrived, gathered back from its owners, must hash to what was promised.
-void prove(comm::Communicator& comm, const Candidate& candidate,
-           const std::vector<NamedTensor>& tensors,
-           const std::vector<const Manifest::Dataset*>& datasets) {
-  std::vector<std::vector<Digest>> by_tensor(tensors.size());
-  for (auto& batch : batches_of(tensors)) {
-    BatchParts parts(comm, tensors, std::move(batch));
-    parts.collect();
-    for (std::size_t i = 0; i < parts.size(); ++i) {
-      append_leaves(by_tensor[parts.dataset(i)], parts.part(i));
-    }
-  }
-  std::vector<Shape> shapes;
-  for (const auto& tensor : tensors) shapes.push_back(tensor.shape);
-  const auto leaves = flatten(by_tensor);
-  const auto roots = gather_roots(comm, leaves, shapes);
+/// Collective: loads a candidate and compares what arrived with what was promised; a reason says
+/// why it is passed over.
+/// @throws Error(checkpoint.digest_mismatch) where the file is right and what arrived is not.
+Reason load_proved(comm::Communicator& comm, FileSystem& fs, const Candidate& candidate,
+                   const std::vector<NamedTensor>& tensors,
+                   const std::vector<const Manifest::Dataset*>& datasets) {
+  const Loaded loaded = load(comm, fs, candidate.folder / state_name, tensors, datasets);
+  if (!loaded.reason.empty()) return loaded.reason;
   for (std::size_t i = 0; i < tensors.size(); ++i) {
-    if (roots[i] == datasets[i]->root) continue;
+    if (loaded.roots[i] == datasets[i]->root) continue;
+    // Either the disk altered bytes, or they went to the wrong place.
+    if (const Reason damage = verify_datasets(comm, fs, candidate); !damage.empty()) return damage;
     throw Error(errors::digest_mismatch,
                 {.what = "a restored tensor differs from the saved one",
                  .where = candidate.folder.string() + ":" + tensors[i].name,
-                 .found = roots[i].hex(),
+                 .found = loaded.roots[i].hex(),
                  .expected = datasets[i]->root.hex(),
                  .remedy = "do not train on; report this with the layout of both runs"});
   }
+  return {};
 }
 
 /// Collective: where to look, newest first.
@@ -263,14 +220,16 @@ std::optional<Restored> restore_newest(comm::Communicator& comm, FileSystem& fs,
     const bool fast = candidate.expected.has_value();
     if (!fast) ++num_slow;
     Reason reason = open_candidate(comm, fs, candidate);
-    if (reason.empty()) reason = verify_datasets(comm, fs, candidate);
+    // Datasets that nobody asked for verify as well.
+    if (reason.empty() && options.subset) reason = verify_datasets(comm, fs, candidate);
+    if (reason.empty()) {
+      const auto datasets = match(candidate, tensors, options.subset);
+      reason = load_proved(comm, fs, candidate, tensors, datasets);
+    }
     if (!reason.empty()) {
       skipped.push_back({fast ? name + " in the fast tier" : name, reason});
       continue;
     }
-    const auto datasets = match(candidate, tensors, options.subset);
-    load(comm, fs, candidate, tensors, datasets);
-    prove(comm, candidate, tensors, datasets);
     if (options.skipped != nullptr) *options.skipped = skipped;
     return Restored{.name = name,
                     .fast = fast,

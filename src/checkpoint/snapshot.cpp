@@ -35,7 +35,7 @@ void Snapshot::take(comm::Communicator& comm, const std::vector<NamedTensor>& te
 
 namespace {
 
-/// Blocks of a dataset that are hashed and then written with one call, while they are in the cache.
+/// Blocks of a dataset that are written with one call and then hashed, while they are in the cache.
 constexpr std::size_t blocks_at_once = 16;
 
 }  // namespace
@@ -57,8 +57,8 @@ std::vector<Digest> write_extents(FileSystem& fs, const Path& state,
     for (std::size_t at = 0; at < bytes.size(); at += piece) {
       if (given_up) return leaves;
       const ByteView now = bytes.subspan(at, std::min(piece, bytes.size() - at));
+      file->write_at(begin + at, now);  // first: the disk writes while this thread hashes
       append_leaves(leaves, now, width);
-      file->write_at(begin + at, now);
     }
     kill_point("checkpoint.extent_written");
   }

@@ -1,0 +1,269 @@
+// What checkpoints cost: saving, restoring, and training beside saving.
+//
+//   mpirun -n 2 --bind-to none ./checkpoint_bench what=save folder=/scratch/cp layers=12
+//   mpirun -n 2 --bind-to none ./checkpoint_bench what=restore folder=/scratch/cp layers=12
+//   OMP_NUM_THREADS=2 ./checkpoint_bench what=train folder=/scratch/cp precision=bf16 pairs=3
+//
+// The state is that of GPT-2 with `layers` layers of width 768 (12: 124.4 M parameters): weights
+// and both moments in fp32, cut in tp over the ranks. save: pause is what the caller's thread
+// spends in begin() and poll(), total the time from the call until the generation is durable and
+// has its name. restore: of the newest generation, after the file left the page cache, until every
+// tensor is proved. train: real steps in blocks without and with one save, in turn; a block lasts
+// at least ten times the write. Lines are key=value, for scripts (checkpoint_rates.sh).
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "concordat/checkpoint/saver.hpp"
+#include "concordat/comm/runtime.hpp"
+#include "concordat/exact/philox.hpp"
+#include "concordat/model/declaration.hpp"
+#include "concordat/train/state.hpp"
+#include "concordat/train/trainer.hpp"
+
+using namespace concordat;
+
+namespace {
+
+using Keys = std::map<std::string, std::string>;
+
+double now() { return std::chrono::duration<double>(system_clock().monotonic()).count(); }
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+train::TrainSettings settings_of(const Keys& keys) {
+  train::TrainSettings settings;
+  settings.model = {.family = model::family_named("gpt2"),
+                    .vocab = 50257,
+                    .width = 768,
+                    .layers = std::atoi(keys.at("layers").c_str()),
+                    .heads = 12,
+                    .kv_heads = 12,
+                    .ffn = 3072,
+                    .positions = 1024,
+                    .tied = true};
+  settings.length = train::GlobalLength(std::atoi(keys.at("length").c_str()));
+  settings.batch = settings.micro_batch = std::atoi(keys.at("batch").c_str());
+  settings.rate = {.peak = 6e-4, .floor = 6e-5, .warmup_steps = 10, .total_steps = 100000};
+  settings.compute = train::precision_named(keys.at("precision"));
+  return settings;
+}
+
+std::vector<checkpoint::NamedTensor> named(const train::HostState& state,
+                                           const parallel::MeshShape& mesh,
+                                           const parallel::MeshCoords& coords) {
+  std::vector<checkpoint::NamedTensor> all;
+  for (const auto& part : state.tensors()) {
+    all.push_back(
+        checkpoint::named_tensor(part.name, part.spec, Dtype::f32, part.local, mesh, coords));
+  }
+  return all;
+}
+
+/// Bits without a pattern, so that nothing below compresses them.
+void fill(const Tensor& values, std::uint32_t seed) {
+  std::uint32_t bits = seed * 2654435761U + 1;
+  for (float& value : values.span<float>()) {
+    bits = bits * 1664525U + 1013904223U;
+    value = static_cast<float>(bits >> 8U) * 0x1p-24F - 0.5F;
+  }
+}
+
+struct SaveTimes {
+  double pause = 0.0, total = 0.0, write = 0.0;
+  std::uint64_t bytes = 0;
+};
+
+SaveTimes save(checkpoint::Saver& saver, const std::vector<checkpoint::NamedTensor>& tensors,
+               std::uint64_t step) {
+  SaveTimes times;
+  const double start = now();
+  saver.begin({.step = step}, tensors, {{"layout", "bench"}});
+  times.pause = now() - start;
+  while (saver.in_flight()) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    const double before = now();
+    if (const auto saved = saver.poll()) {
+      times.bytes = saved->bytes;
+      times.write = saved->write_seconds;
+    }
+    times.pause += now() - before;
+  }
+  times.total = now() - start;
+  return times;
+}
+
+void leave_page_cache(const std::filesystem::path& folder) {
+  const auto names = checkpoint::list_generations(posix_files(), folder);
+  if (names.empty()) return;
+  const int fd = ::open((folder / names.front() / "state.h5").c_str(), O_RDONLY);
+  if (fd < 0) return;
+  ::posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+  ::close(fd);
+}
+
+int save_or_restore(comm::Communicator& comm, const Keys& keys) {
+  const parallel::MeshShape mesh{.tp = comm.size()};
+  const auto coords = parallel::coords_of(mesh, comm.rank());
+  const auto specs = model::declare_parameters(settings_of(keys).model);
+  const train::HostState state(specs, mesh, coords);
+  std::uint32_t seed = static_cast<std::uint32_t>(comm.rank());
+  for (const Tensor& each : {state.weights(), state.m(), state.v()}) fill(each, seed += 7);
+  const auto tensors = named(state, mesh, coords);
+  const std::filesystem::path folder = keys.at("folder");
+  const int repeats = std::atoi(keys.at("repeats").c_str());
+  if (keys.at("what") == "save") {
+    checkpoint::Saver saver(comm, posix_files(), system_clock(), folder);
+    saver.reserve(tensors);
+    for (int i = 0; i < repeats; ++i) {
+      comm.barrier();
+      const SaveTimes t = save(saver, tensors, static_cast<std::uint64_t>(i + 1));
+      if (comm.rank() != 0) continue;
+      std::printf("save ranks=%d bytes=%llu pause_s=%.3f write_s=%.3f total_s=%.3f gb_per_s=%.3f\n",
+                  comm.size(), static_cast<unsigned long long>(t.bytes), t.pause, t.write, t.total,
+                  static_cast<double>(t.bytes) * 1e-9 / t.total);
+    }
+    return 0;
+  }
+  for (int i = 0; i < repeats; ++i) {
+    if (comm.rank() == 0) leave_page_cache(folder);
+    comm.barrier();
+    const double start = now();
+    const auto restored = checkpoint::restore_newest(comm, posix_files(), folder, tensors);
+    comm.barrier();
+    const double total = now() - start;
+    if (comm.rank() != 0) continue;
+    if (!restored) {
+      std::fprintf(stderr, "checkpoint_bench: no generation in %s\n", folder.c_str());
+      return 65;
+    }
+    const auto bytes = checkpoint::read_manifest(posix_files(), folder / restored->name).file_bytes;
+    std::printf("restore ranks=%d bytes=%llu total_s=%.3f gb_per_s=%.3f\n", comm.size(),
+                static_cast<unsigned long long>(bytes), total,
+                static_cast<double>(bytes) * 1e-9 / total);
+  }
+  return 0;
+}
+
+class MadeUp final : public train::TrainingData {
+ public:
+  explicit MadeUp(std::int64_t vocab) : vocab_(static_cast<std::uint64_t>(vocab)) {}
+  void sample(std::uint64_t index, std::span<std::int32_t> tokens) override {
+    for (std::size_t i = 0; i < tokens.size(); ++i) {
+      const auto draw = exact::random_u32(1, exact::Purpose::synthetic, 0, index * 4096 + i);
+      tokens[i] = static_cast<std::int32_t>(draw % vocab_);
+    }
+  }
+
+ private:
+  std::uint64_t vocab_;
+};
+
+/// Steps in pairs of blocks; a block with a save takes its snapshot first and polls at every step.
+int train_beside(comm::Communicator& comm, const Keys& keys) {
+  const auto settings = settings_of(keys);
+  device::Session session("cpu");
+  parallel::ProcessMesh mesh(comm, {.dp = comm.size()});
+  MadeUp data(settings.model.vocab);
+  train::Trainer trainer(settings, session.exec(), mesh, data, system_clock());
+  auto state = trainer.make_state();
+  checkpoint::Saver saver(comm, posix_files(), system_clock(), keys.at("folder"));
+  const auto tensors = named(state, mesh.shape(), mesh.coords());
+  saver.reserve(tensors);
+  trainer.step();  // allocates
+  std::vector<double> steps, pauses, writes, costs;
+  auto begin = [&] {
+    const double start = now();
+    trainer.read_state(state);
+    saver.begin({.step = static_cast<std::uint64_t>(trainer.next_step())}, tensors, {});
+    return now() - start;
+  };
+  auto block = [&](int count, bool saves) {
+    double pause = saves ? 0.0 : -1.0;
+    const double start = now();
+    if (saves) pause += begin();
+    for (int i = 0; i < count; ++i) {
+      const double before_step = now();
+      trainer.step();
+      if (!saves) steps.push_back(now() - before_step);
+      const double before = now();
+      if (const auto saved = saver.poll()) writes.push_back(saved->write_seconds);
+      if (saves) pause += now() - before;
+    }
+    const double before = now();
+    if (const auto saved = saver.finish()) writes.push_back(saved->write_seconds);
+    if (saves) pauses.push_back(pause + now() - before);
+    return now() - start;
+  };
+  block(2, true);  // the first save touches the snapshot's pages; its write sets the blocks' length
+  block(2, false);
+  int count = std::atoi(keys.at("steps").c_str());
+  if (count == 0) count = static_cast<int>(10.0 * writes.front() / median(steps)) + 1;
+  pauses.clear();
+  const int pairs = std::atoi(keys.at("pairs").c_str());
+  for (int pair = 0; pair < pairs; ++pair) {
+    const bool first = pair % 2 == 0;  // in turn, so that a drift of the machine's speed cancels
+    const double a = block(count, first);
+    const double b = block(count, !first);
+    costs.push_back((first ? a / b : b / a) - 1.0);
+    if (comm.rank() == 0) {
+      std::printf("pair steps=%d with_s=%.2f without_s=%.2f cost_percent=%.2f\n", count,
+                  first ? a : b, first ? b : a, 100.0 * costs.back());
+      std::fflush(stdout);
+    }
+  }
+  if (comm.rank() == 0) {
+    std::printf(
+        "train steps_between=%d step_s=%.3f pause_s=%.3f write_s=%.3f interval_over_write=%.1f "
+        "cost_percent=%.2f\n",
+        count, median(steps), median(pauses), median(writes),
+        count * median(steps) / median(writes), 100.0 * median(costs));
+  }
+  return 0;
+}
+
+Keys read(int argc, char** argv) {
+  Keys keys{{"what", "save"},      {"folder", ""},    {"layers", "12"},
+            {"repeats", "1"},      {"length", "512"}, {"batch", "4"},
+            {"precision", "bf16"}, {"pairs", "3"},    {"steps", "0"}};
+  for (int i = 1; i < argc; ++i) {
+    const std::string arg = argv[i];
+    const auto at = arg.find('=');
+    const auto found = keys.find(arg.substr(0, at));
+    if (at == std::string::npos || found == keys.end()) {
+      std::fprintf(stderr, "'%s' is no key=value that this program knows; its source lists them\n",
+                   arg.c_str());
+      std::exit(64);
+    }
+    found->second = arg.substr(at + 1);
+  }
+  if (keys.at("folder").empty()) {
+    std::fprintf(stderr, "checkpoint_bench: folder=FOLDER is missing\n");
+    std::exit(64);
+  }
+  return keys;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const Keys keys = read(argc, argv);
+  auto runtime = comm::Runtime::start(argc, argv);
+  return runtime.run(
+      [&](comm::Communicator& comm) {
+        return keys.at("what") == "train" ? train_beside(comm, keys) : save_or_restore(comm, keys);
+      },
+      [](const std::exception& error) {
+        std::fprintf(stderr, "checkpoint_bench: %s\n", error.what());
+      });
+}
