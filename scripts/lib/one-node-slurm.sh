@@ -5,11 +5,11 @@
 #   slurm_start FOLDER        starts the daemons, sets SLURM_CONF, returns when all nodes are idle
 #   slurm_stop                cancels what is left and ends the daemons
 #
-# Nodes n1, n2, n3. Partitions: wide (all; the default), north (n1), south (n2 and n3), and urgent
+# Nodes n1 to n4 (the parts of a heterogeneous job get nodes of their own). Partitions: wide (all; the default), north (n1), south (n2 and n3), and urgent
 # (all; its jobs preempt those of the others, which are told by their own --signal 30 s before).
 # One host plays all nodes, so MPI jobs over two of them must use TCP: slurm_env sets that.
 
-slurm_nodes=(n1 n2 n3)
+slurm_nodes=(n1 n2 n3 n4)
 
 slurm_alive() { # slurm_alive PID_FILE: a live daemon of ours, no zombie and no reused pid
   local state

@@ -47,22 +47,26 @@ std::string opening(const SlurmPlan& plan, const std::string& what) {
   return "#!/bin/bash\n# " + what + "\n# Made by: " + plan.made_by + "\n";
 }
 
+/// As sbatch was told, by the script or by the flags that override it. The components of a
+/// heterogeneous job have no such variable in common.
+std::string cpus_of(const SlurmPlan& plan) {
+  if (plan.role == SlurmRole::one_centre) return std::to_string(plan.cpus_per_task);
+  return "$SLURM_CPUS_PER_TASK";
+}
+
 /// The srun of a training job, up to the program. With --kill-on-bad-exit=1 the first rank that
 /// ends with 75 would make srun kill the others and return 143; a rank that dies ends the step
 /// anyway, through PMIx.
 std::string srun_of(const SlurmPlan& plan) {
-  std::string text =
-      "srun --mpi=pmix --kill-on-bad-exit=0 --cpus-per-task=" + std::to_string(plan.cpus_per_task);
+  std::string text = "srun --mpi=pmix --kill-on-bad-exit=0 --cpus-per-task=" + cpus_of(plan);
   // Said again: what an outer job had stands in the environment too.
   if (plan.gpus > 0) text += " --gres=gpu:" + std::to_string(plan.gpus);
   return text;
 }
 
 std::string threads_of(const SlurmPlan& plan) {
-  return "export OMP_NUM_THREADS=" +
-         (plan.role == SlurmRole::one_centre ? std::to_string(plan.cpus_per_task)
-                                             : std::string("$SLURM_CPUS_PER_TASK")) +
-         " OMP_WAIT_POLICY=passive\n" + std::string(slurm_text::fabric);
+  return "export OMP_NUM_THREADS=" + cpus_of(plan) + " OMP_WAIT_POLICY=passive\n" +
+         std::string(slurm_text::fabric);
 }
 
 std::string launch(const SlurmPlan& plan) {

@@ -3,6 +3,8 @@
 
 #include <string_view>
 
+// What follows is shell, which clang-format would take for C++.
+// clang-format off
 namespace concordat::cli::slurm_text {
 
 inline constexpr std::string_view border_elsewhere =
@@ -52,28 +54,31 @@ inline constexpr std::string_view fabric =
 )sh";
 
 inline constexpr std::string_view finish = R"sh(
-say() { printf '%s script: %s\n' "$(date -u +%FT%TZ)"
-                                           "$*";
+say() { printf '%s script: %s\n' "$(date -u +%FT%TZ)" "$*"; }
+
+# finish PID: waits for it, whatever signals come meanwhile, and returns its exit code.
+signals=0
+finish() {
+  local code before
+  while :; do
+    before=$signals code=0
+    wait "$1" || code=$?
+    [ "$signals" -ne "$before" ] || return "$code"
+  done
 }
 
-#finish PID : waits for it, whatever signals come meanwhile, and returns its exit code.
-signals = 0 finish() {
-  local code before while:;
-  do
-    before = $signals code = 0 wait "$1" || code =
-                                 $ ? ["$signals" - ne "$before"] || return "$code" done
+# Slurm tells a preempted job by TERM, as it does a cancelled one, but still calls it running.
+preempted() {
+  local job
+  job=$(scontrol show job "$SLURM_JOB_ID" --oneliner 2>/dev/null) || return 1
+  [[ $job == *" JobState=RUNNING "* && $job == *" PreemptTime="[0-9]* ]]
 }
 
-#Slurm tells a preempted job by TERM, as it does a cancelled one, but still calls it running.
-preempted(){
-    local job job = $(scontrol show job "$SLURM_JOB_ID" --oneliner 2 > / dev / null) || return 1
-                    [[$job == *" JobState=RUNNING " * &&$job == *" PreemptTime=" [0 - 9] * ]]}
-#come_back FOLDER... : whether the job that saved wants to run again.
+# come_back FOLDER...: whether the job that saved wants to run again.
 come_back() {
   local folder
-  for folder in "$@";
-  do [!-e "$folder/REQUEUE"] || return 0;
-  done preempted
+  for folder in "$@"; do [ ! -e "$folder/REQUEUE" ] || return 0; done
+  preempted
 }
 )sh";
 
@@ -214,17 +219,15 @@ for site in "${sites[@]}"; do
   folders+=("$("$concordat" slurm folder --role=border "$site")")
 done
 
-#Slurm sends USR1 and TERM to every step itself; this shell only must outlive them.
+# Slurm sends USR1 and TERM to every step itself; this shell only must outlive them.
 trap 'signals=$((signals + 1))' TERM
 helper() {
   srun --mpi=none --kill-on-bad-exit=0 --het-group=0 --nodes=1 --ntasks=1 --cpus-per-task=1 --overlap "$concordat" "$@" &
   helpers+=($!)
 }
 helper coordinate "$coordinator"
-for site in "${sites[@]}";
-do helper border "$site"; done
-for i in "${!sites[@]}";
-do
+for site in "${sites[@]}"; do helper border "$site"; done
+for i in "${!sites[@]}"; do
 )sh";
 
 inline constexpr std::string_view one_centre_end =
@@ -268,13 +271,11 @@ worst() {
   echo "$result"
 }
 # After the last round borders and coordinator end by themselves.
-[ "$(worst)" -eq 0 ] || for folder in "$hub" "${folders[@]}";
-do touch "$folder/STOP"; done
-for helper in "${helpers[@]}";
-do took "$helper"; done
-for folder in "$hub" "${folders[@]}" "${runs[@]}";
-do rm - f "$folder/STOP"; done
+[ "$(worst)" -eq 0 ] || for folder in "$hub" "${folders[@]}"; do touch "$folder/STOP"; done
+for helper in "${helpers[@]}"; do took "$helper"; done
+for folder in "$hub" "${folders[@]}" "${runs[@]}"; do rm -f "$folder/STOP"; done
 leave "$(worst)" "$hub" "${folders[@]}" "${runs[@]}"
 )sh";
 
 }  // namespace concordat::cli::slurm_text
+// clang-format on

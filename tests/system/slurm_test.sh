@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# slurm_test.sh: every batch script of slurm/ is submitted to a real slurmctld with three virtual
+# slurm_test.sh: every batch script of slurm/ is submitted to a real slurmctld with four virtual
 # nodes. A federation in one heterogeneous job gives the state to compare with; then the same
 # federation as jobs of its members in two partitions, while one site is held in the queue: USR1 and
 # requeue, a true time limit, preemption, scancel, half the ranks, a job that leaves to its border
@@ -144,7 +144,7 @@ wait_for 60 "the chain to end" state_is "$second" CANCELLED
 state_is "$first" FAILED || fail "a stopped job of a chain is $(field "$first" JobState)"
 ok "a chain goes on after USR1 and ends with STOP"
 wait_for 90 "the job without progress to be held" says "$alone/stuck.out" 'held without progress'
-held() { state_is "$stuck" PENDING && [ "$(field "$stuck" Reason)" = JobHeldUser ]; }
+held() { state_is "$stuck" PENDING && [[ "$(field "$stuck" Reason)" =~ ^(JobHeldUser|job_requeued_in_held_state)$ ]]; }
 wait_for 30 "the job without progress to be held" held
 says "$alone/stuck.out" 'site.no_progress' || fail "the hold is not explained"
 restarted "$stuck" 3 || fail "held after $(field "$stuck" Restarts) restarts"
