@@ -196,7 +196,7 @@ ok "half the ranks; left while a site is pending"
 scontrol release "$cala"
 wait_for 60 "cala's death" state_is "$cala" FAILED
 wait_for 90 "alba's commit" test -e "$run/alba/runs/quickstart/outbox/round-0.0.0/COMMIT"
-left_after_commit() { [ -e "$run/alba/runs/quickstart/WAITING" ] && [ -z "$(squeue -h --name=alba)" ]; }
+left_after_commit() { [ -e "$run/alba/runs/quickstart/WAITING" ] && [ -z "$(squeue -h --partition=north)" ]; }
 wait_for 60 "alba leaving after its commit" left_after_commit
 [ ! -e "$run/alba/runs/quickstart/inbox/round-0.0.0/CLOSED" ] || fail "the exchange closed without cala"
 cd "$run/cala"
@@ -207,7 +207,7 @@ ok "a border ended the exchange without its training job"
 
 # ---- the run ends as it must
 for job in brio cala border_alba border_cala hub; do wait_for 150 "$job at the end" state_is "${!job}" COMPLETED; done
-alba_done() { [ -z "$(squeue -h --name=alba)" ]; }
+alba_done() { [ -z "$(squeue -h --partition=north)" ]; }
 wait_for 60 "alba's last job" alba_done
 found=$(final_state "$run")
 [ "$found" = "$expected" ] || fail "the final state is $found, in one job $expected"
