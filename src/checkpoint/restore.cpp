@@ -215,16 +215,19 @@ std::optional<Restored> restore_newest(comm::Communicator& comm, FileSystem& fs,
   check_same_list(comm, tensors);
   std::vector<Skipped> skipped;
   std::size_t num_slow = 0;
+  bool mixed = false;  // the tensors hold parts of something
   for (Candidate& candidate : candidates_in(comm, fs, folder, options)) {
     const std::string name = candidate.folder.filename().string();
     const bool fast = candidate.expected.has_value();
     if (!fast) ++num_slow;
     Reason reason = open_candidate(comm, fs, candidate);
-    // Datasets that nobody asked for verify as well.
-    if (reason.empty() && options.subset) reason = verify_datasets(comm, fs, candidate);
+    // Datasets that nobody asked for verify as well. And behind a fast generation there may be
+    // nothing but a fresh start, for which the tensors have to stay as they are.
+    if (reason.empty() && (options.subset || fast)) reason = verify_datasets(comm, fs, candidate);
     if (reason.empty()) {
       const auto datasets = match(candidate, tensors, options.subset);
       reason = load_proved(comm, fs, candidate, tensors, datasets);
+      mixed = !reason.empty();
     }
     if (!reason.empty()) {
       skipped.push_back({fast ? name + " in the fast tier" : name, reason});
@@ -240,7 +243,7 @@ std::optional<Restored> restore_newest(comm::Communicator& comm, FileSystem& fs,
   }
   if (options.skipped != nullptr) *options.skipped = skipped;
   // What stood in the fast tier alone was promised to nobody.
-  if (num_slow == 0) return std::nullopt;
+  if (num_slow == 0 && !mixed) return std::nullopt;
   std::string reasons;
   for (const auto& [name, reason] : skipped) reasons += "\n  " + name + ": " + reason;
   throw Error(errors::none_verifies,

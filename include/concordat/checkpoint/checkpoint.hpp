@@ -140,8 +140,9 @@ struct RestoreOptions {
 };
 
 /// Fills the tensors from the newest generation whose every byte verifies, in whatever layout the
-/// ranks have now, then hashes what arrived and refuses if it differs.
-/// Returns nullopt if there is no generation at all.
+/// ranks have now, then hashes what arrived and refuses if it differs. Where it throws, the tensors
+/// hold a mixture.
+/// Returns nullopt, and leaves the tensors as they are, if there is no generation at all.
 /// @throws Error(checkpoint.none_verifies | mismatch | newer_version | digest_mismatch).
 std::optional<Restored> restore_newest(comm::Communicator& comm, FileSystem& fs, const Path& folder,
                                        const std::vector<NamedTensor>& tensors,

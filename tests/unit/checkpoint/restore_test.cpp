@@ -265,6 +265,21 @@ TEST(Restore, another_model_is_refused_not_skipped) {
   EXPECT_NO_THROW(with([](auto& t) { t.resize(1); }, {.only = {}, .subset = true}));
 }
 
+TEST(Restore, another_model_is_refused_even_if_its_data_are_damaged) {
+  TemporaryFolder folder;
+  save(folder.path(), {}, 1, 1);
+  damage(folder.path() / "step-000001", "weights/o");
+  const auto with = [&](const std::string& name) {
+    comm::run_threads(2, [&](comm::Communicator& comm) {
+      TestState other(comm, {2, 1, 1, 1});
+      other.tensors[0].name = name;
+      restore_newest(comm, posix_files(), folder.path(), other.tensors);
+    });
+  };
+  EXPECT_ERROR_SAYS(with("other"), errors::mismatch, "other");
+  EXPECT_ERROR_SAYS(with("weights/embed"), errors::none_verifies, "");
+}
+
 TEST(Restore, a_layout_that_scrambles_the_elements_is_caught) {
   TemporaryFolder folder;
   save(folder.path(), {}, 1, 1);

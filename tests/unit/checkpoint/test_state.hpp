@@ -6,6 +6,7 @@
 
 #include "concordat/checkpoint/checkpoint.hpp"
 #include "concordat/parallel/mesh.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace concordat::checkpoint {
 
@@ -80,5 +81,18 @@ class TestState {
   }
   comm::Communicator& comm_;
 };
+
+/// Alters every byte of a tensor's extent, and nothing else.
+inline void damage(const Path& generation, const std::string& tensor) {
+  const Path state = generation / "state.h5";
+  Bytes bytes = read_file(posix_files(), state);
+  for (const auto& dataset : read_manifest(posix_files(), generation).datasets) {
+    if (dataset.name != tensor) continue;
+    const auto count =
+        static_cast<std::size_t>(num_elements(dataset.shape)) * size_of(dataset.dtype);
+    for (std::size_t i = 0; i < count; ++i) bytes[dataset.offset + i] ^= 0x5aU;
+  }
+  testing_support::overwrite(state, bytes);
+}
 
 }  // namespace concordat::checkpoint
