@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
-# SIGKILL at every named point of the protocol (border, coordinator, ranks) once and at ten random
-# moments: each disturbed run of a three-site federation over TLS must end with the undisturbed
-# run's state, and every ledger must verify. More than the 30 runs that are wanted; CI does ten.
-# Some 15 minutes on two cores.
+# A hundred SIGKILLs: at every named point of the protocol (border, coordinator, ranks, saving) once,
+# the rest at random moments: each disturbed run of a three-site federation over TLS must end with the
+# undisturbed run's state, and every ledger must verify. CI does ten. Some 20 minutes on two cores.
 #
 #   bench/kill_runs.sh [SEED]                       # configures and builds build/release-bench first
 #   CONCORDAT_BUILD=build/dev bench/kill_runs.sh    # needs a build with kill points
