@@ -1,6 +1,7 @@
 // Checks that both machines share, and how a refusal is worded.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "concordat/core/error.hpp"
@@ -15,6 +16,18 @@ namespace concordat::federation {
                          std::string found, std::string expected);
 [[noreturn]] void out_of_turn(const ExchangeTerms& terms, std::string_view event,
                               std::string_view phase);
+
+/// True for a repetition. @throws Error(federation.equivocation) for a different message in the
+/// place of a first: evidence.
+template <typename Body>
+bool repeats(const ExchangeTerms& terms, SiteId site, const std::optional<Body>& before,
+             const Body& now, const char* what) {
+  if (!before) return false;
+  if (*before == now) return true;
+  refuse(errors::equivocation, terms,
+         terms.text_of(site) + " sent a second, different " + std::string(what), "other content",
+         "the content of the first");
+}
 
 /// Federation, exchange, index 0, recipient, and the manifest digest that the type demands (the
 /// agreement's digest in 1 and 2). @throws Error(federation.wrong_exchange).

@@ -88,6 +88,7 @@ class CoordinatorExchange {
   void check_states(SiteId newest, const ReadyBody& ready,
                     const std::vector<Participant>& accepted) const;
   std::vector<SiteId> in_question() const;
+  std::vector<Participant> ready_sites() const;
   Effects make_manifest();
   GoBody go() const;
   Send send(SiteId to, border::MessageType type, const Bytes& body) const;
