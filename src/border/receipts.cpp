@@ -126,30 +126,38 @@ bool ReceiptBook::knows(const ExchangeId& exchange, const Digest& digest) {
   return false;
 }
 
+void ReceiptBook::refuse_contradiction(const Receipts& receipts, const OpenedMessage& message) {
+  const Receipts::Receipt* known = receipts.find(message.header);
+  if (known == nullptr || known->digest == message.digest) return;
+  FileSystem::Path path =
+      folder_ / "evidence" / (known->digest.hex() + "-" + message.digest.hex() + ".evidence");
+  // One contradiction proves the case; a thousand would only fill the disk.
+  bool proven = false;
+  for (const std::string& name : fs_.list(folder_ / "evidence")) {
+    if (name.starts_with(known->digest.hex())) proven = true;
+  }
+  if (!proven) {
+    write_atomically(fs_, path, encode(Evidence{known->statement, message.statement}));
+  }
+  throw Error(errors::equivocation,
+              {.what = "a second, different message under one identity",
+               .where = message.header.text(),
+               .found = "digest " + message.digest.hex(),
+               .expected = "digest " + known->digest.hex(),
+               .remedy = "both signed headers of the first contradiction are kept in " +
+                         path.parent_path().string()});
+}
+
+void ReceiptBook::require_consistent(const OpenedMessage& message) {
+  std::lock_guard lock(mutex_);
+  refuse_contradiction(load(message.header.exchange), message);
+}
+
 void ReceiptBook::require_new(const OpenedMessage& message) {
   std::lock_guard lock(mutex_);
-  Receipts receipts = load(message.header.exchange);
-  const Receipts::Receipt* known = receipts.find(message.header);
-  if (known != nullptr && known->digest != message.digest) {
-    FileSystem::Path path =
-        folder_ / "evidence" / (known->digest.hex() + "-" + message.digest.hex() + ".evidence");
-    // One contradiction proves the case; a thousand would only fill the disk.
-    bool proven = false;
-    for (const std::string& name : fs_.list(folder_ / "evidence")) {
-      if (name.starts_with(known->digest.hex())) proven = true;
-    }
-    if (!proven) {
-      write_atomically(fs_, path, encode(Evidence{known->statement, message.statement}));
-    }
-    throw Error(errors::equivocation,
-                {.what = "a second, different message under one identity",
-                 .where = message.header.text(),
-                 .found = "digest " + message.digest.hex(),
-                 .expected = "digest " + known->digest.hex(),
-                 .remedy = "both signed headers of the first contradiction are kept in " +
-                           path.parent_path().string()});
-  }
-  if (known == nullptr && receipts.closed) {
+  const Receipts receipts = load(message.header.exchange);
+  refuse_contradiction(receipts, message);
+  if (receipts.closed && receipts.find(message.header) == nullptr) {
     throw Error(errors::exchange_closed, {.what = "a new message for a closed exchange",
                                           .where = message.header.text(),
                                           .found = "digest " + message.digest.hex(),

@@ -15,6 +15,12 @@ namespace {
 // A member that sends garbage must not fill ledger and log with refusals.
 constexpr unsigned max_refusals_recorded = 64;
 
+// What a sender says in good faith and takes up again by itself.
+bool is_passing(const Error& error) {
+  return error.code() == federation::errors::out_of_turn ||
+         error.code() == federation::errors::too_late;
+}
+
 // Everything but a failure of this machine: even what ends the process is said about its sender.
 bool is_refusal(const Error& error) {
   return error.severity() != Severity::process || error.code().name.starts_with("federation.");
@@ -108,6 +114,8 @@ void Desk::take_message(SiteId, ByteView wire, const Digest& digest) {
   if (office_.receipts.knows(border::read_claim(wire).exchange, digest)) return;
   border::OpenedMessage message = border::open_message(wire, office_.self, office_.peers);
   federation::check_run(run_->terms(), message.header, run_->machine().manifest_digest());
+  // Evidence before all else: a second ready is no less a contradiction for being late.
+  office_.receipts.require_consistent(message);
   const bool is_ready = message.header.type == border::MessageType::ready;
   if (is_ready && message.header.exchange < run_->terms().exchange) {
     throw Error(federation::errors::too_late,
@@ -129,14 +137,20 @@ void Desk::take_message(SiteId, ByteView wire, const Digest& digest) {
 
 void Desk::refused(SiteId peer, const Error& error, const Digest& subject) {
   ++num_refused_;
+  const std::string note =
+      "refused a message over the connection of " + border::text_of(peer) + ": " + error.what();
+  // Once in each exchange is enough, and it leaves the bounded records to what matters.
+  if (is_passing(error)) {
+    const ExchangeId& exchange = run_->terms().exchange;
+    auto [noted, first] = passing_noted_.try_emplace(peer, exchange);
+    if (first || std::exchange(noted->second, exchange) != exchange) notes_.push_back(note);
+    return;
+  }
   if (refusals_recorded_[peer] >= max_refusals_recorded) return;
   if (++refusals_recorded_[peer] == max_refusals_recorded) {
     notes_.push_back("further refusals of " + border::text_of(peer) + " are only counted");
   }
-  notes_.push_back("refused a message over the connection of " + border::text_of(peer) + ": " +
-                   error.what());
-  if (error.code() == federation::errors::out_of_turn) return;
-  if (error.code() == federation::errors::too_late) return;
+  notes_.push_back(note);
   office_.ledger.append(ledger::refusal_entry(subject.hex(), error.code().name, error.what()));
 }
 
@@ -231,14 +245,7 @@ std::shared_ptr<Aggregate> Desk::find_aggregate(const ExchangeId& exchange) {
     return older->second->aggregate();
   }
   if (exchange < run_->terms().exchange) {
-    throw Error(errors::aggregate_gone,
-                {.what = "the aggregate of an older round is kept no longer",
-                 .where = "coordinator",
-                 .found = "exchange " + exchange.text(),
-                 .expected = "at most " + std::to_string(rules_.keep_rounds) +
-                             " rounds before exchange " + run_->terms().exchange.text(),
-                 .remedy = "raise coordinator.keep_rounds for the rounds to come; this site needs "
-                           "the state of another one"});
+    refuse_gone(exchange);
   }
   return require_open(exchange).aggregate();
 }

@@ -97,6 +97,7 @@ class Desk final : public border::RoadHandler {
   std::string last_closed_;
   std::uint64_t num_refused_ = 0;
   std::map<SiteId, unsigned> refusals_recorded_;
+  std::map<SiteId, ExchangeId> passing_noted_;  ///< the last in which one was said
   std::vector<std::string> notes_;
 };
 

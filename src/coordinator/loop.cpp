@@ -5,6 +5,7 @@
 #include "concordat/coordinator/errors.hpp"
 #include "concordat/core/log.hpp"
 #include "concordat/core/stop.hpp"
+#include "concordat/federation/terms.hpp"
 #include "concordat/observe/memory.hpp"
 #include "coordinator/exchange_log.hpp"
 #include "coordinator/status.hpp"
@@ -29,6 +30,24 @@ void require_budget(const federation::RunAgreement& run, const border::ByteBudge
                .found = std::to_string(budget.limit_bytes()) + " bytes",
                .expected = "at least " + std::to_string(least) + " bytes",
                .remedy = "raise it; three blocks of the agreement must fit"});
+}
+
+// With few sites a round needs them all, and a deadline would be waited for in vain.
+void require_deadline_of_use(const CoordinatorPlan& plan) {
+  if (plan.deadline.count() == 0) return;
+  const federation::RunAgreement& run = plan.agreement.agreement;
+  const std::uint32_t num_sites = plan.roster.roster.num_sites();
+  const std::uint32_t least = federation::least_participants(num_sites, run.minimum, run.colluding);
+  if (least < num_sites) return;
+  throw Error(concordat::errors::usage,
+              {.what = "a round of this run never begins without a site, so a deadline has no use",
+               .where = "coordinator.deadline_s",
+               .found = std::to_string(num_sites) + " sites, exchange.minimum " +
+                        std::to_string(run.minimum) + ", exchange.colluding " +
+                        std::to_string(run.colluding),
+               .expected = "fewer than " + std::to_string(num_sites) +
+                           " participants enough; this run needs " + std::to_string(least),
+               .remedy = "set it to 0, or agree on a run with more sites or a smaller minimum"});
 }
 
 // Before anything is written: the ledger must not accept a run that its journals are not of.
@@ -76,6 +95,7 @@ struct CoordinatorLoop::State {
         stops(seams.fs, plan.folder, seams.clock) {
     require_self(plan.roster, keys);
     require_budget(plan.agreement.agreement, seams.budget);
+    require_deadline_of_use(plan);
     require_same_run(folder, plan.agreement.digest);
     for (const std::string& note : ledger.recovery_notes()) log::warn(note);
     ledger.append(ledger::agreement_entry({.federation = plan.roster.federation(),

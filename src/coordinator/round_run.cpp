@@ -241,7 +241,19 @@ std::set<SiteId> ready_in(const CoordinatorFolder& folder, const ExchangeId& exc
   return sites;
 }
 
+void refuse_gone(const ExchangeId& exchange) {
+  throw Error(errors::aggregate_gone,
+              {.what = "the aggregate of an older round is kept no longer",
+               .where = "coordinator",
+               .found = "exchange " + exchange.text(),
+               .expected = "a round within coordinator.keep_rounds of the open one",
+               .remedy = "raise coordinator.keep_rounds for the rounds to come; this site needs "
+                         "the state of another one"});
+}
+
 const std::shared_ptr<Aggregate>& RoundRun::aggregate() const {
+  // It was there, and nothing brings it back: whoever waited for it would wait for ever.
+  if (!aggregate_ && closed()) refuse_gone(exchange_);
   if (!aggregate_) {
     throw Error(errors::not_open,
                 {.what = "there is no aggregate to fetch",

@@ -44,7 +44,7 @@ class RoundRun {
   bool is_stored(SiteId site) const { return stored_.contains(site); }
   std::vector<std::shared_ptr<Upload>> uploads() const;
   /// @throws Error(coordinator.not_open) before the aggregate was announced, and after the closing
-  /// unless some site missed the exchange; Error(coordinator.aggregate_gone) if it is not there.
+  /// unless some site missed the exchange; Error(coordinator.aggregate_gone) if it was not kept.
   const std::shared_ptr<Aggregate>& aggregate() const;
   /// What was said and done when the journal was opened, for the log.
   const std::vector<std::string>& notes() const { return notes_; }
@@ -85,6 +85,9 @@ class RoundRun {
   Digest final_state_;
   std::vector<std::string> notes_;
 };
+
+/// @throws Error(coordinator.aggregate_gone).
+[[noreturn]] void refuse_gone(const ExchangeId& exchange);
 
 /// Sites whose ready an exchange's journal holds. Cost: reads the journal.
 std::set<SiteId> ready_in(const CoordinatorFolder& folder, const ExchangeId& exchange);

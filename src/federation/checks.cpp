@@ -200,7 +200,7 @@ bool names(const Manifest& manifest, SiteId site) {
 }
 
 std::uint32_t least_participants(const ExchangeTerms& terms) {
-  return std::max(terms.colluding + 2, terms.minimum);
+  return least_participants(terms.num_sites(), terms.minimum, terms.colluding);
 }
 
 Chain chain_after(const ExchangeTerms& terms, const Manifest& manifest, const Digest& closing) {

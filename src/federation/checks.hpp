@@ -62,7 +62,7 @@ void check_all_signed(const ExchangeTerms& terms, const std::vector<SiteId>& par
 /// Whether the manifest names the site.
 bool names(const Manifest& manifest, SiteId site);
 
-/// Fewest participants of a manifest: max(c + 2, the agreement's minimum).
+/// Fewest participants of a manifest of these terms.
 std::uint32_t least_participants(const ExchangeTerms& terms);
 
 /// What a closed exchange hands to the next: a site that it went without keeps the head of before.

@@ -69,6 +69,11 @@ std::uint32_t threshold(std::uint32_t participants, std::uint32_t colluding) {
   return std::max(colluding + 2, (participants + colluding) / 2 + 1);
 }
 
+std::uint32_t least_participants(std::uint32_t num_sites, std::uint32_t minimum,
+                                 std::uint32_t colluding) {
+  return std::max({colluding + 2, minimum, threshold(num_sites, colluding)});
+}
+
 Bytes cosign_statement(const Digest& federation, const ExchangeId& exchange,
                        const Digest& manifest) {
   return crypto::dsse_pae("application/vnd.concordat.cosign.v1",

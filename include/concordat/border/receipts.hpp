@@ -30,8 +30,9 @@ class ReceiptBook {
   /// True if exactly this message was recorded before; its receipt is durable then.
   bool knows(const ExchangeId& exchange, const Digest& digest);
   /// @throws Error(equivocation) if the identity has another digest; what was signed both times is
-  /// kept under `evidence/` first. Error(exchange_closed) if the exchange is closed and the digest
-  /// new.
+  /// kept under `evidence/` first.
+  void require_consistent(const OpenedMessage& message);
+  /// As above; and Error(exchange_closed) if the exchange is closed and the digest new.
   void require_new(const OpenedMessage& message);
   /// Durable when it returns; a repetition writes nothing. Keeps header, digest and statement.
   void record(const OpenedMessage& message);
@@ -46,6 +47,7 @@ class ReceiptBook {
   Receipts load(const ExchangeId& exchange);
   void append(const ExchangeId& exchange, ByteView record);
   void settle(const ExchangeId& exchange);
+  void refuse_contradiction(const Receipts& receipts, const OpenedMessage& message);
   FileSystem& fs_;
   FileSystem::Path folder_;
   std::mutex mutex_;

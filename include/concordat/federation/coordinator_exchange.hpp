@@ -8,8 +8,8 @@
 //   machine.handle(Summed{table, total_weight});     // Send(aggregate) to all
 //   if (machine.phase() == CoordinatorPhase::closed) chain = machine.chain();
 //
-// A manifest names all sites, or after a Deadline those that are ready (at least max(c + 2, the
-// agreement's minimum)). Its participants have to stay to the end. What the others need to catch up
+// A manifest names all sites, or after a Deadline those that are ready (least_participants() of
+// them). Its participants have to stay to the end. What the others need to catch up
 // (2, 4, 7, 11 and 13) is said to them when the exchange is closed.
 //
 // It holds no key: what it says is signed by the envelope, and what sites sign it passes on.

@@ -57,6 +57,12 @@ ExchangeTerms exchange_terms(const SignedRoster& roster, const SignedAgreement& 
 /// Fewest survivors of n participants: max(c + 2, floor((n + c) / 2) + 1).
 std::uint32_t threshold(std::uint32_t participants, std::uint32_t colluding);
 
+/// Fewest participants of a manifest: max(c + 2, the agreement's minimum, the threshold of the
+/// whole roster). Two manifests of one exchange have more than c sites in common then, one of them
+/// honest, and that one cosigns no second.
+std::uint32_t least_participants(std::uint32_t num_sites, std::uint32_t minimum,
+                                 std::uint32_t colluding);
+
 /// Ed25519 over a statement; a machine holds no key. Deterministic, so a replay signs the same.
 using Signer = std::function<crypto::Signature(ByteView statement)>;
 

@@ -17,8 +17,10 @@ namespace {
 using std::chrono::milliseconds;
 
 struct Scene {
+  explicit Scene(std::uint32_t num_sites = 3) : federation({}, num_sites) {}
   testing_support::TemporaryFolder temporary;
   Federation federation;
+  milliseconds deadline{0};
   border::ByteBudget budget{8U << 20U};
   border::LoopbackRoad road;
   crypto::SiteKeys keys = federation.keys(coordinator_id);
@@ -31,6 +33,7 @@ struct Scene {
     plan.agreement = federation.agreement;
     plan.poll_wait = milliseconds(1);
     plan.linger = milliseconds(0);
+    plan.deadline = deadline;
     return plan;
   }
   std::unique_ptr<CoordinatorLoop> start() {
@@ -267,6 +270,57 @@ TEST(Hostile, AReadyOfAnotherRunIsNoEvidenceAgainstItsSite) {
       }),
       "federation.wrong_exchange");
   EXPECT_TRUE(posix_files().list(scene.folder / "journal/receipts/evidence").empty());
+}
+
+TEST(Hostile, ASecondReadyForAClosedRoundIsRefusedAndKept) {
+  Drifting scene(2);
+  auto road = scene.road.site(SiteId(0));
+  auto header = scene.header(SiteId(0), border::MessageType::ready);
+  EXPECT_EQ(refusal_of([&] {
+              road->deliver(scene.seal(SiteId(0), header, federation::encode(scene.ready(90))));
+            }),
+            "border.equivocation");
+  EXPECT_EQ(posix_files().list(scene.folder / "journal/receipts/evidence").size(), 1U);
+}
+
+TEST(Hostile, ReadiesThatComeTooLateLeaveRoomForRealRefusals) {
+  Scene scene(4);
+  scene.deadline = milliseconds(1);
+  auto loop = scene.start();
+  std::vector<std::unique_ptr<border::SiteRoad>> roads;
+  std::vector<std::unique_ptr<FakeSite>> sites;
+  for (std::uint32_t i = 0; i < 3; ++i) {
+    roads.push_back(scene.road.site(SiteId(i)));
+    sites.push_back(std::make_unique<FakeSite>(
+        scene.federation, SiteId(i), scene.temporary.path() / ("site-" + std::to_string(i)),
+        *roads[i]));
+    sites[i]->step(milliseconds(0));
+  }
+  while (loop->status().find("cosigning") == std::string::npos) ASSERT_TRUE(loop->turn());
+  auto road = scene.road.site(SiteId(3));
+  auto header = scene.header(SiteId(3), border::MessageType::ready);
+  const border::Envelope late = scene.seal(SiteId(3), header, federation::encode(scene.ready(90)));
+  for (int i = 0; i < 70; ++i) {
+    EXPECT_EQ(refusal_of([&] { road->deliver(late); }), "federation.too_late");
+  }
+  header.manifest = crypto::sha256(as_bytes("another agreement"));
+  EXPECT_EQ(refusal_of([&] {
+              road->deliver(scene.seal(SiteId(3), header, federation::encode(scene.ready(90))));
+            }),
+            "federation.wrong_exchange");
+  loop.reset();
+  EXPECT_EQ(refusals_in_ledger(scene), std::vector<std::string>{"federation.wrong_exchange"});
+}
+
+TEST(Operator, ADeadlineThatCouldNeverBeOverIsRefused) {
+  Scene scene;
+  scene.deadline = milliseconds(1);
+  EXPECT_ERROR_SAYS(scene.start(), concordat::errors::usage, "coordinator.deadline_s");
+  scene.deadline = milliseconds(0);
+  EXPECT_NO_THROW(scene.start());
+  Scene four(4);
+  four.deadline = milliseconds(1);
+  EXPECT_NO_THROW(four.start());
 }
 
 TEST(Operator, AJournalOfAnotherAgreementIsRefusedBeforeAnythingIsWritten) {

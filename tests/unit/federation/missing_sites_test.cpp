@@ -80,6 +80,45 @@ TEST(MissingSites, ADeadlineChangesNothingTooEarlyTooLateOrTwice) {
   no_effect();
 }
 
+// Any two manifests of one exchange have more than c sites in common.
+TEST(MissingSites, NoTwoHalvesOfAFederationBeginARound) {
+  for (std::uint32_t n = 3; n <= 64; ++n) {
+    for (std::uint32_t c = 1; c + 2 <= n; ++c) {
+      const std::uint32_t least = least_participants(n, c + 2, c);
+      EXPECT_GT(2 * least, n + c) << n << " sites, " << c << " colluding";
+      EXPECT_LE(least, n);
+    }
+  }
+  EXPECT_EQ(least_participants(6, 5, 1), 5U) << "the agreement may ask for more";
+}
+
+TEST(MissingSites, ThreeOfSixAreTooFewForEitherParty) {
+  World world(6, 1, false);
+  for (std::uint32_t i = 0; i < 3; ++i) {
+    world.to_hub(Incoming{world.ready_header(i), encode(world.ready_of(i))});
+    EXPECT_FALSE(world.hub->may_go_on());
+  }
+  world.to_hub(Incoming{world.ready_header(4), encode(world.ready_of(4))});
+  EXPECT_TRUE(world.hub->may_go_on());
+  // A coordinator that makes one of three all the same.
+  ASSERT_FALSE(world.hub->handle(Deadline{}).empty());
+  Manifest half = world.hub->manifest();
+  half.participants.pop_back();
+  half.threshold = threshold(3, 1);
+  world.to_site(0, Start{world.ready_of(0)});
+  const border::Header header{world.terms().federation,
+                              world.terms().exchange,
+                              world.terms().agreement,
+                              coordinator_id,
+                              SiteId{0},
+                              MessageType::manifest,
+                              0};
+  const Error error = error_of([&] { world.to_site(0, Incoming{header, encode(half)}); });
+  EXPECT_EQ(error.code(), errors::manifest_refused);
+  EXPECT_EQ(error.fields().expected, "at least 4");
+  EXPECT_EQ(world.sites[0].phase(), SitePhase::ready);
+}
+
 TEST(MissingSites, TheFinalStateIsAwaitedFromEverySite) {
   World world(4, 1, false);
   world.begin(Round{2}, {digest_of("closing"), std::vector<ledger::Head>(4)});

@@ -129,6 +129,18 @@ TEST(BorderMissing, BeyondWhatIsKeptASiteIsToldThatItNeedsTheStateOfAnother) {
                     "coordinator.keep_rounds");
 }
 
+TEST(BorderMissing, WhatIsGoneIsNotWaitedForWhenMoreIsKeptFromNowOn) {
+  BorderWorld world(5, 4, deadline, 2);
+  world.ranks[late].away = true;
+  world.stop_border(late);
+  world.turn_until([&] { return world.ranks[0].round() == 4; });
+  world.keep_rounds = 32;
+  world.start_hub();
+  world.start_border(late);
+  EXPECT_ERROR_SAYS(for (int i = 0; i < 500; ++i) world.turn(), errors::too_far_behind,
+                    "exchange 0.0.0");
+}
+
 TEST(BorderMissing, AJobWhoseRunFolderWasLostIsNamedInsteadOfWaitedFor) {
   BorderWorld world(4);
   world.turn_until([&] { return world.ranks[0].round() == 2; });
