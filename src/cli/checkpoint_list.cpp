@@ -5,6 +5,7 @@
 #include "cli/site_command.hpp"
 #include "cli/text_table.hpp"
 #include "concordat/checkpoint/inspect.hpp"
+#include "concordat/core/file_time.hpp"
 #include "concordat/core/json_value.hpp"
 #include "concordat/observe/progress.hpp"
 

@@ -1,8 +1,6 @@
 #include "cli/text_table.hpp"
 
 #include <algorithm>
-#include <array>
-#include <ctime>
 
 #include "concordat/core/error.hpp"
 
@@ -30,14 +28,6 @@ std::string text_table(const std::vector<std::string>& header, const std::vector
   line(header);
   for (const auto& row : rows) line(row);
   return text;
-}
-
-std::string utc_text(std::int64_t unix_seconds) {
-  const auto time = static_cast<std::time_t>(unix_seconds);
-  std::tm parts{};
-  std::array<char, 32> text{};
-  if (::gmtime_r(&time, &parts) == nullptr) return "?";
-  return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M:%S", &parts)};
 }
 
 }  // namespace concordat::cli

@@ -1,7 +1,6 @@
-// Plain text for terminals: columns as wide as they need to be, and times in UTC.
+// Plain text for terminals: columns as wide as they need to be.
 #pragma once
 
-#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -13,8 +12,5 @@ enum class Align { left, right };
 /// shorter than the header.
 std::string text_table(const std::vector<std::string>& header, const std::vector<Align>& align,
                        const std::vector<std::vector<std::string>>& rows);
-
-/// "2026-11-28 02:31:07", of seconds since 1970.
-std::string utc_text(std::int64_t unix_seconds);
 
 }  // namespace concordat::cli

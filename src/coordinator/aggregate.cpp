@@ -20,9 +20,7 @@ std::uint64_t sum_offset(const border::FrameTable& table, std::uint64_t position
 
 Aggregate::Aggregate(const CoordinatorFolder& folder, const ExchangeId& exchange,
                      border::FrameSealer sealer)
-    : sealer_(std::move(sealer)),
-      sums_(folder.files().open(folder.sum(exchange), OpenMode::read)),
-      tree_(folder.files(), folder.tree(exchange), sealer_.table().num_leaves()) {}
+    : folder_(folder), exchange_(exchange), sealer_(std::move(sealer)) {}
 
 border::Envelope Aggregate::frame(std::uint64_t position) {
   if (position >= table().num_leaves()) {
@@ -37,10 +35,20 @@ border::Envelope Aggregate::frame(std::uint64_t position) {
   std::vector<Digest> path;
   {
     std::lock_guard lock(mutex_);
-    sums_->read_at(sum_offset(table(), position), block);
-    path = tree_.path(position);
+    if (!files_) {
+      FileSystem& fs = folder_.files();
+      files_.emplace(fs.open(folder_.sum(exchange_), OpenMode::read),
+                     border::LeafTree(fs, folder_.tree(exchange_), table().num_leaves()));
+    }
+    files_->sums->read_at(sum_offset(table(), position), block);
+    path = files_->tree.path(position);
   }
   return sealer_.seal(place, block, path);
+}
+
+void Aggregate::rest() {
+  std::lock_guard lock(mutex_);
+  files_.reset();
 }
 
 std::uint64_t Aggregate::largest_frame_bytes() const {

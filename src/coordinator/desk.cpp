@@ -14,6 +14,7 @@ namespace {
 
 // A member that sends garbage must not fill ledger and log with refusals.
 constexpr unsigned max_refusals_recorded = 64;
+constexpr std::size_t max_serving = 4;
 
 // What a sender says in good faith and takes up again by itself.
 bool is_passing(const Error& error) {
@@ -27,48 +28,6 @@ bool is_refusal(const Error& error) {
 }
 
 }  // namespace
-
-Desk::Desk(Office office, border::ByteBudget& budget, const Clock& clock, DeskRules rules)
-    : office_(office), budget_(budget), clock_(clock), rules_(rules) {
-  std::vector<ExchangeId> exchanges = office_.folder.journalled();
-  federation::Chain chain = open_older(exchanges);
-  ExchangeId newest = exchanges.empty() ? ExchangeId{} : exchanges.back();
-  run_ = std::make_unique<RoundRun>(office_, newest, chain);
-  for (const std::string& note : run_->notes()) notes_.push_back(note);
-  if (!exchanges.empty()) {
-    notes_.push_back("goes on with exchange " + newest.text() + ", phase " +
-                     std::string(federation::name_of(run_->machine().phase())));
-  }
-  for (SiteId site : run_->ready_sites()) reached_[site] = newest.round;
-  advance();
-  forget_older();
-  // Keys of aggregates that nobody missed or wants any more.
-  for (const ExchangeId& exchange : office_.secrets.open_exchanges()) {
-    if (exchange < run_->terms().exchange && !missed_.contains(exchange)) {
-      office_.secrets.erase(exchange);
-    }
-  }
-}
-
-// What the newest exchange starts from, and everything that some site may still lack: back to the
-// exchange for which the last of them was ready. Oldest first, as it was said.
-federation::Chain Desk::open_older(const std::vector<ExchangeId>& exchanges) {
-  federation::Chain chain;
-  if (exchanges.size() < 2) return chain;
-  std::set<SiteId> seen = ready_in(office_.folder, exchanges.back());
-  std::size_t oldest = exchanges.size() - 1;
-  do {
-    --oldest;
-    for (SiteId site : ready_in(office_.folder, exchanges[oldest])) seen.insert(site);
-  } while (oldest > 0 && seen.size() < office_.roster.roster.num_sites());
-  for (std::size_t i = oldest; i + 1 < exchanges.size(); ++i) {
-    auto older = std::make_unique<RoundRun>(office_, exchanges[i], chain, true);
-    for (SiteId site : older->ready_sites()) reached_[site] = exchanges[i].round;
-    if (older->closed()) chain = older->machine().chain();
-    if (!older->machine().missed().empty()) missed_.emplace(exchanges[i], std::move(older));
-  }
-  return chain;
-}
 
 // ---- messages --------------------------------------------------------------------------------
 
@@ -129,7 +88,7 @@ void Desk::take_message(SiteId, ByteView wire, const Digest& digest) {
   office_.receipts.require_new(message);
   require_open(message.header.exchange).take(message, wire);
   if (is_ready) {
-    reached_[message.header.sender] = message.header.exchange.round;
+    office_.reached.raise(message.header.sender, message.header.exchange.round);
     forget_older();
   }
   advance();
@@ -171,65 +130,36 @@ RoundRun& Desk::require_open(const ExchangeId& exchange) {
                                  .remedy = "fetch what the coordinator has to say, then go on"});
 }
 
-void Desk::advance() {
-  while (run_->closed()) {
-    const auto& closing = run_->machine().closing();
-    last_closed_ = "round " + std::to_string(run_->terms().exchange.round.value()) +
-                   ": W = " + std::to_string(closing.total_weight) + ", aggregate " +
-                   closing.root.hex();
-    notes_.push_back("closed " + last_closed_);
-    open_next();
-  }
-}
-
-void Desk::open_next() {
-  ExchangeId next = run_->terms().exchange;
-  next.round = next.round.next();
-  auto before =
-      std::exchange(run_, std::make_unique<RoundRun>(office_, next, run_->machine().chain()));
-  for (const std::string& note : run_->notes()) notes_.push_back(note);
-  if (!before->machine().missed().empty()) {
-    missed_.emplace(before->terms().exchange, std::move(before));
-  }
-  forget_older();
-}
-
-// Aggregates stay for the site that is furthest behind, within the bound, and for one round more:
-// for the eye and for a site that is restored by hand. A site that is ready for a round has the
-// aggregates before it durably.
-void Desk::forget_older() {
-  const std::uint32_t newest = run_->terms().exchange.round.value();
-  std::uint32_t oldest = newest;
-  for (SiteId site : office_.peers.sites()) {
-    auto reached = reached_.find(site);
-    oldest = std::min(oldest, reached == reached_.end() ? 0 : reached->second.value());
-  }
-  if (newest - oldest > rules_.keep_rounds) {
-    oldest = newest - rules_.keep_rounds;
-  }
-  std::erase_if(missed_, [&](const auto& one) {
-    if (one.first.round >= Round(oldest)) return false;
-    office_.secrets.erase(one.first);
-    return true;
-  });
-  const std::uint32_t kept = newest >= 2 ? std::min(oldest, newest - 2) : 0;
-  office_.folder.erase_aggregates_before(Round(kept));
-}
-
 std::optional<border::Envelope> Desk::next_message(SiteId to, std::chrono::milliseconds wait) {
   return guarded(to, [&]() -> std::optional<border::Envelope> {
     std::unique_lock lock(mutex_);
     changed_.wait_for(lock, wait, [&] { return fatal_ || office_.outbox.front(to) != nullptr; });
     const Outbox::Item* item = office_.outbox.front(to);
     if (item == nullptr || fatal_) return std::nullopt;
-    SealedRecord sealed = item->log->sealed(item->offset);
+    SealedRecord sealed = office_.outbox.read(office_.folder, *item);
     return border::restore_message(sealed.wire, office_.self, office_.peers);
   });
 }
 
 void Desk::acknowledged(SiteId by, const Digest& message) {
-  std::lock_guard lock(mutex_);
-  office_.outbox.acknowledged(by, message);
+  guarded(by, [&] {
+    std::lock_guard lock(mutex_);
+    const std::optional<Round> closed = office_.outbox.acknowledged(by, message);
+    if (!closed || !office_.reached.raise(by, closed->next())) return;
+    office_.reached.save();
+    forget_older();
+  });
+}
+
+// A few old aggregates are open at a time, however many are kept.
+std::shared_ptr<Aggregate> Desk::serve(std::shared_ptr<Aggregate> aggregate) {
+  if (std::ranges::find(serving_, aggregate) != serving_.end()) return aggregate;
+  serving_.push_back(aggregate);
+  if (serving_.size() > max_serving) {
+    serving_.front()->rest();
+    serving_.pop_front();
+  }
+  return aggregate;
 }
 
 // ---- blocks ----------------------------------------------------------------------------------
@@ -242,7 +172,7 @@ std::shared_ptr<Upload> Desk::find_upload(SiteId site, const ExchangeId& exchang
 std::shared_ptr<Aggregate> Desk::find_aggregate(const ExchangeId& exchange) {
   std::lock_guard lock(mutex_);
   if (auto older = missed_.find(exchange); older != missed_.end()) {
-    return older->second->aggregate();
+    return serve(older->second->aggregate());
   }
   if (exchange < run_->terms().exchange) {
     refuse_gone(exchange);
@@ -325,27 +255,6 @@ void Desk::work(const std::function<bool()>& stop) {
   changed_.notify_all();
 }
 
-// The clock counts in this process alone: a restarted coordinator counts from the beginning, and
-// what it decided stands in the journal.
-void Desk::watch_deadline() {
-  if (rules_.deadline.count() == 0 || !run_->machine().may_go_on()) {
-    deadline_.reset();
-    return;
-  }
-  const std::chrono::nanoseconds now = clock_.monotonic();
-  if (!deadline_) deadline_ = now + rules_.deadline;
-  if (now < *deadline_) return;
-  deadline_.reset();
-  run_->take(federation::Deadline{});
-  std::string missing;
-  for (SiteId site : run_->machine().missed()) {
-    missing += (missing.empty() ? "" : ", ") + run_->terms().text_of(site);
-  }
-  notes_.push_back("round " + std::to_string(run_->terms().exchange.round.value()) +
-                   " begins without " + missing + ": the deadline is over");
-  changed_.notify_all();
-}
-
 void Desk::wait(std::chrono::milliseconds limit) {
   std::unique_lock lock(mutex_);
   if (fatal_ || run_->sum_wanted() || run_->finished()) return;
@@ -377,11 +286,7 @@ DeskStatus Desk::status() {
     }
   }
   for (SiteId site : machine.missed()) out.without.push_back(run_->terms().text_of(site));
-  if (deadline_) {
-    const auto left = *deadline_ - clock_.monotonic();
-    out.seconds_left =
-        std::max<std::int64_t>(0, std::chrono::ceil<std::chrono::seconds>(left).count());
-  }
+  if (deadline_) out.begins_unix = begins_unix_;
   out.last_closed = last_closed_;
   if (run_->finished()) out.final_state = run_->final_state().hex();
   out.num_refused = num_refused_;

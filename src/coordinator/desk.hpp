@@ -8,6 +8,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <deque>
 #include <exception>
 #include <functional>
 
@@ -25,7 +26,7 @@ struct DeskStatus {
   std::string phase;
   std::vector<std::string> waiting_for;        ///< "brio (site 1)"
   std::vector<std::string> without;            ///< sites that the manifest leaves out
-  std::optional<std::int64_t> seconds_left;    ///< until the round begins without the missing
+  std::optional<std::int64_t> begins_unix;     ///< when the round begins without the missing
   std::map<std::string, std::string> uploads;  ///< site: "3 of 185 blocks"
   std::string last_closed;                     ///< "round 2: W = 11520, aggregate 3fa0..."
   std::string final_state;                     ///< hex; empty before the end
@@ -70,6 +71,8 @@ class Desk final : public border::RoadHandler {
   template <typename Act>
   auto guarded(SiteId peer, Act&& act) -> decltype(act());
   void refused(SiteId peer, const Error& error, const Digest& subject);
+  void read_reached(const std::vector<ExchangeId>& exchanges);
+  bool is_wanted(Round round, Round newest) const;
   federation::Chain open_older(const std::vector<ExchangeId>& exchanges);
   void open_next();
   void watch_deadline();
@@ -77,6 +80,7 @@ class Desk final : public border::RoadHandler {
   void take_message(SiteId peer, ByteView wire, const Digest& digest);
   std::shared_ptr<Upload> find_upload(SiteId site, const ExchangeId& exchange);
   std::shared_ptr<Aggregate> find_aggregate(const ExchangeId& exchange);
+  std::shared_ptr<Aggregate> serve(std::shared_ptr<Aggregate> aggregate);
   void stored_if_complete(SiteId site, const ExchangeId& exchange, const Upload& upload);
   RoundRun& require_open(const ExchangeId& exchange);
   void advance();
@@ -91,8 +95,9 @@ class Desk final : public border::RoadHandler {
   DeskRules rules_;
   std::unique_ptr<RoundRun> run_;
   std::map<ExchangeId, std::unique_ptr<RoundRun>> missed_;  ///< closed, wanted by who missed them
-  std::map<SiteId, Round> reached_;                   ///< newest round that each site was ready for
+  std::deque<std::shared_ptr<Aggregate>> serving_;    ///< of `missed_`, whose files may be open
   std::optional<std::chrono::nanoseconds> deadline_;  ///< of the open exchange, while it counts
+  std::int64_t begins_unix_ = 0;                      ///< when it is over, by the wall clock
   std::exception_ptr fatal_;
   std::string last_closed_;
   std::uint64_t num_refused_ = 0;

@@ -17,6 +17,7 @@ class CoordinatorFolder {
   const FileSystem::Path& root() const { return root_; }
   FileSystem::Path ledger() const { return root_ / "ledger"; }
   FileSystem::Path receipts() const { return root_ / "journal" / "receipts"; }
+  FileSystem::Path reached() const { return root_ / "journal" / "reached"; }
   FileSystem::Path secrets() const { return root_ / "journal" / "secrets"; }
   FileSystem::Path spill() const { return root_ / "spill"; }
   FileSystem::Path status() const { return root_ / "status.json"; }

@@ -135,7 +135,7 @@ ExchangeLog ExchangeLog::open(const CoordinatorFolder& folder, const ExchangeId&
   std::string where = path.string();
   auto journal =
       crypto::ExchangeJournal::open(folder.files(), path, [&](const crypto::JournalRecord& record) {
-        replay(decode_record(record.body, where), record.offset);
+        if (replay) replay(decode_record(record.body, where), record.offset);
       });
   return {std::move(journal), where};
 }

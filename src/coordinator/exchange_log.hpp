@@ -55,7 +55,7 @@ LogRecord decode_record(ByteView bytes, std::string_view where);
 class ExchangeLog {
  public:
   using Replay = std::function<void(const LogRecord&, std::uint64_t offset)>;
-  /// Opens or creates, and replays.
+  /// Opens or creates, and replays; without `replay` the records are only checked.
   static ExchangeLog open(const CoordinatorFolder& folder, const ExchangeId& exchange,
                           const Replay& replay);
   /// Durable when it returns; the offset is for sealed().

@@ -92,6 +92,7 @@ struct CoordinatorLoop::State {
         receipts(seams.fs, folder.receipts()),
         secrets(seams.fs, folder.secrets(), keys.data_key.view(), plan.roster.federation(),
                 seams.random),
+        reached(folder, plan.roster.roster.num_sites()),
         stops(seams.fs, plan.folder, seams.clock) {
     require_self(plan.roster, keys);
     require_budget(plan.agreement.agreement, seams.budget);
@@ -106,7 +107,7 @@ struct CoordinatorLoop::State {
                                            .name = keys.name}));
     desk.emplace(Office{folder, plan.roster, plan.agreement, peers,
                         border::Identity{coordinator_id, keys.signing, keys.sealing}, seams.random,
-                        ledger, receipts, secrets, outbox},
+                        ledger, receipts, secrets, outbox, reached},
                  seams.budget, seams.clock, DeskRules{plan.deadline, plan.keep_rounds});
     seams.road.start(*desk);
     road_started = true;
@@ -197,8 +198,9 @@ struct CoordinatorLoop::State {
   ledger::Ledger ledger;
   border::ReceiptBook receipts;
   crypto::ExchangeSecrets secrets;
-  StopRequests stops;
   Outbox outbox;
+  Reached reached;
+  StopRequests stops;
   std::optional<Desk> desk;
   bool road_started = false;
   ExitCode code = ExitCode::done;

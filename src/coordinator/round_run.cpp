@@ -93,9 +93,11 @@ void RoundRun::post_replayed() {
   for (const Replayed& one : replayed_) {
     const bool owed = std::ranges::binary_search(missed, one.send.header.recipient);
     if (only_closing_ && !owed && one.send.header.type != MessageType::closed) continue;
+    if (only_closing_ && exchange_.round < office_.reached.of(one.send.header.recipient)) continue;
     post_again(office_, *machine_, log_, one.send, one.digest, one.bytes, one.offset);
   }
   const bool is_kept = office_.folder.files().exists(office_.folder.tree(exchange_)) &&
+                       office_.folder.files().exists(office_.folder.sum(exchange_)) &&
                        office_.secrets.load(exchange_).has_value();
   const bool may_be_asked_for =
       machine_->phase() == CoordinatorPhase::receiving || (closed() && !missed.empty() && is_kept);
@@ -132,6 +134,7 @@ void RoundRun::must(Act&& act) {
 }
 
 void RoundRun::take(const border::OpenedMessage& message, ByteView wire) {
+  CONCORDAT_REQUIRE(!closed(), exchange_.text());
   federation::Incoming incoming{message.header, federation::protocol_body(message)};
   federation::CoordinatorExchange next = *machine_;
   federation::Effects effects = next.handle(incoming);
@@ -202,6 +205,9 @@ void RoundRun::finish_close() {
   office_.folder.erase_uploads(exchange_);
   kill_point("coordinator.after_erase");
   office_.ledger.checkpoint();
+  // Nothing is added to it any more. What a site still has to hear is read from it when it asks.
+  log_.reset();
+  if (aggregate_) aggregate_->rest();
 }
 
 const std::shared_ptr<Upload>& RoundRun::upload(SiteId site) const {

@@ -74,7 +74,7 @@ class RoundRun {
   ExchangeId exchange_;
   bool only_closing_;
   std::optional<federation::CoordinatorExchange> machine_;
-  std::shared_ptr<ExchangeLog> log_;
+  std::shared_ptr<ExchangeLog> log_;     ///< until it is closed
   std::vector<federation::Send> sends_;  ///< asked for and not yet sealed
   std::vector<Replayed> replayed_;       ///< sealed before the restart
   std::set<SiteId> accepting_;           ///< header accepted, upload to be opened

@@ -135,7 +135,8 @@ void post_again(Office& office, const federation::CoordinatorExchange& machine,
                 const std::shared_ptr<ExchangeLog>& log, const federation::Send& send,
                 const Digest& digest, std::uint64_t wire_bytes, std::uint64_t offset) {
   office.ledger.append(out_entry(machine, send, digest, wire_bytes));
-  office.outbox.post(send.header.recipient, {digest, log, offset});
+  office.outbox.post(send.header.recipient,
+                     {digest, send.header.exchange, send.header.type, log, offset});
 }
 
 border::FrameSealer resume_frames(Office& office, const federation::CoordinatorExchange& machine,
@@ -182,7 +183,7 @@ std::optional<border::FrameSealer> send_all(Office& office,
         log->append(SealedRecord{send.header.recipient, send.header.type, std::move(wire)});
     kill_point("coordinator.after_sealed");
     entries.push_back(out_entry(machine, send, digest, bytes));
-    items.push_back({digest, log, offset});
+    items.push_back({digest, send.header.exchange, send.header.type, log, offset});
   }
   office.ledger.append(entries);
   kill_point("coordinator.after_crossings");

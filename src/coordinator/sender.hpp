@@ -10,6 +10,7 @@
 #include "concordat/ledger/ledger.hpp"
 #include "coordinator/aggregate.hpp"
 #include "coordinator/outbox.hpp"
+#include "coordinator/reached.hpp"
 
 namespace concordat::coordinator {
 
@@ -25,6 +26,7 @@ struct Office {
   border::ReceiptBook& receipts;
   crypto::ExchangeSecrets& secrets;
   Outbox& outbox;
+  Reached& reached;
 };
 
 /// What roster, agreement and the machine's phase entail just now.

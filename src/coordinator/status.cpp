@@ -1,5 +1,6 @@
 #include "coordinator/status.hpp"
 
+#include "concordat/core/file_time.hpp"
 #include "concordat/core/json_value.hpp"
 
 namespace concordat::coordinator {
@@ -25,9 +26,7 @@ std::string line_of(const DeskStatus& status) {
   text += ": " + status.phase;
   if (!status.without.empty()) text += ", without " + joined(status.without);
   if (!status.waiting_for.empty()) text += ", waiting for " + joined(status.waiting_for);
-  if (status.seconds_left) {
-    text += ", at most " + std::to_string(*status.seconds_left) + " s longer";
-  }
+  if (status.begins_unix) text += ", until " + utc_text(*status.begins_unix) + " UTC at most";
   return text;
 }
 
@@ -40,8 +39,8 @@ std::string to_json(const StatusPage& page) {
   json.add("phase", page.desk.phase);
   json.add("waiting_for", joined(page.desk.waiting_for));
   json.add("without", joined(page.desk.without));
-  json.add("begins_without_them_in_s",
-           page.desk.seconds_left ? std::to_string(*page.desk.seconds_left) : std::string());
+  json.add("begins_without_them_at",
+           page.desk.begins_unix ? utc_text(*page.desk.begins_unix) + " UTC" : std::string());
   for (const auto& [site, progress] : page.desk.uploads) json.add("upload of " + site, progress);
   json.add("connected", joined(page.connected));
   json.add("last_closed", page.desk.last_closed);

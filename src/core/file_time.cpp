@@ -2,8 +2,10 @@
 
 #include <sys/stat.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
+#include <ctime>
 
 #include "concordat/core/error.hpp"
 
@@ -19,6 +21,14 @@ std::int64_t modified_unix_seconds(const std::filesystem::path& path) {
                .found = std::strerror(error),
                .expected = "a path that this user may read",
                .remedy = "check the spelling, owner and mode of the path"});
+}
+
+std::string utc_text(std::int64_t unix_seconds) {
+  const auto time = static_cast<std::time_t>(unix_seconds);
+  std::tm parts{};
+  std::array<char, 32> text{};
+  if (::gmtime_r(&time, &parts) == nullptr) return "?";
+  return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M:%S", &parts)};
 }
 
 }  // namespace concordat

@@ -40,6 +40,12 @@ std::string ExchangeTerms::text_of(SiteId site) const {
   return site.value() < names.size() ? names[site.value()] + " (" + number + ")" : number;
 }
 
+std::string ExchangeTerms::text_of(const std::vector<SiteId>& sites) const {
+  std::string text;
+  for (const SiteId site : sites) text += (text.empty() ? "" : ", ") + text_of(site);
+  return text;
+}
+
 ExchangeTerms exchange_terms(const SignedRoster& roster, const SignedAgreement& agreement,
                              Round round, const Chain& previous) {
   const RunAgreement& run = agreement.agreement;

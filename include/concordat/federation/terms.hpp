@@ -48,6 +48,8 @@ struct ExchangeTerms {
   border::FrameTable table(const Digest& root) const;
   /// "alba (site 0)".
   std::string text_of(SiteId site) const;
+  /// "alba (site 0), brio (site 1)".
+  std::string text_of(const std::vector<SiteId>& sites) const;
 };
 
 /// @pre round <= agreement.rounds (equal: the final ready).

@@ -5,6 +5,8 @@
 #include "concordat/crypto/errors.hpp"
 #include "concordat/crypto/merkle.hpp"
 #include "coordinator/exchange_log.hpp"
+#include "coordinator/outbox.hpp"
+#include "coordinator/reached.hpp"
 #include "coordinator/status.hpp"
 #include "coordinator/upload.hpp"
 #include "support/expect_error.hpp"
@@ -185,6 +187,71 @@ TEST(UploadFile, ADamagedBlockIsNamed) {
   testing_support::flip_bit(scene.folder.upload(scene.terms.exchange, SiteId(0)), 100);
   Bytes plain(scene.table.block_bytes(scene.table.place(0)));
   EXPECT_ERROR_SAYS(upload.read_block(0, plain), errors::upload_damaged, "update block 0");
+}
+
+TEST(Reached, IsKeptAndNeverLowered) {
+  testing_support::TemporaryFolder temporary;
+  std::filesystem::permissions(temporary.path(), std::filesystem::perms(0700));
+  const CoordinatorFolder folder(posix_files(), temporary.path());
+  Reached first(folder, 3);
+  EXPECT_FALSE(first.is_known());
+  EXPECT_TRUE(first.raise(SiteId(1), Round{7}));
+  EXPECT_FALSE(first.raise(SiteId(1), Round{6}));
+  EXPECT_TRUE(first.raise(SiteId(2), Round{4294967295}));
+  EXPECT_EQ(first.oldest(), Round{0});
+  first.save();
+  const Reached again(folder, 3);
+  EXPECT_TRUE(again.is_known());
+  for (std::uint32_t i = 0; i < 3; ++i) EXPECT_EQ(again.of(SiteId(i)), first.of(SiteId(i)));
+}
+
+TEST(Reached, AnythingElseInItsFileIsNamed) {
+  testing_support::TemporaryFolder temporary;
+  std::filesystem::permissions(temporary.path(), std::filesystem::perms(0700));
+  const CoordinatorFolder folder(posix_files(), temporary.path());
+  const std::string title = "concordat reached v1\n";
+  for (const std::string& text :
+       {std::string(), std::string("x\n1\n2\n3\n"), title, title + "1\n2\n", title + "1\n2\n3",
+        title + "1\n2\n3\n4\n", title + "1\n-2\n3\n", title + "1\n2\n4294967296\n"}) {
+    write_atomically(posix_files(), folder.reached(), as_bytes(text));
+    EXPECT_ERROR_SAYS(Reached(folder, 3), errors::bad_journal, "made again from the journals");
+  }
+}
+
+TEST(Outbox, ASiteTooFarBehindKeepsItsFirstRoundsAndTheKeptOnes) {
+  Outbox outbox;
+  const SiteId to(1);
+  const auto digest = [](std::uint8_t i) { return Digest{{i}}; };
+  for (std::uint8_t i = 0; i < 6; ++i) {
+    outbox.post(to, {digest(static_cast<std::uint8_t>(2 * i)),
+                     {Round{i}, {}, {}},
+                     border::MessageType::aggregate,
+                     {},
+                     0});
+    outbox.post(to, {digest(static_cast<std::uint8_t>(2 * i + 1)),
+                     {Round{i}, {}, {}},
+                     border::MessageType::closed,
+                     {},
+                     0});
+  }
+  outbox.forget_between(to, Round{1}, Round{4});
+  EXPECT_EQ(outbox.size(to), 8U) << "rounds 2 and 3 are forgotten";
+  EXPECT_EQ(outbox.acknowledged(to, digest(0)), std::nullopt) << "no closing record yet";
+  EXPECT_EQ(outbox.acknowledged(to, digest(2)), Round{0});
+  EXPECT_EQ(outbox.acknowledged(to, digest(9)), Round{4}) << "and all before it";
+  EXPECT_EQ(outbox.front(to)->exchange.round, Round{5});
+  EXPECT_EQ(outbox.acknowledged(to, digest(9)), std::nullopt) << "known before";
+}
+
+TEST(Status, SaysUntilWhenAMissingSiteIsWaitedFor) {
+  DeskStatus status;
+  status.num_rounds = 12;
+  status.phase = "gathering";
+  status.waiting_for = {"alba (site 0)"};
+  status.begins_unix = 1'800'000'000;
+  EXPECT_EQ(line_of(status),
+            "round 0 of 12: gathering, waiting for alba (site 0), until 2027-01-15 08:00:00 UTC at "
+            "most");
 }
 
 TEST(Status, SaysWhoIsWaitedFor) {

@@ -41,9 +41,18 @@ TEST(BorderMissing, WithoutADeadlineEverybodyIsWaitedFor) {
 TEST(BorderMissing, TheStatusSaysForWhomItWaitsHowLongStillAndWithoutWhomItGoesOn) {
   BorderWorld world(1, 4, std::chrono::milliseconds(60'000));
   world.ranks[late].away = true;
-  world.turn_until([&] { return world.hub->status().find("s longer") != std::string::npos; });
-  EXPECT_NE(world.hub->status().find("waiting for sited (site 3), at most"), std::string::npos)
-      << world.hub->status();
+  world.turn_until([&] { return world.hub->status().find("UTC at most") != std::string::npos; });
+  // The clock of tests stands still for people: 2027-01-15 08:00:00.
+  const std::string waiting = world.hub->status();
+  EXPECT_EQ(waiting,
+            "round 0 of 1: gathering, waiting for sited (site 3), until 2027-01-15 08:01:00 UTC at "
+            "most");
+  // It does not change while it waits, so neither log nor page repeats it.
+  for (int i = 0; i < 20; ++i) {
+    world.clock.sleep(std::chrono::seconds(2));
+    world.turn();
+    EXPECT_EQ(world.hub->status(), waiting);
+  }
   world.clock.sleep(std::chrono::seconds(60));
   world.turn_until([&] { return world.hub->status().find("without") != std::string::npos; });
   EXPECT_NE(world.hub->status().find("without sited (site 3)"), std::string::npos)
@@ -110,8 +119,14 @@ TEST(BorderMissing, AggregatesAreKeptForTheSiteThatIsFurthestBehindAndNoLonger) 
                                 (std::to_string(round) + ".0.0") / "aggregate.sum");
   };
   world.ranks[late].away = true;
+  world.stop_border(late);
   world.turn_until([&] { return world.ranks[0].round() == 4; });
   for (std::uint32_t round = 0; round < 4; ++round) EXPECT_TRUE(kept(round)) << round;
+  // Its border has them durably once it has said so, with a job or without.
+  world.start_border(late);
+  world.turn_until([&] { return world.borders[late]->status().starts_with("round 4"); });
+  world.turn();
+  for (std::uint32_t round = 0; round < 2; ++round) EXPECT_FALSE(kept(round)) << round;
   world.ranks[late].away = false;
   world.run_to_end();
   for (std::uint32_t round = 0; round < 4; ++round) EXPECT_FALSE(kept(round)) << round;
@@ -139,6 +154,52 @@ TEST(BorderMissing, WhatIsGoneIsNotWaitedForWhenMoreIsKeptFromNowOn) {
   world.start_border(late);
   EXPECT_ERROR_SAYS(for (int i = 0; i < 500; ++i) world.turn(), errors::too_far_behind,
                     "exchange 0.0.0");
+}
+
+/// Files of a folder that this process holds open.
+std::size_t open_files_in(const FileSystem::Path& folder) {
+  std::size_t count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    std::error_code gone;
+    const auto target = std::filesystem::read_symlink(entry.path(), gone).string();
+    if (!gone && target.starts_with(folder.string() + "/")) ++count;
+  }
+  return count;
+}
+
+TEST(BorderMissing, ASiteThatIsAwayForLongCostsTheCoordinatorNoOpenFiles) {
+  BorderWorld world(24, 4, deadline, 10);
+  const FileSystem::Path hub = world.root.path() / "hub";
+  world.ranks[late].away = true;
+  world.stop_border(late);
+  world.turn_until([&] { return world.ranks[0].round() == 2; });
+  const std::size_t early = open_files_in(hub);
+  world.turn_until([&] { return world.ranks[0].round() == 22; }, 20'000);
+  EXPECT_LE(open_files_in(hub), early + 1);
+  world.start_hub();
+  EXPECT_LE(open_files_in(hub), early + 1) << "nor after a restart";
+  // It hears all the same that it was away for too long.
+  world.start_border(late);
+  EXPECT_ERROR_SAYS(for (int i = 0; i < 500; ++i) world.turn(), errors::too_far_behind,
+                    "exchange 0.0.0");
+}
+
+TEST(BorderMissing, AfterARestartTheCoordinatorSaysNothingThatASiteAcknowledged) {
+  BorderWorld world(8, 4, deadline);
+  world.ranks[late].away = true;
+  world.turn_until([&] { return world.borders[late]->status().starts_with("round 4"); });
+  world.turn();
+  world.stop_border(late);
+  world.ranks[0].away = true;  // nothing new is closed
+  for (int i = 0; i < 50; ++i) world.turn();
+  world.start_hub();
+  const int before = world.roads[late]->acknowledged;
+  world.start_border(late);
+  const Round at = world.borders[late]->position().round;
+  for (int i = 0; i < 50; ++i) world.turn();
+  // What was closed while its border was stopped, and no more.
+  const std::uint32_t closed = world.borders[late]->position().round.value() - at.value();
+  EXPECT_EQ(world.roads[late]->acknowledged - before, static_cast<int>(5 * closed));
 }
 
 TEST(BorderMissing, AJobWhoseRunFolderWasLostIsNamedInsteadOfWaitedFor) {
