@@ -1,26 +1,19 @@
 #include "concordat/device/backend.hpp"
 
-#include "concordat/core/worker_stream.hpp"
 #include "concordat/device/errors.hpp"
 #include "device/cpu/cpu_backend.hpp"
+#include "device/cuda_plugin.hpp"
 #include "device/reference/reference_backend.hpp"
 #include "device/strict/strict_backend.hpp"
 
 namespace concordat::device {
 
-void Backend::poison(Stream&, const Tensor&) {}
-
-int Backend::weight_copies(Dtype) const { return 0; }
-
-std::size_t Backend::weight_copy_bytes() const { return 0; }
-
-std::unique_ptr<Stream> Backend::make_message_stream() { return std::make_unique<WorkerStream>(); }
-
 std::unique_ptr<Backend> make_backend(std::string_view name) {
   if (name == "reference") return make_reference_backend();
   if (name == "strict") return make_strict_backend();
   if (name == "cpu" || name == "auto") return make_cpu_backend();
-  std::string known = "auto";
+  if (name == "cuda") return make_cuda_plugin_backend();
+  std::string known = "auto, cuda";
   for (const std::string& each : backend_names()) known += ", " + each;
   throw Error(errors::unknown_backend, {.what = "no such back end",
                                         .where = "train.device",

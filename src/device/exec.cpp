@@ -24,9 +24,9 @@ Event read_bytes(Exec& exec, const Tensor& in, std::byte* to, std::shared_ptr<co
   Kernels& kernels = exec.backend.kernels(exec.stream);
   CONCORDAT_REQUIRE(!in.empty() && in.place() == kernels.place(), "a tensor of another back end");
   if (exec.backend.immediate()) {
-    kernels.download(in, to);
+    kernels.download(in, to, keep);
   } else {
-    exec.stream.enqueue([&kernels, in, to, keep] { kernels.download(in, to); });
+    exec.stream.enqueue([&kernels, in, to, keep] { kernels.download(in, to, keep); });
   }
   return exec.stream.record();
 }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <span>
 
 #include "concordat/device/exec.hpp"
@@ -40,8 +41,10 @@ class Kernels {
                                            const MatmulOptions& options, bool is_weight);
 
   /// Host bytes to a contiguous tensor, and a tensor of any strides to row-major host bytes.
+  /// `values` may be reused at return; `to`, which `keep` keeps alive, is there in stream order.
   virtual void upload(const Tensor& out, std::span<const std::byte> values) = 0;
-  virtual void download(const Tensor& in, std::byte* to) = 0;
+  virtual void download(const Tensor& in, std::byte* to,
+                        const std::shared_ptr<const void>& keep) = 0;
 
   virtual void fill(const Tensor& out, const double& value) = 0;
   virtual void copy(const Tensor& out, const Tensor& in) = 0;

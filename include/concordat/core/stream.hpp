@@ -29,6 +29,8 @@ class Event {
   void wait() const {
     if (state_) state_->wait();
   }
+  /// For streams that know their own events, to wait for them without the host. Null: happened.
+  const std::shared_ptr<State>& state() const { return state_; }
 
  private:
   std::shared_ptr<State> state_;

@@ -65,12 +65,12 @@ class Backend {
   Backend() = default;
 };
 
-/// "reference", "cpu", "strict", or "auto" (= "cpu").
+/// "reference", "cpu", "strict", "cuda" (the plug-in, docs/cuda.md), or "auto" (= "cpu").
 /// @throws Error(device.unknown_backend) for another name, Error(device.no_avx2) from "cpu" on a
-/// processor without AVX2 and FMA.
+/// processor without AVX2 and FMA, Error(device.no_cuda_plugin | device.no_gpu) from "cuda".
 std::unique_ptr<Backend> make_backend(std::string_view name);
 
-/// The names that make_backend takes on this machine, without "auto".
+/// The names that make_backend takes on this machine, without "auto" and "cuda".
 std::vector<std::string> backend_names();
 
 /// One line: vector instructions that the `cpu` back end uses here, threads, oneDNN's version.

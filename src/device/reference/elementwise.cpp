@@ -88,7 +88,8 @@ void ReferenceKernels::upload(const Tensor& out, std::span<const std::byte> valu
   if (!values.empty()) std::memcpy(out.raw_bytes(), values.data(), values.size());
 }
 
-void ReferenceKernels::download(const Tensor& in, std::byte* to) {
+void ReferenceKernels::download(const Tensor& in, std::byte* to,
+                                const std::shared_ptr<const void>&) {
   std::size_t size = size_of(in.dtype());
   if (in.contiguous()) {
     if (in.size() > 0) std::memcpy(to, in.raw_bytes(), in.size_bytes());

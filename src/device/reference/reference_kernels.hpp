@@ -12,7 +12,7 @@ class ReferenceKernels : public Kernels {
   bool supports(Dtype dtype) const override { return dtype == Dtype::f32 || dtype == Dtype::f64; }
 
   void upload(const Tensor& out, std::span<const std::byte> values) override;
-  void download(const Tensor& in, std::byte* to) override;
+  void download(const Tensor& in, std::byte* to, const std::shared_ptr<const void>& keep) override;
   void fill(const Tensor& out, const double& value) override;
   void copy(const Tensor& out, const Tensor& in) override;
   void add(const Tensor& out, const Tensor& a, const Tensor& b) override;

@@ -63,7 +63,7 @@ TEST(Elementwise, CastsRoundToNearestEvenAndKeepNanAndInfinity) {
   auto count = static_cast<std::int64_t>(values.size());
   for (Dtype narrow : {Dtype::bf16, Dtype::f16}) {
     Outputs wide;
-    for (const std::string& name : backend_names()) {
+    for (const std::string& name : tested_backends()) {
       Lab<float> lab(name);
       Tensor x = lab.in({count}, values);
       Tensor stored = lab.session.backend().allocate(narrow, {count});
@@ -91,7 +91,7 @@ TEST(Elementwise, CastsRoundToNearestEvenAndKeepNanAndInfinity) {
 
 TEST(Elementwise, SumDependsOnTheElementCountAlone) {
   // The same bits whatever the threads: blocks of fixed size, added in order.
-  Lab<float> lab(backend_names().back());
+  Lab<float> lab(tested_backends().back());
   Tensor x = lab.random({123457}, 4);
   Tensor one = lab.session.backend().allocate(Dtype::f64, {});
   sum_squares(lab.exec(), one, x);

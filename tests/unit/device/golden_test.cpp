@@ -32,7 +32,7 @@ class AgainstPyTorch : public ::testing::TestWithParam<std::string> {
   test::Golden golden_{"device_ops.txt"};
 };
 
-INSTANTIATE_TEST_SUITE_P(Backends, AgainstPyTorch, ::testing::ValuesIn(backend_names()),
+INSTANTIATE_TEST_SUITE_P(Backends, AgainstPyTorch, ::testing::ValuesIn(tested_backends()),
                          [](const auto& backend) { return backend.param; });
 
 TEST_P(AgainstPyTorch, Linear) {

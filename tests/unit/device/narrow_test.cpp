@@ -24,7 +24,7 @@ Tensor rounded(Lab<float>& lab, const Tensor& wide, Dtype dtype) {
 
 TEST(Narrow, TablesAreLookedUpInTheFormatTheyAreKeptIn) {
   for (const Dtype dtype : narrow_formats) {
-    for (const std::string& name : backend_names()) {
+    for (const std::string& name : tested_backends()) {
       Lab<float> lab(name);
       const Tensor table = lab.random({7, 21}, 3);
       const Tensor tokens = lab.ints({0, 6, 2, 9, 2});  // 9 is another rank's
@@ -42,7 +42,7 @@ TEST(Narrow, ProductsOfStoredOperandsAreThoseOfTheirValues) {
   // Exact products of 16-bit numbers fit f32, so what is left is the order of f32 sums of 37
   // terms below 1: under 37 * 2^-24 * 37.
   for (const Dtype dtype : narrow_formats) {
-    for (const std::string& name : backend_names()) {
+    for (const std::string& name : tested_backends()) {
       Lab<float> lab(name);
       const Tensor a = lab.random({6, 37}, 1);
       const Tensor b = lab.random({9, 37}, 2);
@@ -111,7 +111,7 @@ TEST(Narrow, ProductsOfEverySplitAreThoseOfTheirValues) {
 
 TEST(Narrow, OutputsAreTheRoundedOnesOfF32) {
   for (const Dtype dtype : narrow_formats) {
-    for (const std::string& name : backend_names()) {
+    for (const std::string& name : tested_backends()) {
       Lab<float> lab(name);
       const std::int64_t rows = 5;
       const std::int64_t columns = 71;
@@ -174,7 +174,7 @@ TEST(Narrow, OutputsAreTheRoundedOnesOfF32) {
 
 TEST(Narrow, ActivationsOfStoredInputsAreThoseOfTheirValues) {
   for (const Dtype dtype : narrow_formats) {
-    for (const std::string& name : backend_names()) {
+    for (const std::string& name : tested_backends()) {
       Lab<float> lab(name);
       const Shape shape{5, 71};
       const Tensor x = lab.random(shape, 1);
@@ -214,7 +214,7 @@ TEST(Narrow, ActivationsOfStoredInputsAreThoseOfTheirValues) {
 
 TEST(Narrow, ProductsAreRoundedAsTheirF32ResultsWouldBe) {
   for (const Dtype dtype : narrow_formats) {
-    for (const std::string& name : backend_names()) {
+    for (const std::string& name : tested_backends()) {
       Lab<float> lab(name);
       for (const std::int64_t depth : {37, 2100}) {  // the second is summed in two panels in f32
         const Tensor a = stored(lab, lab.random({37, depth}, 1), dtype);
@@ -237,7 +237,7 @@ TEST(Narrow, ProductsAreRoundedAsTheirF32ResultsWouldBe) {
 TEST(Narrow, TheOptimizerRoundsTheNewMasterIntoTheCopy) {
   const std::int64_t n = 9001;  // several pieces, and a rest
   for (const Dtype dtype : narrow_formats) {
-    for (const std::string& name : backend_names()) {
+    for (const std::string& name : tested_backends()) {
       Lab<float> lab(name);
       AdamwState state{lab.random({n}, 1), lab.in({n}, std::vector<float>(n, 0.0F)),
                        lab.in({n}, std::vector<float>(n, 0.0F)),

@@ -21,7 +21,7 @@ Tensor shifted(Lab<float>& lab, Shape shape, std::uint64_t seed, std::int64_t sh
 
 void expect_same_everywhere(const std::string& what,
                             const std::function<Outputs(Lab<float>&, std::int64_t)>& program) {
-  for (const std::string& name : backend_names()) {
+  for (const std::string& name : tested_backends()) {
     Lab<float> lab(name);
     const Outputs expected = program(lab, 0);
     for (const std::int64_t shift : shifts) {
@@ -102,7 +102,7 @@ TEST(Position, LayerNormAndGelu) {
 
 TEST(Position, TheOptimizerCutAnywhere) {
   constexpr std::int64_t count = 1000;
-  for (const std::string& name : backend_names()) {
+  for (const std::string& name : tested_backends()) {
     Lab<float> lab(name);
     const auto scalar = [&](float value) { return lab.in({}, {value}); };
     const AdamwScalars scalars{scalar(1e-3F), scalar(0.1F), scalar(0.05F), scalar(0.7F),
@@ -143,7 +143,7 @@ TEST(Position, TheOptimizerCutAnywhere) {
 TEST(Position, SquaresByBlock) {
   // Each block is a sum by itself: exact in f64 for whole numbers, and equal to the op on the block
   // alone for any others.
-  for (const std::string& name : backend_names()) {
+  for (const std::string& name : tested_backends()) {
     Lab<float> lab(name);
     Lab<double> sums(name);
     for (const std::int64_t block : {1, 8, 4096, 16384}) {

@@ -1,0 +1,16 @@
+// What a back end does unless it says otherwise. A file of its own, because plug-ins need it
+// without the back ends of the program.
+#include "concordat/core/worker_stream.hpp"
+#include "concordat/device/backend.hpp"
+
+namespace concordat::device {
+
+void Backend::poison(Stream&, const Tensor&) {}
+
+int Backend::weight_copies(Dtype) const { return 0; }
+
+std::size_t Backend::weight_copy_bytes() const { return 0; }
+
+std::unique_ptr<Stream> Backend::make_message_stream() { return std::make_unique<WorkerStream>(); }
+
+}  // namespace concordat::device

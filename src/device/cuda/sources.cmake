@@ -1,0 +1,30 @@
+# The plug-in's sources, for the real build (here) and the emulated one (tests/support/cuda_emulator).
+set(CONCORDAT_CUDA_SOURCES
+    blas.cpp
+    check.cpp
+    cuda_backend.cpp
+    cuda_stream.cpp
+    device.cpp
+    memory_pool.cpp
+    transfers.cpp
+    activations.cu
+    attention_backward.cu
+    attention_forward.cu
+    cross_entropy.cu
+    elementwise.cu
+    embedding.cu
+    exact_quantise.cu
+    layer_norm.cu
+    matmul.cu
+    optimizer.cu
+    rms_norm.cu
+    rope.cu
+    sums.cu)
+list(TRANSFORM CONCORDAT_CUDA_SOURCES PREPEND "${PROJECT_SOURCE_DIR}/src/device/cuda/")
+# Those that must give the CPU's bits: compiled without contraction, flushing, approximations.
+set(CONCORDAT_CUDA_EXACT_SOURCES ${PROJECT_SOURCE_DIR}/src/device/cuda/exact_quantise.cu)
+# What the plug-in needs of the program, compiled into it: the program exports nothing.
+set(CONCORDAT_CUDA_BASE_SOURCES
+    core/dtype.cpp core/error.cpp core/storage.cpp core/tensor.cpp core/worker_stream.cpp
+    device/backend_defaults.cpp)
+list(TRANSFORM CONCORDAT_CUDA_BASE_SOURCES PREPEND "${PROJECT_SOURCE_DIR}/src/")

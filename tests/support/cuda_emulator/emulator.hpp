@@ -1,0 +1,44 @@
+// What tests ask of the emulated CUDA, and do to it.
+//
+//   cuda_emulator::fail_call(7);              // the 7th call from now fails
+//   EXPECT_THROW(program(), Error);
+//   EXPECT_EQ(cuda_emulator::census().allocations, 0U);
+//   cuda_emulator::recover();                 // as a new process would find it
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace cuda_emulator {
+
+/// What is alive.
+struct Census {
+  std::size_t allocations = 0;
+  std::size_t allocated_bytes = 0;
+  std::size_t pinned = 0;
+  std::size_t streams = 0;
+  std::size_t events = 0;
+  std::size_t blas_objects = 0;
+  std::size_t things() const { return allocations + pinned + streams + events + blas_objects; }
+};
+Census census();
+
+/// API calls since the process started.
+std::uint64_t calls();
+/// The `number`th call from now fails (1 is the next); 0: none does.
+void fail_call(std::uint64_t number);
+/// Name of the call that fail_call made fail, empty while it has not come.
+std::string failed_call();
+
+/// What a kernel or copy did wrong; empty: nothing. The device is lost until recover().
+std::string fault_text();
+/// Forgets the fault. @pre nothing is alive.
+void recover();
+
+/// Of the machine that is played. Driver 0: none is installed.
+void play_driver(int version);
+void play_devices(int count, int major = 9);
+void play_memory(std::size_t bytes);
+
+}  // namespace cuda_emulator

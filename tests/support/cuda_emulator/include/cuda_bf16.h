@@ -1,0 +1,10 @@
+// bfloat16 as CUDA's header has it, as far as the plug-in uses it.
+#pragma once
+
+#include "concordat/core/dtype.hpp"
+
+struct __nv_bfloat16 {
+  concordat::Bf16 value;
+};
+inline __nv_bfloat16 __float2bfloat16_rn(float x) { return {concordat::to_bf16(x)}; }
+inline float __bfloat162float(__nv_bfloat16 x) { return concordat::to_float(x.value); }

@@ -1,0 +1,108 @@
+#include "machine.hpp"
+
+#include "fibers.hpp"
+
+namespace cuda_emulator {
+
+Machine& machine() {
+  static Machine& the = *new Machine();  // outlives every static with a destructor
+  return the;
+}
+
+void Machine::enqueue(StreamObject& stream, std::function<void()> work) {
+  stream.queue.push_back({std::move(work), nullptr, nullptr});
+}
+
+bool Machine::step(StreamObject& stream) {
+  if (stream.queue.empty()) return false;
+  Work work = std::move(stream.queue.front());
+  stream.queue.pop_front();
+  if (work.waits_for && !work.waits_for->done) run(*work.waits_for->stream, work.waits_for.get());
+  if (work.reaches) work.reaches->done = true;
+  // A lost device runs nothing more, but host functions still come.
+  if (work.run) {
+    memory.open();
+    try {
+      work.run();
+    } catch (const KernelFault& error) {
+      if (fault.empty()) fault = error.what();
+    }
+    memory.close();
+  }
+  return true;
+}
+
+void Machine::run(StreamObject& stream, const Point* until) {
+  while ((until == nullptr || !until->done) && step(stream)) {
+  }
+}
+
+void Machine::run_everything() {
+  for (StreamObject* each : streams) run(*each);
+}
+
+Call::Call(const char* name, cudaError_t when_injected) : lock_(machine().mutex) {
+  Machine& m = machine();
+  ++m.calls;
+  if (m.in_host_function) {
+    verdict_ = cudaErrorNotPermitted;
+  } else if (m.calls == m.fails_at) {
+    m.failed_call = name;
+    verdict_ = when_injected;
+  } else if (m.driver == 0) {
+    verdict_ = cudaErrorInsufficientDriver;
+  } else if (!m.fault.empty()) {
+    verdict_ = cudaErrorIllegalAddress;
+  }
+  if (verdict_ != cudaSuccess) result(verdict_);
+}
+
+cudaError_t Call::result(cudaError_t error) {
+  if (error != cudaSuccess && error != cudaErrorNotReady) machine().last_error = error;
+  return error;
+}
+
+void bad_access(const void* at, std::size_t bytes, bool reads) {
+  Machine& m = machine();
+  std::string what = std::to_string(bytes) + " bytes " + (reads ? "read" : "written") + " at " +
+                     m.memory.describe(at);
+  if (reads && m.memory.owns(at) && what.find("behind") == std::string::npos) {
+    what += ", not all of them ever written";
+  }
+  fault(what);
+}
+
+Census census() {
+  Machine& m = machine();
+  std::lock_guard lock(m.mutex);
+  return {m.memory.count(), m.memory.bytes(), m.pinned.size(),
+          m.streams.size(), m.events.size(),  m.blas_objects};
+}
+
+std::uint64_t calls() { return machine().calls; }
+
+void fail_call(std::uint64_t number) {
+  Machine& m = machine();
+  m.failed_call.clear();
+  m.fails_at = number == 0 ? 0 : m.calls + number;
+}
+
+std::string failed_call() { return machine().failed_call; }
+std::string fault_text() { return machine().fault; }
+
+void recover() {
+  machine().fault.clear();
+  machine().last_error = cudaSuccess;
+  fail_call(0);
+}
+
+void play_driver(int version) { machine().driver = version; }
+
+void play_devices(int count, int major) {
+  machine().devices = count;
+  machine().major = major;
+}
+
+void play_memory(std::size_t bytes) { machine().memory.limit_bytes = bytes; }
+
+}  // namespace cuda_emulator
