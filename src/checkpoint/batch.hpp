@@ -1,5 +1,5 @@
-// Batches: datasets that move between their holders and the ranks' parts with one plan. Hundreds
-// of small tensors then cost a few collectives, and a large one still moves alone.
+// Batches: pieces of datasets that move between their holders and the ranks' parts with one plan.
+// Hundreds of small tensors then cost a few collectives, and a large one moves window by window.
 #pragma once
 
 #include <vector>
@@ -9,23 +9,32 @@
 
 namespace concordat::checkpoint {
 
-/// Indices of tensors of one element width, at most 64 MiB together unless it is one.
-using Batch = std::vector<std::size_t>;
-std::vector<Batch> batches_of(const std::vector<NamedTensor>& tensors);
+/// `count` elements from element `begin` on of every rank's part of a dataset, or as many as the
+/// part has: whole blocks.
+struct Window {
+  std::size_t dataset = 0;
+  std::int64_t begin = 0;
+  std::int64_t count = 0;
+  bool whole = true;  ///< all of the dataset, on all ranks
+};
 
-/// This rank's parts of the datasets of a batch; a part without elements is an empty Tensor.
+/// Windows of tensors of one element width, of 16 MiB a rank together (32 if the rank is alone).
+using Batch = std::vector<Window>;
+/// All of all tensors: the windows of one are in order, in one batch or in batches in order.
+std::vector<Batch> batches_of(const std::vector<NamedTensor>& tensors, int num_ranks);
+
+/// What of a dataset a window is on a rank.
+parallel::Slice slice_of(const Window& window, const Shape& shape, int rank, int num_ranks);
+
+/// The window's part of this rank's part of the dataset; empty where there is none.
+Tensor view_of(const Tensor& part, const Window& window);
+
+/// This rank's pieces of a batch; a piece without elements is an empty Tensor.
 class BatchParts {
  public:
-  /// Allocates the parts. `tensors` must outlive it.
-  BatchParts(comm::Communicator& comm, const std::vector<NamedTensor>& tensors, Batch batch);
-  /// With parts of the caller, as the other constructor would allocate them.
-  BatchParts(comm::Communicator& comm, const std::vector<NamedTensor>& tensors, Batch batch,
+  /// `parts` are as long as the windows on this rank. `tensors` must outlive it.
+  BatchParts(comm::Communicator& comm, const std::vector<NamedTensor>& tensors, const Batch& batch,
              std::vector<Tensor> parts);
-
-  std::size_t size() const { return batch_.size(); }
-  std::size_t dataset(std::size_t i) const { return batch_[i]; }
-  const parallel::Slice& slice(std::size_t i) const { return slices_[i]; }
-  const Tensor& part(std::size_t i) const { return parts_[i]; }
 
   /// Collective: from the owners into the parts.
   void collect();
@@ -34,14 +43,19 @@ class BatchParts {
 
  private:
   std::vector<parallel::Segment> segments_of_parts() const;
+  std::vector<parallel::Segment> segments_of_local(const Window& window, bool owned) const;
   std::vector<parallel::Segment> segments_of_locals(bool owned) const;
   std::vector<Tensor> locals() const;
+  const NamedTensor& tensor_of(const Window& window) const { return tensors_[window.dataset]; }
 
   comm::Communicator& comm_;
   const std::vector<NamedTensor>& tensors_;
-  Batch batch_;
-  std::vector<parallel::Slice> slices_;
+  const Batch& batch_;
   std::vector<Tensor> parts_;
 };
+
+/// The elements of `segment` in [begin, end), as segments.
+std::vector<parallel::Segment> restricted(const parallel::Segment& segment, std::int64_t begin,
+                                          std::int64_t end);
 
 }  // namespace concordat::checkpoint

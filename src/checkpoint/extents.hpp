@@ -20,6 +20,10 @@ std::uint64_t extent_bytes(const Manifest::Dataset& dataset);
 /// The part of dataset number `index` that rank `rank` reads and writes.
 parallel::Slice part_of(std::size_t index, const Shape& shape, int rank, int num_ranks);
 
+/// Bytes of a dataset from its file. `into` is empty or as long as the slice.
+void read_slice(File& file, const Manifest::Dataset& dataset, const parallel::Slice& slice,
+                const Tensor& into);
+
 /// Hash of a block: RFC 6962 leaf of its bytes. Appends one a block of `part`, of whose bytes
 /// `width` are an element.
 void append_leaves(std::vector<Digest>& leaves, ByteView part, std::size_t width);

@@ -15,8 +15,9 @@ struct Loaded {
 };
 
 /// Collective: file -> parts -> local tensors -> parts, which are hashed. A thread reads the next
-/// batch and another hashes the last one while this one is moved. `datasets` are those of the
-/// tensors. Memory: four batches' parts. After a reason the tensors hold a mixture.
+/// batch and others hash the last one while this one is moved. A rank that is alone reads to where
+/// the tensors lie and hashes them there. `datasets` are those of the tensors. Memory: four
+/// batches' parts. After a reason the tensors hold a mixture.
 Loaded load(comm::Communicator& comm, FileSystem& fs, const Path& state,
             const std::vector<NamedTensor>& tensors,
             const std::vector<const Manifest::Dataset*>& datasets);

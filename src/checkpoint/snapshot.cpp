@@ -4,9 +4,10 @@
 
 #include "checkpoint/batch.hpp"
 #include "checkpoint/extents.hpp"
+#include "checkpoint/leaves.hpp"
+#include "checkpoint/writer.hpp"
 #include "concordat/comm/agree.hpp"
 #include "concordat/core/kill_point.hpp"
-#include "concordat/crypto/merkle.hpp"
 
 namespace concordat::checkpoint {
 
@@ -26,44 +27,56 @@ void Snapshot::reserve(comm::Communicator& comm, const std::vector<NamedTensor>&
 
 void Snapshot::take(comm::Communicator& comm, const std::vector<NamedTensor>& tensors) {
   reserve(comm, tensors);
-  for (auto& batch : batches_of(tensors)) {
+  for (const Batch& batch : batches_of(tensors, comm.size())) {
     std::vector<Tensor> parts;
-    for (const std::size_t index : batch) parts.push_back(parts_[index]);
-    BatchParts(comm, tensors, std::move(batch), std::move(parts)).collect();
+    for (const Window& window : batch) parts.push_back(view_of(parts_[window.dataset], window));
+    BatchParts(comm, tensors, batch, std::move(parts)).collect();
   }
 }
 
 namespace {
 
-/// Blocks of a dataset that are written with one call and then hashed, while they are in the cache.
-constexpr std::size_t blocks_at_once = 16;
+/// What is written with one call.
+constexpr std::size_t blocks_at_once = 64;
+
+void write_part(File& file, std::uint64_t begin, const Tensor& part,
+                const std::atomic<bool>& given_up) {
+  const ByteView bytes{reinterpret_cast<const std::uint8_t*>(part.raw_bytes()), part.size_bytes()};
+  const std::size_t piece = (size_of(part.dtype()) << tensor_block_log2) * blocks_at_once;
+  for (std::size_t at = 0; at < bytes.size() && !given_up; at += piece) {
+    file.write_at(begin + at, bytes.subspan(at, std::min(piece, bytes.size() - at)));
+  }
+}
 
 }  // namespace
 
 std::vector<Digest> write_extents(FileSystem& fs, const Path& state,
                                   const std::vector<std::uint64_t>& offsets,
                                   const Snapshot& snapshot, const std::atomic<bool>& given_up) {
-  std::vector<Digest> leaves;
-  const auto file = fs.open(state, OpenMode::read_write);
-  for (std::size_t i = 0; i < snapshot.size(); ++i) {
-    const Tensor& part = snapshot.part(i);
-    if (part.empty()) continue;
-    const std::size_t width = size_of(part.dtype());
-    const ByteView bytes{reinterpret_cast<const std::uint8_t*>(part.raw_bytes()),
-                         part.size_bytes()};
-    const std::uint64_t begin =
-        offsets[i] + static_cast<std::uint64_t>(snapshot.slice(i).begin) * width;
-    const std::size_t piece = (width << tensor_block_log2) * blocks_at_once;
-    for (std::size_t at = 0; at < bytes.size(); at += piece) {
-      if (given_up) return leaves;
-      const ByteView now = bytes.subspan(at, std::min(piece, bytes.size() - at));
-      file->write_at(begin + at, now);  // first: the disk writes while this thread hashes
-      append_leaves(leaves, now, width);
+  std::vector<std::vector<Digest>> leaves;
+  std::atomic<bool> failed{false};
+  const auto file = fs.open(state, OpenMode::read_write_direct);
+  Writer hasher;
+  hasher.start([&] {
+    leaves = leaves_of(snapshot.parts(), hashing_threads_beside_training(),
+                       [&] { return given_up || failed; });
+  });
+  try {
+    for (std::size_t i = 0; i < snapshot.size() && !given_up; ++i) {
+      const Tensor& part = snapshot.part(i);
+      if (part.empty()) continue;
+      const auto begin =
+          static_cast<std::uint64_t>(snapshot.slice(i).begin) * size_of(part.dtype());
+      write_part(*file, offsets[i] + begin, part, given_up);
+      kill_point("checkpoint.extent_written");
     }
-    kill_point("checkpoint.extent_written");
+    if (!given_up) file->sync();
+  } catch (...) {
+    failed = true;
+    throw;
   }
-  file->sync();
-  return leaves;
+  hasher.check();
+  return flatten(leaves);
 }
 
 }  // namespace concordat::checkpoint

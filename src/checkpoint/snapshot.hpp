@@ -18,6 +18,7 @@ class Snapshot {
   void take(comm::Communicator& comm, const std::vector<NamedTensor>& tensors);
 
   std::size_t size() const { return parts_.size(); }
+  const std::vector<Tensor>& parts() const { return parts_; }
   /// Empty where this rank writes nothing of the tensor.
   const Tensor& part(std::size_t i) const { return parts_[i]; }
   const parallel::Slice& slice(std::size_t i) const { return slices_[i]; }
@@ -27,9 +28,9 @@ class Snapshot {
   std::vector<parallel::Slice> slices_;
 };
 
-/// Writes the parts to where `offsets` (one a tensor) say and hashes them on the way; durable when
-/// it returns. The leaves, tensor by tensor. Ends early with what it has once `given_up` is set.
-/// Not collective.
+/// Writes the parts to where `offsets` (one a tensor) say while other threads hash them; durable
+/// when it returns. The leaves, tensor by tensor. Ends early with what it has once `given_up` is
+/// set. Not collective.
 std::vector<Digest> write_extents(FileSystem& fs, const Path& state,
                                   const std::vector<std::uint64_t>& offsets,
                                   const Snapshot& snapshot, const std::atomic<bool>& given_up);

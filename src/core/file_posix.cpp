@@ -72,10 +72,13 @@ Advice advice_on(int error) {
 }
 
 constexpr std::size_t large_write = std::size_t{1} << 20U;
+constexpr std::size_t smallest_direct_write = std::size_t{256} << 10U;
 
 class PosixFile final : public File {
  public:
-  PosixFile(Path path, Fd fd) : path_(std::move(path)), fd_(std::move(fd)) {}
+  /// `direct` is the same file without the page cache, or nothing.
+  PosixFile(Path path, Fd fd, Fd direct)
+      : path_(std::move(path)), fd_(std::move(fd)), direct_(std::move(direct)) {}
 
   void write(ByteView bytes) override {
     while (!bytes.empty()) {
@@ -87,6 +90,9 @@ class PosixFile final : public File {
   }
 
   void write_at(std::uint64_t offset, ByteView bytes) override {
+    const std::size_t past_cache = write_direct(offset, bytes);
+    offset += past_cache;
+    bytes = bytes.subspan(past_cache);
     const auto begin = static_cast<off_t>(offset);
     const std::size_t count = bytes.size();
     while (!bytes.empty()) {
@@ -139,8 +145,32 @@ class PosixFile final : public File {
     if (::fstat(fd_.get(), &status) != 0) fail("examine the file", path_, errno);
     return status;
   }
+
+  /// Writes what may go around the page cache; how many bytes from the beginning that was.
+  std::size_t write_direct(std::uint64_t offset, ByteView bytes) {
+    const bool aligned = offset % direct_alignment == 0 &&
+                         reinterpret_cast<std::uintptr_t>(bytes.data()) % direct_alignment == 0;
+    if (!direct_ || !aligned || bytes.size() < smallest_direct_write) return 0;
+    const std::size_t whole = bytes.size() / direct_alignment * direct_alignment;
+    std::size_t at = 0;
+    while (at < whole) {
+      const ssize_t done =
+          ::pwrite(direct_.get(), bytes.data() + at, whole - at, static_cast<off_t>(offset + at));
+      if (done < 0 && errno == EINTR) continue;
+      // Refused here (a larger alignment is needed, or it is no file for this after all): from now
+      // on as any other write, which also finds out what is wrong.
+      if (done < 0) direct_ = Fd();
+      if (done < 0) break;
+      at += static_cast<std::size_t>(done);
+      // A short write that ends off the grid: the rest goes the other way.
+      if (at % direct_alignment != 0) break;
+    }
+    return at;
+  }
+
   Path path_;
   Fd fd_;
+  Fd direct_;
 };
 
 int flags_of(OpenMode mode) {
@@ -148,6 +178,7 @@ int flags_of(OpenMode mode) {
     case OpenMode::read:
       return O_RDONLY | O_NONBLOCK;  // a pipe that lies where a file belongs must not hang us
     case OpenMode::read_write:
+    case OpenMode::read_write_direct:
       return O_RDWR;
     case OpenMode::create_exclusive:
       return O_RDWR | O_CREAT | O_EXCL;
@@ -164,7 +195,13 @@ class PosixFiles final : public FileSystem {
   std::unique_ptr<File> open(const Path& path, OpenMode mode) override {
     Fd fd(::open(path.c_str(), flags_of(mode) | O_CLOEXEC, 0600));
     if (!fd) fail("open the file", path, errno);
-    return std::make_unique<PosixFile>(path, std::move(fd));
+    Fd direct;
+    if (mode == OpenMode::read_write_direct) {
+      // The very file that is open already; file systems that cannot refuse here or at the write.
+      const std::string same = "/proc/self/fd/" + std::to_string(fd.get());
+      direct = Fd(::open(same.c_str(), O_WRONLY | O_DIRECT | O_CLOEXEC));
+    }
+    return std::make_unique<PosixFile>(path, std::move(fd), std::move(direct));
   }
 
   bool exists(const Path& path) override {

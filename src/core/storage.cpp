@@ -12,12 +12,15 @@ namespace concordat {
 namespace {
 
 constexpr std::size_t smallest_alignment = 64;
+constexpr std::size_t page = 4096;
 constexpr std::size_t huge_page = std::size_t{2} << 20U;
 
 std::byte* allocate(std::size_t size_bytes) {
   // Streams over gigabytes: pages of 2 MiB save most of the misses in the address caches.
   const bool large = size_bytes >= 2 * huge_page;
-  const std::size_t alignment = large ? huge_page : smallest_alignment;
+  // Whole pages may go to a file without a copy (OpenMode::read_write_direct).
+  const std::size_t small = size_bytes >= 16 * page ? page : smallest_alignment;
+  const std::size_t alignment = large ? huge_page : small;
   const std::size_t rounded = std::max(
       (size_bytes + smallest_alignment - 1) / smallest_alignment * smallest_alignment, alignment);
   void* memory = nullptr;

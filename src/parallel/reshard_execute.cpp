@@ -129,6 +129,8 @@ void execute(const ReshardPlan& plan, comm::Communicator& comm, std::span<const 
   for (const auto& peer : plan.sends()) outgoing.emplace_back(peer.copies);
   for (const auto& peer : plan.receives()) incoming.emplace_back(peer.copies);
   bool more = !outgoing.empty() || !incoming.empty();
+  Tensor memory;  // send() copies, so one piece of memory serves all chunks
+  if (more) memory = host_tensor(Dtype::u8, {limit * static_cast<std::int64_t>(width)});
   for (std::int64_t at = 0; more; at += limit) {
     more = false;
     for (std::size_t i = 0; i < outgoing.size(); ++i) {
@@ -136,7 +138,7 @@ void execute(const ReshardPlan& plan, comm::Communicator& comm, std::span<const 
       const std::int64_t count = std::min(limit, peer.num_elements - at);
       if (count <= 0) continue;
       more = true;
-      Tensor buffer = host_tensor(Dtype::u8, {count * static_cast<std::int64_t>(width)});
+      const Tensor buffer = memory.slice(0, 0, count * static_cast<std::int64_t>(width));
       std::byte* into = buffer.raw_bytes();
       outgoing[i].next(count, [&](std::int64_t from, std::int64_t, std::int64_t run) {
         from_space.for_each_piece(from, run, [&](const std::byte* bytes, std::size_t count_bytes) {
@@ -151,7 +153,7 @@ void execute(const ReshardPlan& plan, comm::Communicator& comm, std::span<const 
       const std::int64_t count = std::min(limit, peer.num_elements - at);
       if (count <= 0) continue;
       more = true;
-      Tensor buffer = host_tensor(Dtype::u8, {count * static_cast<std::int64_t>(width)});
+      const Tensor buffer = memory.slice(0, 0, count * static_cast<std::int64_t>(width));
       comm.recv(buffer, peer.rank, message_tag, stream);
       const std::byte* out = buffer.raw_bytes();
       incoming[i].next(count, [&](std::int64_t, std::int64_t to, std::int64_t run) {

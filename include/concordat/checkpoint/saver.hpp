@@ -8,10 +8,10 @@
 //   saver.finish();                                        // durable
 //
 // begin() takes a snapshot: every rank gets its part of every tensor in memory of its own, and
-// training may change the tensors at once. A thread of each rank then writes, hashes and syncs the
-// part. poll(), at step boundaries, takes the next step once all ranks' threads are done: leaves
-// are gathered, rank 0's thread writes the manifest, `before_publish` is called, rank 0's thread
-// gives the generation its name. No thread but the caller's calls the communicator.
+// training may change the tensors at once. A thread of each rank then writes and syncs the part
+// while another hashes it. poll(), at step boundaries, takes the next step once all ranks' threads
+// are done: leaves are gathered, rank 0's thread writes the manifest, `before_publish` is called,
+// rank 0's thread gives the generation its name. No thread but the caller's calls the communicator.
 //
 // With a fast tier all of this happens first in a folder of each node, to which its ranks write,
 // and then again, from the same snapshot, in the folder itself: only then is it a generation for

@@ -21,9 +21,14 @@
 
 namespace concordat {
 
+inline constexpr std::size_t direct_alignment = 4096;
+
 enum class OpenMode {
   read,
-  read_write,        ///< existing file
+  read_write,  ///< existing file
+  /// The same for data that nobody reads soon: where the file system can, large pieces whose place
+  /// and address are multiples of `direct_alignment` go around the page cache.
+  read_write_direct,
   create_exclusive,  ///< fails with already_exists
   truncate,          ///< create or empty
   append,            ///< create or continue at the end

@@ -178,40 +178,5 @@ TEST(Save, what_has_to_stand_before_a_generation_is_asked_for_before_it_has_its_
   EXPECT_EQ(restored_generation(folder.path(), {1, 2}), 1);
 }
 
-TEST(Save, a_crash_after_any_change_leaves_the_old_or_the_new_generation) {
-  TemporaryFolder start;
-  save(posix_files(), start.path(), 1, 1);
-  save(posix_files(), start.path(), 2, 2);
-  for (const auto loss : {CrashingFiles::Loss::nothing, CrashingFiles::Loss::unsynced}) {
-    bool finished = false;
-    int old_ones = 0;
-    int new_ones = 0;
-    for (std::uint64_t change = 1; !finished; ++change) {
-      TemporaryFolder folder;
-      std::filesystem::copy(start.path(), folder.path(), std::filesystem::copy_options::recursive);
-      CrashingFiles fs;
-      fs.crash_at(change, loss);
-      try {
-        save(fs, folder.path(), 3, 3);
-      } catch (const std::exception&) {
-        EXPECT_TRUE(fs.crashed());
-      }
-      finished = !fs.crashed();
-      const int found = restored_generation(folder.path(), {1, 2, 3});
-      EXPECT_TRUE(found == 2 || found == 3) << "change " << change << " left generation " << found;
-      (found == 2 ? old_ones : new_ones) += 1;
-      if (change % 4 != 0 && !finished) continue;
-      // The next save goes through and cleans up.
-      const auto saved = save(posix_files(), folder.path(), 4, 4);
-      EXPECT_EQ(restored_generation(folder.path(), {4}), 4) << saved.name;
-      for (const auto& name : posix_files().list(folder.path())) {
-        EXPECT_NE(name.front(), '.') << name << " was left behind";
-      }
-    }
-    EXPECT_GT(old_ones, 10);
-    EXPECT_GT(new_ones, 3);
-  }
-}
-
 }  // namespace
 }  // namespace concordat::checkpoint

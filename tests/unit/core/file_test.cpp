@@ -1,15 +1,19 @@
 #include "concordat/core/file.hpp"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <functional>
 
 #include "concordat/core/error.hpp"
+#include "concordat/core/storage.hpp"
 
 namespace {
 
@@ -178,6 +182,62 @@ TEST_F(FileTest, ALockNamesItsHolderAndDiesWithIt) {
     EXPECT_EQ(error.code(), errors::in_use);
     EXPECT_NE(error.fields().found.find("pid=" + std::to_string(::getpid())), std::string::npos);
   }
+}
+
+std::size_t pages_in_cache(const std::filesystem::path& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY);
+  const std::size_t bytes = std::filesystem::file_size(path);
+  void* mapped = ::mmap(nullptr, bytes, PROT_READ, MAP_SHARED, fd, 0);
+  std::vector<unsigned char> pages((bytes + 4095) / 4096);
+  EXPECT_EQ(::mincore(mapped, bytes, pages.data()), 0);
+  ::munmap(mapped, bytes);
+  ::close(fd);
+  return static_cast<std::size_t>(
+      std::count_if(pages.begin(), pages.end(), [](unsigned char page) { return page & 1U; }));
+}
+
+TEST_F(FileTest, ADirectFileHoldsWhatAnyFileWouldWhateverTheAddressesAre) {
+  constexpr std::size_t unit = direct_alignment;
+  constexpr std::size_t bytes = 300 * unit;
+  const StoragePtr storage = make_host_storage(2 * bytes);
+  auto* memory = reinterpret_cast<std::uint8_t*>(storage->data());
+  for (std::size_t i = 0; i < 2 * bytes; ++i)
+    memory[i] = static_cast<std::uint8_t>(i * 31 + i / 4093);
+  struct Piece {
+    std::size_t place, from, count;
+  };
+  const auto path = folder_ / "state";
+  Bytes expected(4 * bytes, 0);
+  {
+    posix_files().open(path, OpenMode::create_exclusive)->resize(expected.size());
+    auto file = posix_files().open(path, OpenMode::read_write_direct);
+    for (const Piece& piece :
+         {Piece{0, 0, bytes}, Piece{bytes, unit, bytes - 17}, Piece{2 * bytes, 64, bytes},
+          Piece{2 * bytes + 5, unit, 100 * unit}, Piece{3 * bytes, 0, 3 * unit},
+          Piece{3 * bytes - unit, 0, 70 * unit}}) {
+      file->write_at(piece.place, {memory + piece.from, piece.count});
+      std::copy_n(memory + piece.from, piece.count,
+                  expected.begin() + static_cast<long>(piece.place));
+    }
+    file->sync();
+  }
+  EXPECT_EQ(read_file(posix_files(), path), expected);
+}
+
+TEST_F(FileTest, ADirectFileGoesAroundThePageCacheWhereTheFileSystemCan) {
+  const auto path = folder_ / "state";
+  constexpr std::size_t bytes = 512 * direct_alignment;
+  const StoragePtr storage = make_host_storage(bytes);
+  posix_files().open(path, OpenMode::create_exclusive)->resize(bytes);
+  const int fd = ::open(path.c_str(), O_WRONLY | O_DIRECT);
+  const bool able = fd >= 0 && ::pwrite(fd, storage->data(), direct_alignment, 0) > 0;
+  if (fd >= 0) ::close(fd);
+  if (!able) GTEST_SKIP() << folder_ << " lies on a file system without direct access";
+  const ByteView all{reinterpret_cast<const std::uint8_t*>(storage->data()), bytes};
+  posix_files().open(path, OpenMode::read_write_direct)->write_at(0, all);
+  EXPECT_EQ(pages_in_cache(path), 0U);
+  posix_files().open(path, OpenMode::read_write)->write_at(0, all);
+  EXPECT_EQ(pages_in_cache(path), 512U) << "else the line above says nothing";
 }
 
 }  // namespace

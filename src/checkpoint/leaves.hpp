@@ -1,0 +1,24 @@
+// Hashing parts of datasets on several threads.
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "concordat/core/bytes.hpp"
+#include "concordat/core/tensor.hpp"
+
+namespace concordat::checkpoint {
+
+/// Threads of this rank for a restart, in which nothing else is to be done: one a processor that
+/// the process may use, four at most.
+int hashing_threads();
+/// The same beside training, which wants the processors: a quarter of them.
+int hashing_threads_beside_training();
+
+/// The leaves of each part, block by block (an empty part has none). The threads, the caller's one
+/// of them, take pieces in order. Stops early, with leaves that mean nothing, once `given_up` says
+/// so; any thread asks it.
+std::vector<std::vector<Digest>> leaves_of(const std::vector<Tensor>& parts, int num_threads,
+                                           const std::function<bool()>& given_up);
+
+}  // namespace concordat::checkpoint
