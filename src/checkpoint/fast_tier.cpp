@@ -40,6 +40,10 @@ void write_fast_record(FileSystem& fs, const Path& slow_folder, const FastRecord
                    as_bytes(record.name + " " + record.manifest.hex() + "\n"));
 }
 
+void remove_fast_record(FileSystem& fs, const Path& slow_folder) {
+  if (fs.remove(slow_folder / record_name)) fs.sync_directory(slow_folder);
+}
+
 void give_fast_name(FileSystem& fs, const Path& folder, const Draft& draft) {
   // One of this name is of another course: the record does not name it.
   fs.remove_all(folder / draft.name);
@@ -49,10 +53,7 @@ void give_fast_name(FileSystem& fs, const Path& folder, const Draft& draft) {
 
 void keep_only(FileSystem& fs, const Path& folder, const std::string& keep) {
   for (const auto& name : list_generations(fs, folder)) {
-    if (name == keep) continue;
-    const Path doomed = folder / (std::string(removed_prefix) + name);
-    fs.rename(folder / name, doomed);
-    fs.remove_all(doomed);
+    if (name != keep) remove_generation(fs, folder, name);
   }
 }
 

@@ -24,6 +24,9 @@ struct FastRecord {
 /// nullopt if there is none or it cannot be read: the slow folder holds what counts then.
 std::optional<FastRecord> read_fast_record(FileSystem& fs, const Path& slow_folder);
 void write_fast_record(FileSystem& fs, const Path& slow_folder, const FastRecord& record);
+/// For a run that goes on without a fast tier: what some node still has is of another course from
+/// now on. Durable when it returns.
+void remove_fast_record(FileSystem& fs, const Path& slow_folder);
 
 /// A leader: the draft gets its name.
 void give_fast_name(FileSystem& fs, const Path& folder, const Draft& draft);

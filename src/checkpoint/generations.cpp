@@ -40,12 +40,15 @@ std::string generation_name(const GenerationKey& key) {
   return key.second == 0 ? text : text + ("." + std::to_string(key.second));
 }
 
+bool names_generation(std::string_view name) {
+  const auto key = parse_generation(name);
+  return key && generation_name(*key) == name;
+}
+
 std::vector<std::string> list_generations(FileSystem& fs, const Path& folder) {
   std::vector<GenerationKey> found;
   for (const auto& name : fs.list(folder)) {
-    if (auto key = parse_generation(name); key && generation_name(*key) == name) {
-      found.push_back(*key);
-    }
+    if (names_generation(name)) found.push_back(*parse_generation(name));
   }
   std::sort(found.rbegin(), found.rend());
   std::vector<std::string> names;
@@ -105,6 +108,12 @@ std::vector<std::string> kept_every(const std::vector<std::string>& names, std::
   return kept;
 }
 
+void remove_generation(FileSystem& fs, const Path& folder, const std::string& name) {
+  const Path doomed = folder / (std::string(removed_prefix) + name);
+  fs.rename(folder / name, doomed);
+  fs.remove_all(doomed);
+}
+
 void remove_old(FileSystem& fs, const Path& folder, const SaveOptions& options) {
   const auto names = list_generations(fs, folder);
   const auto keep = static_cast<std::size_t>(std::max(1, options.keep));
@@ -114,10 +123,7 @@ void remove_old(FileSystem& fs, const Path& folder, const SaveOptions& options) 
   }
   for (std::size_t i = keep; i < names.size(); ++i) {
     if (std::find(stay.begin(), stay.end(), names[i]) != stay.end()) continue;
-    // Renamed first, so that a crash never leaves half a generation under its name.
-    const Path doomed = folder / (std::string(removed_prefix) + names[i]);
-    fs.rename(folder / names[i], doomed);
-    fs.remove_all(doomed);
+    remove_generation(fs, folder, names[i]);
   }
 }
 

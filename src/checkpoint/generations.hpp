@@ -15,6 +15,8 @@ namespace concordat::checkpoint {
 using GenerationKey = std::pair<std::uint64_t, std::uint64_t>;
 std::optional<GenerationKey> parse_generation(std::string_view name);
 std::string generation_name(const GenerationKey& key);
+/// Whether generation_name() gives this very text.
+bool names_generation(std::string_view name);
 
 /// The name for a new generation of `step`: never one that exists in any of the folders.
 std::string next_name(FileSystem& fs, const std::vector<Path>& folders, std::uint64_t step);
@@ -33,6 +35,8 @@ std::vector<std::string> set_newer_aside(FileSystem& fs, const Path& folder,
 /// from `every` itself on. The rule sees only names, and removing others changes nothing of it.
 /// Pure.
 std::vector<std::string> kept_every(const std::vector<std::string>& names, std::uint64_t every);
+/// Renames it first, so that a crash never leaves half a generation under its name.
+void remove_generation(FileSystem& fs, const Path& folder, const std::string& name);
 /// Removes all but the newest `options.keep`, those that `options.keep_every` names and the pinned.
 void remove_old(FileSystem& fs, const Path& folder, const SaveOptions& options);
 

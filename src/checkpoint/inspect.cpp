@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "checkpoint/fast_tier.hpp"
 #include "checkpoint/generations.hpp"
 #include "checkpoint/manifest.hpp"
 #include "concordat/core/file_time.hpp"
@@ -12,11 +13,6 @@ namespace {
 
 std::string_view without(std::string_view name, std::string_view prefix) {
   return name.substr(name.starts_with(prefix) ? prefix.size() : 0);
-}
-
-bool names_generation(std::string_view name) {
-  const auto key = parse_generation(name);
-  return key && generation_name(*key) == name;
 }
 
 /// What a look at lengths tells.
@@ -118,6 +114,11 @@ std::optional<std::string> latest_generation(FileSystem& fs, const Path& folder)
     // A note for people and scripts: whatever is wrong with it, no generation is worse for it.
   }
   return std::nullopt;
+}
+
+std::optional<std::string> fast_generation(FileSystem& fs, const Path& folder) {
+  const auto record = read_fast_record(fs, folder);
+  return record ? std::optional(record->name) : std::nullopt;
 }
 
 }  // namespace concordat::checkpoint

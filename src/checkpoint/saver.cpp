@@ -13,6 +13,7 @@
 #include "checkpoint/snapshot.hpp"
 #include "checkpoint/writer.hpp"
 #include "concordat/comm/agree.hpp"
+#include "concordat/core/seconds.hpp"
 #include "concordat/crypto/hash.hpp"
 
 namespace concordat::checkpoint {
@@ -40,10 +41,6 @@ struct Saver::Job {
 };
 
 namespace {
-
-double seconds(std::chrono::nanoseconds duration) {
-  return std::chrono::duration<double>(duration).count();
-}
 
 std::vector<DatasetShape> shapes_of(const Manifest& manifest) {
   std::vector<DatasetShape> datasets;
@@ -255,6 +252,7 @@ void Saver::give_names() {
     if (!first) return;
     thread_->writer.start([this, &job, folder = tier().folder] {
       const auto start = clock_.monotonic();
+      if (tiers_.size() == 1) remove_fast_record(fs_, folder);
       give_name(fs_, folder, job.draft, job.saved, job.options);
       job.saved.write_seconds += seconds(clock_.monotonic() - start);
     });

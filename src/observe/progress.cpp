@@ -5,13 +5,10 @@
 #include <cstdio>
 
 #include "concordat/core/error.hpp"
+#include "concordat/core/seconds.hpp"
 
 namespace concordat::observe {
 namespace {
-
-double seconds(std::chrono::nanoseconds duration) {
-  return std::chrono::duration<double>(duration).count();
-}
 
 template <typename... Args>
 std::string format(const char* pattern, Args... args) {

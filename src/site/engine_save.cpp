@@ -4,15 +4,12 @@
 
 #include "concordat/core/kill_point.hpp"
 #include "concordat/core/log.hpp"
+#include "concordat/core/seconds.hpp"
 #include "concordat/observe/progress.hpp"
 #include "site/engine.hpp"
 
 namespace concordat::site {
 namespace {
-
-double seconds(std::chrono::nanoseconds duration) {
-  return std::chrono::duration<double>(duration).count();
-}
 
 std::string text_of(double number) {
   char text[32];

@@ -47,5 +47,8 @@ Listed inspect_generation(FileSystem& fs, const Path& generation);
 
 /// What LATEST names; nullopt if it is not there or names no generation that is.
 std::optional<std::string> latest_generation(FileSystem& fs, const Path& folder);
+/// What FAST names: the generation that the fast tier of the nodes had last. nullopt if there is no
+/// such record that can be read.
+std::optional<std::string> fast_generation(FileSystem& fs, const Path& folder);
 
 }  // namespace concordat::checkpoint

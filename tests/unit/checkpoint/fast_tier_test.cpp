@@ -201,6 +201,49 @@ TEST(FastTier, what_an_older_course_left_on_a_disk_is_not_taken) {
   EXPECT_EQ(restore(site, 3, true).generation, 5);
 }
 
+TEST(FastTier, a_run_that_goes_on_without_it_never_finds_the_old_course_there_again) {
+  Site site;
+  save(posix_files(), site, 1);
+  save_without_draining(site, 9);
+  // The next jobs have no fast tier: from the first generation on, another course.
+  for (const int generation : {2, 3}) {
+    comm::run_threads(3, [&](comm::Communicator& comm) {
+      TestState state(comm, {3, 1, 1, 1});
+      state.fill(generation);
+      save_generation(comm, posix_files(), site.slow(),
+                      {.step = static_cast<std::uint64_t>(generation), .round = 0}, state.tensors,
+                      {});
+    });
+    EXPECT_FALSE(posix_files().exists(site.slow() / "FAST"));
+  }
+  // With it again, on the nodes that have the abandoned one: it is not taken.
+  EXPECT_TRUE(posix_files().exists(site.tier(0).folder / "step-000009"));
+  EXPECT_EQ(restore(site, 3, true).generation, 3);
+}
+
+TEST(FastTier, its_record_goes_before_a_generation_of_another_course_has_its_name) {
+  bool published = false;
+  for (std::uint64_t change = 10; !published; ++change) {
+    Site site;
+    save(posix_files(), site, 1);
+    save_without_draining(site, 9);
+    CrashingFiles fs;
+    fs.crash_at(change, CrashingFiles::Loss::nothing);
+    try {
+      const auto self = comm::self_communicator();
+      TestState state(*self, {1, 1, 1, 1});
+      state.fill(2);
+      save_generation(*self, fs, site.slow(), {.step = 2, .round = 0}, state.tensors, {});
+    } catch (const std::exception&) {
+      EXPECT_TRUE(fs.crashed());
+    }
+    // The first moment at which it exists.
+    published = list_generations(posix_files(), site.slow()).front() == "step-000002";
+    EXPECT_TRUE(!published || !posix_files().exists(site.slow() / "FAST")) << "change " << change;
+    ASSERT_TRUE(published || fs.crashed()) << "it was saved and is not there";
+  }
+}
+
 // Under a sanitizer every change would take minutes.
 #if defined(__SANITIZE_ADDRESS__)
 constexpr int stride = 7;
