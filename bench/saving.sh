@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # saving.sh [RANKS [WIDTH [LAYERS]]]: how long training stands still for a checkpoint, and how fast one is written.
-# A solo job saves every 8 steps; medians over its saves, beside dd with the same bytes and request
-# size on the same file system, before and after. CONCORDAT_PROGRAM as for the system tests.
+# A solo job saves every 8 steps; medians over its saves but the last, beside dd with the same bytes and request
+# size on the same file system, afterwards. CONCORDAT_PROGRAM as for the system tests.
 . "$(dirname "$0")/../tests/system/solo_site.sh"
 ranks=${1:-1} width=${2:-512} layers=${3:-8}
 work=$(mktemp -d "${TMPDIR:-/tmp}/concordat-saving-XXXXXX")

@@ -29,11 +29,6 @@ TOML
 
 # train EXIT_CODE RANKS RUN FLAG...
 train() { trained "$1" "$work/$3.log" "$2" "$work/site.toml" --run.name="$3" "${@:4}"; }
-# losses RUN: "step loss" of every step, the last one made of it.
-losses() {
-  sed -n 's/.*"step":\([0-9]*\),.*"loss":\([-0-9.e+]*\).*/\1 \2/p' "$work/alba/runs/$1/metrics.jsonl" |
-    awk '{loss[$1] = $2} END {for (s in loss) print s, loss[s]}' | sort -n
-}
 # same_losses RUN: every step's within 1e-3 of the one rank's.
 same_losses() {
   losses "$1" >"$work/$1.losses"

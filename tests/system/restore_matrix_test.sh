@@ -23,13 +23,7 @@ log_every = 1
 [run]
 rounds = 1
 inner_steps = $before
-[model]
-width = 32
-layers = 4
-heads = 4
-kv_heads = 2
-ffn = 64
-tied = true
+$(small_model 4)
 [inner]
 rate = 1e-3
 floor_ratio = 1
@@ -56,24 +50,6 @@ go() {
 }
 # restored RUN STEP: the job began with the generation of that step.
 restored() { grep -q "restored step-$(printf %06d "$2"):" "$work/$1.log" || fail "$1 did not go on from step $2: $(tail -n 3 "$work/$1.log")"; }
-losses() {
-  sed -n 's/.*"step":\([0-9]*\),.*"loss":\([-0-9.e+]*\).*/\1 \2/p' "$work/alba/runs/$1/metrics.jsonl" |
-    awk '{loss[$1] = $2} END {for (s in loss) print s, loss[s]}' | sort -n
-}
-# alike RUN UNDISTURBED STEPS MOST: every step's loss, by at most that part of it; prints the largest.
-alike() {
-  join <(losses "$2" | sort) <(losses "$1" | sort) | awk -v run="$1" -v steps="$3" -v most="$4" '
-    {d = ($3 - $2) / $2; if (d < 0) d = -d; if (d > worst) worst = d; n++; if ($2 != $3) other++}
-    END {printf "%s: %d steps, largest difference %.2g\n", run, n, worst
-         exit !(n == steps && (most > 0 ? worst <= most : other == 0))}' || fail "$1 trains otherwise than $2"
-}
-# roots RUN: of the tensors of its newest generation.
-roots() {
-  local newest
-  newest=$(ls -d "$work/alba/runs/$1/checkpoints"/step-* | sort -V | tail -n 1)
-  tr ',' '\n' <"$newest/manifest.json" | grep -E '"(name|root)"' | tr -d '{}[] '
-}
-
 # cycle NAME FLAG...: three steps in each layout in turn.
 cycle() {
   local name=$1 step=0 layout
@@ -85,6 +61,24 @@ cycle() {
   done
   go "$name-undisturbed" one "$step" "$@"
   alike "$name" "$name-undisturbed" "$step" 1e-3
+}
+
+# other_bits RUN REFERENCE: what was trained in another precision has other losses than fp32.
+other_bits() { ! diff -q <(losses "$1") <(losses "$2" | head -n "$(losses "$1" | wc -l)") >/dev/null || fail "$1 has the losses of $2"; }
+# scaled RUN STEPS: the loss scale went through all layouts: its newest generation says what a reader of the steps
+# counts, as the undisturbed run's does, and not all steps were skipped.
+scaled() {
+  local last from
+  from=$(newest "$1")
+  last=$(sed -n 's/.*"event":"step".*"step":\([0-9]*\),.*"loss_scale":\([0-9.e+]*\),"skipped":\([a-z]*\).*/\1 \2 \3/p' "$work/alba/runs/$1/metrics.jsonl" |
+    awk '{scale[$1] = $2; skip[$1] = $3; if ($1 + 0 > most) most = $1 + 0; n++}
+      END {for (s = 0; s <= most; ++s) if (s in scale) {if (skip[s] == "true") {good = 0; skipped++} else good++}; print good + 0, skipped + 0}')
+  [ "$last" = "$(kept "$from" loss_scale.good_steps) $(kept "$from" skipped_steps)" ] ||
+    fail "$1: good and skipped steps are $last, and $(kept "$from" loss_scale.good_steps) $(kept "$from" skipped_steps) in its generation"
+  for key in loss_scale loss_scale.good_steps skipped_steps; do
+    [ "$(kept "$from" $key)" = "$(kept "$(newest "$1-undisturbed")" $key)" ] || fail "$1: another $key than undisturbed"
+  done
+  [ "$(kept "$from" skipped_steps)" -lt "$(($2 / 2))" ] || fail "$1 skipped $(kept "$from" skipped_steps) of $2 steps"
 }
 
 # matrix PREFIX EXACT LAYOUT... -- FLAG...: all pairs of the layouts.
@@ -102,7 +96,7 @@ matrix() {
       restored "$prefix-$from-$to" "$before"
       if [ "$from" = "$to" ] || [ "$exact" = exact ]; then
         alike "$prefix-$from-$to" "$prefix-$from-undisturbed" $((before + after)) 0
-        [ "$(roots "$prefix-$from-$to")" = "$(roots "$prefix-$from-undisturbed")" ] || fail "$prefix-$from-$to ends in another state"
+        same_roots "$(newest "$prefix-$from-$to")" "$(newest "$prefix-$from-undisturbed")" || fail "$prefix-$from-$to ends in another state"
       else
         alike "$prefix-$from-$to" "$prefix-$from-undisturbed" $((before + after)) 1e-3
       fi
@@ -117,13 +111,19 @@ case $mode in
     cycle fp32
     walk=(one rows eight zero)
     cycle fp16 --train.precision=fp16
+    other_bits fp16-undisturbed fp32-undisturbed
+    scaled fp16 12
     ;;
   all)
     matrix fp32 near "${names[@]}" --
     matrix reproducible exact "${same_bits[@]}" -- --train.reproducible=true
     walk=("${names[@]}" one)
-    cycle bf16 --train.precision=bf16
-    cycle fp16 --train.precision=fp16
+    cycle fp32
+    for precision in bf16 fp16; do
+      cycle $precision --train.precision=$precision
+      other_bits $precision-undisturbed fp32-undisturbed
+    done
+    scaled fp16 27
     "$(dirname "$0")/layouts_federation_test.sh"
     ;;
   *) echo "restore_matrix_test.sh: '$mode' is neither cycle nor all" >&2; exit 64 ;;
