@@ -13,7 +13,4 @@ std::string encode_manifest(const Manifest& manifest);
 /// @throws Error(malformed | checkpoint.newer_version) naming `where`.
 Manifest decode_manifest(std::string_view text, const std::string& where);
 
-inline constexpr const char* manifest_name = "manifest.json";
-inline constexpr const char* state_name = "state.h5";
-
 }  // namespace concordat::checkpoint

@@ -76,14 +76,6 @@ Reason open_candidate(comm::Communicator& comm, FileSystem& fs, Candidate& candi
   return {};
 }
 
-/// `into` is empty or holds the slice.
-void read_into(File& file, const Manifest::Dataset& dataset, const parallel::Slice& slice,
-               const Tensor& into) {
-  if (into.empty()) return;
-  file.read_at(dataset.offset + static_cast<std::uint64_t>(slice.begin) * size_of(dataset.dtype),
-               {reinterpret_cast<std::uint8_t*>(into.raw_bytes()), into.size_bytes()});
-}
-
 /// Whole blocks: who only looks must not need as much memory as the largest tensor.
 constexpr std::int64_t elements_at_once = std::int64_t{1} << 22U;
 
@@ -100,7 +92,7 @@ Reason verify_datasets(comm::Communicator& comm, FileSystem& fs, const Candidate
       for (std::int64_t at = part.begin; at < part.end; at += elements_at_once) {
         const parallel::Slice piece{.begin = at, .end = std::min(part.end, at + elements_at_once)};
         const Tensor bytes = host_tensor(datasets[i].dtype, {piece.count()});
-        read_into(*file, datasets[i], piece, bytes);
+        read_slice(*file, datasets[i], piece, bytes);
         append_leaves(leaves, bytes);
       }
     }
@@ -221,13 +213,15 @@ std::optional<Restored> restore_newest(comm::Communicator& comm, FileSystem& fs,
     const bool fast = candidate.expected.has_value();
     if (!fast) ++num_slow;
     Reason reason = open_candidate(comm, fs, candidate);
-    // Datasets that nobody asked for verify as well. And behind a fast generation there may be
-    // nothing but a fresh start, for which the tensors have to stay as they are.
-    if (reason.empty() && (options.subset || fast)) reason = verify_datasets(comm, fs, candidate);
     if (reason.empty()) {
       const auto datasets = match(candidate, tensors, options.subset);
-      reason = load_proved(comm, fs, candidate, tensors, datasets);
-      mixed = !reason.empty();
+      // Datasets that nobody asked for verify as well. And behind a fast generation there may be
+      // nothing but a fresh start, for which the tensors have to stay as they are.
+      if (options.subset || fast) reason = verify_datasets(comm, fs, candidate);
+      if (reason.empty()) {
+        reason = load_proved(comm, fs, candidate, tensors, datasets);
+        mixed = !reason.empty();
+      }
     }
     if (!reason.empty()) {
       skipped.push_back({fast ? name + " in the fast tier" : name, reason});
@@ -260,6 +254,7 @@ std::optional<std::string> verify_generation(FileSystem& fs, const Path& generat
   try {
     reason = open_candidate(*self, fs, candidate);
   } catch (const Error& error) {
+    if (error.code() == errors::newer_version) throw;
     return error.what();
   }
   if (reason.empty()) reason = verify_datasets(*self, fs, candidate);

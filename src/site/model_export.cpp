@@ -126,7 +126,7 @@ class Exporter {
   }
 
   void write(const Path& folder) {
-    state_ = fs_.open(source_.generation / "state.h5", OpenMode::read);
+    state_ = fs_.open(source_.generation / checkpoint::state_name, OpenMode::read);
     const auto files = plan_files(groups_, options_);
     std::string map;
     for (std::size_t i = 0; i < files.size(); ++i) {

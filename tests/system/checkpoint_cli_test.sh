@@ -4,17 +4,6 @@
 . "$(dirname "$0")/solo_site.sh"
 work=$(mktemp -d "${TMPDIR:-/tmp}/concordat-checkpoint-XXXXXX")
 trap 'status=$?; [ $status -eq 0 ] && rm -rf "$work" || echo "left in $work" >&2' EXIT
-passed=0
-
-# says EXIT_CODE TEXT ARGUMENT...: `concordat ARGUMENT...` ends so and has the text (a pattern) in what it prints.
-says() {
-  local code=0 wanted=$1 text=$2
-  shift 2
-  "$concordat" "$@" >"$work/out" 2>&1 || code=$?
-  [ "$code" = "$wanted" ] || { cat "$work/out" >&2; fail "exit $code instead of $wanted: $*"; }
-  grep -qE -- "$text" "$work/out" || { cat "$work/out" >&2; fail "no '$text' from: $*"; }
-  passed=$((passed + 1))
-}
 
 make_solo "$work" <<TOML
 [run]
@@ -90,6 +79,36 @@ cp -a "$old" "$work/copy"
 says 0 'copy$' checkpoint export "$work/copy" --out="$work/copied" --dtype=f32 --site="$work/site.toml"
 cmp "$work/old/model.safetensors" "$work/copied/model.safetensors" || fail "a copied generation"
 says 65 'there already' checkpoint export "$old" --out="$work/old"
+
+# ---- a generation that a newer version wrote: nothing older is taken in its place
+mv "$run/checkpoints" "$work/ours"
+cp -a "$work/ours" "$run/checkpoints"
+python3 - "$new/manifest.json" <<'PY'
+import hashlib, json, sys
+page = json.load(open(sys.argv[1]))
+page["body"]["format"] = "concordat-checkpoint-2"
+body = json.dumps(page["body"], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+page["sha256"] = hashlib.sha256(body.encode()).hexdigest()
+json.dump(page, open(sys.argv[1], "w"))
+PY
+says 65 '^step-000004 NEWER: .*concordat-checkpoint-2' checkpoint verify "$run"
+grep -q '^step-000002 ok: ' "$work/out" || fail "the older one: $(cat "$work/out")"
+grep -q '^a restart refuses: step-000004 was written by a newer version' "$work/out" || fail "what a restart does: $(cat "$work/out")"
+! grep -q 'a restart takes' "$work/out" || fail "it takes one: $(cat "$work/out")"
+says 65 '^a restart refuses: step-000004' checkpoint verify "$new"
+says 65 'checkpoint.newer_version' checkpoint export "$new" --out="$work/from-newer"
+says 65 'checkpoint.newer_version' export "$work/site.toml" --out="$work/from-newer"
+[ ! -e "$work/from-newer" ] || fail "an older generation was exported in its place"
+trained 65 "$work/newer.log" 1 "$work/site.toml" --run.inner_steps=6
+grep -q 'checkpoint.newer_version' "$work/newer.log" || fail "the restart: $(cat "$work/newer.log")"
+rm -r "$run/checkpoints"
+mv "$work/ours" "$run/checkpoints"
+
+# ---- what only the fast tier has is named
+echo "step-000006 $(printf 'x' | sha256sum | cut -d' ' -f1)" >"$run/checkpoints/FAST"
+says 0 '^step-000006 not read: FAST names it' checkpoint verify "$run"
+says 0 '^step-000006 not read: FAST names it' checkpoint verify "$new"
+rm "$run/checkpoints/FAST"
 
 # ---- damage: a byte, a short file, a manifest
 cp -a "$run/checkpoints" "$work/whole"

@@ -33,6 +33,10 @@ namespace concordat::checkpoint {
 using Path = FileSystem::Path;
 using Metadata = std::map<std::string, std::string>;
 
+/// The files of a generation.
+inline constexpr const char* manifest_name = "manifest.json";
+inline constexpr const char* state_name = "state.h5";
+
 /// One logical tensor and this rank's part of it. The list is the same on all ranks: names,
 /// shapes and dtypes in the same order; a rank that holds nothing of a tensor leaves `local` empty.
 struct NamedTensor {
@@ -63,8 +67,8 @@ struct Saved {
   std::string name{};       ///< "step-000120", or "step-000120.1" if that existed
   Digest manifest{};        ///< SHA-256 of manifest.json
   std::uint64_t bytes = 0;  ///< of state.h5
-  double write_seconds =
-      0.0;  ///< of the slowest rank's thread for the data, and rank 0's for the rest
+  /// Of the slowest rank's thread for the data, and rank 0's for the rest; of both tiers together.
+  double write_seconds = 0.0;
   /// Newer generations of an abandoned course (the run went on from an older one), renamed to
   /// `set-aside-NAME` so that no restore takes them; say so to the user.
   std::vector<std::string> set_aside{};
@@ -169,6 +173,7 @@ std::vector<std::string> list_generations(FileSystem& fs, const Path& folder);
 /// @throws Error(not_found | malformed | checkpoint.newer_version).
 Manifest read_manifest(FileSystem& fs, const Path& generation);
 /// Reads every byte; nullopt if all is as the manifest says, else the reason. Not collective.
+/// @throws Error(checkpoint.newer_version), where a restart refuses instead of passing it over.
 std::optional<std::string> verify_generation(FileSystem& fs, const Path& generation);
 
 }  // namespace concordat::checkpoint
