@@ -43,8 +43,6 @@ std::string help() {
          "exit codes: 0 nothing fails, 64 usage, 65 something fails\n";
 }
 
-const char* from_machine(const char* name) { return std::getenv(name); }
-
 /// Where a launcher started many processes that do not know each other, one speaks.
 bool speaks() {
   const std::string rank = value_of(from_machine, "SLURM_PROCID");

@@ -49,6 +49,10 @@ ExitCode exit_code(const Findings& findings);
 /// ::getenv in production.
 using Environment = std::function<const char*(const char*)>;
 std::string value_of(const Environment& environment, const char* name);
+const char* from_machine(const char* name);
+
+/// "1 rank", "2 ranks".
+std::string counted(std::size_t number, const std::string& what);
 
 /// "1.2 GB/s", "163 GFLOP/s": three digits and a prefix of 1000.
 std::string rate_text(double per_second, std::string_view unit);

@@ -87,19 +87,22 @@ FileSeams machine_files();
 
 struct FolderRequest {
   Path folder;
-  std::string name;                ///< "run folder"
-  std::uint64_t needed_bytes = 0;  ///< what a run wants to keep there
-  std::uint64_t least_bytes = 0;   ///< less than that, and nothing can be saved
-  std::string need{};              ///< "three generations of 1.5 GiB"
-  bool only_owner = false;         ///< nobody else may even read it
-  bool hdf5 = false;               ///< checkpoints are kept there
-  std::string hdf5_locking{};      ///< HDF5_USE_FILE_LOCKING; empty: not set
-  std::uint64_t rate_bytes = 0;    ///< of the file that rates are measured with; 0: none
+  std::string name;                 ///< "run folder"
+  std::string key = "site.folder";  ///< of the configuration, that says where it lies
+  std::uint64_t needed_bytes = 0;   ///< what a run wants to keep there
+  std::uint64_t least_bytes = 0;    ///< less than that, and nothing can be saved
+  std::string need{};               ///< "three generations of 1.5 GiB"
+  bool only_owner = false;          ///< nobody else may even read it
+  bool hdf5 = false;                ///< checkpoints are kept there
+  std::string hdf5_locking{};       ///< HDF5_USE_FILE_LOCKING; empty: not set
+  std::uint64_t rate_bytes = 0;     ///< of the file that rates are measured with; 0: none
 };
 /// Mode, owner, type, space; then in a folder of its own below it: exclusive creation, rename over
 /// a file, link, fsync of files and folders, role locks, HDF5, read-back, rates. If the folder is
 /// not there yet: the nearest one above it.
 Findings check_folder(const FileSeams& seams, const FolderRequest& request);
+/// The same for the fast tier's folder of a run below `fast`, which has to be there.
+Findings check_fast_folder(const FileSeams& seams, const Path& fast, FolderRequest request);
 /// The nearest folder that is there.
 Path nearest_folder(FileSystem& fs, const Path& path);
 /// Collective over `comm`. Whether all ranks see what rank 0 writes in `folder` and locks there.

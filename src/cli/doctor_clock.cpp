@@ -1,10 +1,9 @@
 // The clock. No safety check of Concordat reads it; ledgers, logs and time limits do.
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdlib>
 
 #include "cli/doctor_checks.hpp"
+#include "cli/doctor_workbench.hpp"
 
 namespace concordat::cli::doctor {
 namespace {
@@ -35,9 +34,8 @@ Findings check_clock(const FileSeams& seams, const Path& folder) {
     return findings;
   }
   attempt(findings, "clock", [&] {
-    const Path at = nearest_folder(seams.fs, folder) /
-                    (".concordat-doctor-clock-" + std::to_string(::getpid()));
-    seams.fs.remove(at);
+    const Workbench bench(seams.fs, nearest_folder(seams.fs, folder));
+    const Path at = bench.path() / "clock";
     const std::int64_t earliest = seams.clock.unix_seconds();
     {
       auto file = seams.fs.open(at, OpenMode::create_exclusive);
@@ -46,7 +44,6 @@ Findings check_clock(const FileSeams& seams, const Path& folder) {
     }
     const std::int64_t modified = seams.modified(at);
     const std::int64_t latest = seams.clock.unix_seconds();
-    seams.fs.remove(at);
     const std::int64_t skew = modified > latest     ? modified - latest
                               : modified < earliest ? modified - earliest
                                                     : 0;

@@ -9,17 +9,19 @@
 #include "cli/doctor_checks.hpp"
 #include "cli/doctor_examine_alone.hpp"
 #include "concordat/comm/mpi_facts.hpp"
+#include "concordat/observe/progress.hpp"
 
 namespace concordat::cli::doctor {
 namespace {
-
-const char* from_machine(const char* name) { return std::getenv(name); }
 
 /// What all ranks need of the configuration that rank 0 has read.
 struct Shared {
   int threads = 1;
   std::string device = "auto";
   std::string run_folder{};  ///< empty: none
+  std::string fast{};        ///< checkpoint.fast; empty: none
+  std::string fast_folder{};
+  std::uint64_t generation_bytes = 0;
 };
 
 Shared share(comm::Communicator& comm, const Subject& subject) {
@@ -29,6 +31,10 @@ Shared share(comm::Communicator& comm, const Subject& subject) {
     out.u32(static_cast<std::uint32_t>(std::max(1, asked)));
     out.sized(subject.site ? subject.site->local.device : "auto");
     out.sized(subject.site ? subject.site->run_folder().string() : "");
+    const bool tiers = subject.site && !subject.site->checkpoint.fast.empty();
+    out.sized(tiers ? subject.site->checkpoint.fast.string() : "");
+    out.sized(tiers ? subject.site->fast_folder().string() : "");
+    out.u64(subject.generation_bytes);
   }
   Bytes bytes(out.bytes().begin(), out.bytes().end());
   comm.broadcast_bytes(bytes, 0);
@@ -37,6 +43,9 @@ Shared share(comm::Communicator& comm, const Subject& subject) {
   shared.threads = static_cast<int>(in.u32());
   shared.device = in.sized_string(64);
   shared.run_folder = in.sized_string(8192);
+  shared.fast = in.sized_string(8192);
+  shared.fast_folder = in.sized_string(8192);
+  shared.generation_bytes = in.u64();
   in.finish();
   return shared;
 }
@@ -55,6 +64,49 @@ void examine_clocks(comm::Communicator& comm, Findings& findings,
     seconds.push_back(std::atoll(text.c_str()));
   }
   if (comm.rank() == 0) append(findings, check_clocks(seconds, report));
+}
+
+bool lowest_of_its_host(int rank, const comm::PlacementReport& report) {
+  for (int other = 0; other < rank; ++other) {
+    if (report.ranks[static_cast<std::size_t>(other)].host ==
+        report.ranks[static_cast<std::size_t>(rank)].host) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/// Each node has a disk of its own: its lowest rank looks at it.
+void examine_fast_tier(comm::Communicator& comm, Findings& findings, const Shared& shared,
+                       const Options& options, const comm::PlacementReport& report) {
+  ByteWriter out;
+  if (lowest_of_its_host(comm.rank(), report)) {
+    // The last one and the next while it is written.
+    const FolderRequest request{
+        .folder = shared.fast_folder,
+        .name = {},
+        .needed_bytes = 2 * shared.generation_bytes,
+        .least_bytes = shared.generation_bytes,
+        .need = "two checkpoints of " + observe::short_bytes(shared.generation_bytes),
+        .rate_bytes = options.disk_bytes};
+    for (const Finding& finding : check_fast_folder(machine_files(), shared.fast, request)) {
+      out.u32(static_cast<std::uint32_t>(finding.level));
+      out.sized(finding.text);
+      out.sized(finding.remedy);
+    }
+  }
+  const std::vector<Bytes> all = comm.gather_bytes(out.bytes(), 0);
+  for (std::size_t r = 0; r < all.size(); ++r) {
+    ByteReader in(all[r], "doctor");
+    while (in.left() > 0) {
+      Finding finding;
+      finding.topic = "files";
+      finding.level = static_cast<Level>(in.u32());
+      finding.text = "on " + report.ranks[r].host + ": " + in.sized_string(1U << 16U);
+      finding.remedy = in.sized_string(1U << 16U);
+      findings.push_back(std::move(finding));
+    }
+  }
 }
 
 /// All ranks measure at once, as they compute at once. A rank without a back end says so.
@@ -131,6 +183,9 @@ void examine_together(comm::Communicator& comm, const Options& options, const Su
   if (first && options.wants("fabric")) append(findings, check_fabric(options.environment));
   if (comm.size() > 1 && options.wants("files") && !shared.run_folder.empty()) {
     append(findings, check_shared_folder(comm, machine_files(), shared.run_folder, report));
+  }
+  if (options.wants("files") && !shared.fast.empty()) {
+    examine_fast_tier(comm, findings, shared, options, report);
   }
   if (comm.size() > 1 && options.wants("clock")) examine_clocks(comm, findings, report);
   if (options.wants("rates") && !subject.coordinator) {

@@ -1,9 +1,8 @@
 // What the file system of a folder does of what Concordat needs.
-#include <unistd.h>
-
 #include <algorithm>
 
 #include "cli/doctor_checks.hpp"
+#include "cli/doctor_workbench.hpp"
 #include "concordat/checkpoint/hdf5_probe.hpp"
 #include "concordat/observe/progress.hpp"
 
@@ -11,30 +10,6 @@ namespace concordat::cli::doctor {
 namespace {
 
 constexpr std::uint64_t piece_bytes = 4U << 20U;
-
-/// The folder of the checks, gone with everything in it when they are over.
-class Workbench {
- public:
-  Workbench(FileSystem& fs, const Path& below)
-      : fs_(fs), path_(below / (".concordat-doctor-" + std::to_string(::getpid()))) {
-    fs_.remove_all(path_);
-    fs_.make_directories(path_);
-  }
-  ~Workbench() {
-    try {
-      fs_.remove_all(path_);
-    } catch (const Error&) {
-      // A full or broken disk: the finding is there already, and the folder says whose it is.
-    }
-  }
-  Workbench(const Workbench&) = delete;
-  Workbench& operator=(const Workbench&) = delete;
-  const Path& path() const { return path_; }
-
- private:
-  FileSystem& fs_;
-  Path path_;
-};
 
 Bytes pattern(std::uint64_t bytes) {
   Bytes content(bytes);
@@ -79,7 +54,7 @@ Finding space_finding(std::uint64_t free, const FolderRequest& request, const Pa
   if (request.needed_bytes == 0) return ok("files", text);
   const std::string wanted =
       "; " + request.need + " need " + observe::short_bytes(request.needed_bytes);
-  const std::string remedy = "free space, raise the quota, or choose another site.folder";
+  const std::string remedy = "free space, raise the quota, or choose another " + request.key;
   if (free < request.least_bytes) return fail("files", text + wanted, remedy);
   if (free < request.needed_bytes) return warn("files", text + wanted, remedy);
   return ok("files", text + wanted);
@@ -256,6 +231,18 @@ Findings check_folder(const FileSeams& seams, const FolderRequest& request) {
     check_rate(findings, seams, bench.path(), std::min(request.rate_bytes, free / 4));
   });
   return findings;
+}
+
+Findings check_fast_folder(const FileSeams& seams, const Path& fast, FolderRequest request) {
+  if (!seams.fs.is_directory(fast)) {
+    return {fail("files", "checkpoint.fast " + fast.string() + " is not there on this node",
+                 "create it on every node of the job, give another checkpoint.fast, or none")};
+  }
+  request.name = "fast tier";
+  request.key = "checkpoint.fast";
+  request.only_owner = true;
+  request.hdf5 = true;
+  return check_folder(seams, request);
 }
 
 Findings check_shared_folder(comm::Communicator& comm, const FileSeams& seams, const Path& folder,

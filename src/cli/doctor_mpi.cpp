@@ -13,10 +13,6 @@ constexpr const char* pmix_remedy =
     "start with srun --mpi=pmix; 'srun --mpi=list' shows what this Slurm offers. If pmix is not "
     "among it, use mpirun inside the allocation";
 
-std::string plural(std::size_t number, const std::string& what) {
-  return std::to_string(number) + " " + what + (number == 1 ? "" : "s");
-}
-
 int repetitions(std::uint64_t bytes) {
   if (bytes <= 64U << 10U) return 40;
   return bytes <= 4U << 20U ? 8 : 2;
@@ -92,8 +88,9 @@ Findings check_launch(int ranks, const std::string& thread_level, const Environm
                           "a job's ranks too)"));
   } else {
     const bool by_srun = launcher && launcher->variable.rfind("SLURM", 0) == 0;
-    findings.push_back(ok("mpi", plural(static_cast<std::size_t>(ranks), "rank") + ", started by " +
-                                     (by_srun ? "srun" : "mpirun") + ", as many as it says"));
+    findings.push_back(ok("mpi", counted(static_cast<std::size_t>(ranks), "rank") +
+                                     ", started by " + (by_srun ? "srun" : "mpirun") +
+                                     ", as many as it says"));
   }
   findings.push_back(ok("mpi", "thread level " + thread_level));
   return findings;
@@ -126,8 +123,8 @@ Findings check_all_reduce(const std::vector<AllReduceTime>& times,
   const auto ranks = static_cast<double>(report.ranks.size());
   std::set<std::string> hosts;
   for (const auto& rank : report.ranks) hosts.insert(rank.host);
-  std::string text = "all-reduce over " + plural(report.ranks.size(), "rank") + " on " +
-                     plural(hosts.size(), "host") + ":";
+  std::string text = "all-reduce over " + counted(report.ranks.size(), "rank") + " on " +
+                     counted(hosts.size(), "host") + ":";
   Finding finding = ok("mpi", "");
   double best = 0.0;
   for (const AllReduceTime& time : times) {

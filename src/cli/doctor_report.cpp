@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <cstdlib>
 
 #include "cli/doctor.hpp"
 #include "concordat/core/json_value.hpp"
@@ -53,6 +54,12 @@ Finding failed(std::string topic, const Error& error, std::string remedy) {
   if (!fields.expected.empty()) text += ", expected " + fields.expected;
   if (remedy.empty()) remedy = fields.remedy;
   return fail(std::move(topic), std::move(text), std::move(remedy));
+}
+
+const char* from_machine(const char* name) { return std::getenv(name); }
+
+std::string counted(std::size_t number, const std::string& what) {
+  return std::to_string(number) + " " + what + (number == 1 ? "" : "s");
 }
 
 void attempt(Findings& findings, std::string_view topic, const std::function<void()>& check) {

@@ -9,6 +9,7 @@
 #include "concordat/exact/outer.hpp"
 #include "concordat/model/declaration.hpp"
 #include "concordat/parallel/canonical_space.hpp"
+#include "concordat/site/generation_bytes.hpp"
 
 namespace concordat::cli::doctor {
 namespace {
@@ -49,16 +50,16 @@ void read_site_subject(const Options& options, Subject& subject) {
   subject.site = site_settings(read.config);
   subject.num_elements = static_cast<std::uint64_t>(
       parallel::CanonicalSpace(model::declare_parameters(subject.site->model)).num_elements());
-  // fp32 weights and two moments; in a federation also the shared model, its moments, the feedback.
-  std::uint64_t an_element = 12;
+  std::uint64_t shared_bytes = 0;  // the shared model, its moments, the feedback
   if (subject.site->federation) {
     const federation::RunAgreement terms =
         read.terms ? read.terms->agreement.agreement : agreement_from(read.config);
-    an_element += 4 * static_cast<std::uint64_t>(2 + exact::num_moments(terms.outer.kind));
+    shared_bytes = sizeof(float) * subject.num_elements *
+                   static_cast<std::uint64_t>(2 + exact::num_moments(terms.outer.kind));
     const auto lane = static_cast<std::uint64_t>(exact::lane_bytes(terms.first_round.lane));
     subject.exchange_bytes = 2 * lane * subject.num_elements;
   }
-  subject.generation_bytes = an_element * subject.num_elements;
+  subject.generation_bytes = site::generation_bytes(subject.site->model, shared_bytes);
 }
 
 void read_coordinator_subject(const Options& options, Subject& subject) {

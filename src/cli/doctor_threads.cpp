@@ -33,10 +33,6 @@ std::map<std::string, Host> hosts_of(const comm::PlacementReport& report) {
   return hosts;
 }
 
-std::string number(int value, const std::string& what) {
-  return std::to_string(value) + " " + what + (value == 1 ? "" : "s");
-}
-
 /// The placement warnings end with what to do.
 Finding placement_finding(const std::string& warning) {
   const std::size_t advice = warning.find("start with ");
@@ -48,8 +44,9 @@ Finding placement_finding(const std::string& warning) {
 
 Finding host_finding(const std::string& name, const Host& host) {
   const std::string text =
-      number(host.ranks, "rank") + " on " + name + " with " + number(host.threads, "thread") +
-      " on " + number(static_cast<int>(host.processors.size()), "processor") + " (" +
+      counted(static_cast<std::size_t>(host.ranks), "rank") + " on " + name + " with " +
+      counted(static_cast<std::size_t>(host.threads), "thread") + " on " +
+      counted(host.processors.size(), "processor") + " (" +
       comm::processor_ranges({host.processors.begin(), host.processors.end()}) + " of " +
       std::to_string(host.online) + ")";
   const int granted = static_cast<int>(host.processors.size());
@@ -66,11 +63,12 @@ void check_openmp(Findings& findings, const comm::PlacementReport& report,
   for (const Placement& rank : report.ranks) {
     const int processors = static_cast<int>(rank.processors.size());
     if (processors == 0 || asked <= processors) continue;
-    findings.push_back(warn(
-        "threads",
-        "OMP_NUM_THREADS = " + std::to_string(asked) + ", but rank " + std::to_string(rank.rank) +
-            " has " + number(processors, "processor") + " on " + rank.host,
-        "set OMP_NUM_THREADS and train.threads to at most " + std::to_string(processors)));
+    findings.push_back(
+        warn("threads",
+             "OMP_NUM_THREADS = " + std::to_string(asked) + ", but rank " +
+                 std::to_string(rank.rank) + " has " +
+                 counted(static_cast<std::size_t>(processors), "processor") + " on " + rank.host,
+             "set OMP_NUM_THREADS and train.threads to at most " + std::to_string(processors)));
     break;
   }
 }

@@ -3,8 +3,8 @@
 #include <omp.h>
 
 #include "concordat/core/log.hpp"
-#include "concordat/model/declaration.hpp"
 #include "concordat/observe/memory.hpp"
+#include "concordat/site/generation_bytes.hpp"
 #include "site/fast_folder.hpp"
 #include "site/initial_weights.hpp"
 
@@ -64,12 +64,9 @@ train::MemoryEstimate job_memory(const train::TrainSettings& settings,
                                  const parallel::MeshShape& mesh, const device::Backend& backend,
                                  std::int64_t other_bytes) {
   train::MemoryEstimate memory = train::estimate_memory(settings, mesh, backend);
-  std::int64_t elements = 0;
-  for (const auto& spec : model::declare_parameters(settings.model)) {
-    elements += num_elements(spec.shape);
-  }
   // Weights and both moments: this rank's on the host, and its part of everybody's snapshot.
-  const std::int64_t everything = 3 * 4 * elements + other_bytes;
+  const auto everything = static_cast<std::int64_t>(
+      generation_bytes(settings.model, static_cast<std::uint64_t>(other_bytes)));
   memory.saving = 3 * memory.gradients + (everything + mesh.size() - 1) / mesh.size();
   return memory;
 }

@@ -12,7 +12,7 @@ namespace concordat::site {
 checkpoint::FastTier fast_tier_of(const SiteSettings& settings, comm::Communicator& comm,
                                   FileSystem& fs) {
   if (settings.checkpoint.fast.empty()) return {};
-  checkpoint::FastTier tier{.folder = settings.checkpoint.fast / settings.name / settings.run};
+  checkpoint::FastTier tier{.folder = settings.fast_folder()};
   std::array<char, 256> host{};
   ::gethostname(host.data(), host.size() - 1);
   tier.node = host.data();

@@ -71,6 +71,12 @@ doctor 65 "an open run folder" "$work/site.toml" --only=files
 says FAIL files 'mode 0777' 'chmod 0700'
 chmod 700 "$work/alba/runs/first"
 doctor 0 "a private run folder" "$work/site.toml" --only=files
+doctor 65 "a fast tier that is nowhere" "$work/site.toml" --only=files "--checkpoint.fast=$work/scratch"
+says FAIL files 'scratch is not there on this node' 'create it on every node'
+mkdir "$work/scratch"
+doctor 0 "a fast tier" "$work/site.toml" --only=files "--checkpoint.fast=$work/scratch"
+says ok files 'fast tier'
+[ -z "$(ls -A "$work/scratch")" ] || fail "the doctor left something in the fast tier"
 OMP_NUM_THREADS=5000 doctor 0 "too many threads" "$work/site.toml" --only=threads
 says warn threads 'OMP_NUM_THREADS = 5000' 'set OMP_NUM_THREADS and train.threads to at most'
 NCCL_ALGO=Ring doctor 0 "a tuning variable" --only=fabric

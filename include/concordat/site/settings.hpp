@@ -120,6 +120,8 @@ struct SiteSettings {
 
   std::int64_t total_steps() const { return rounds * inner_steps; }
   std::filesystem::path run_folder() const { return folder / "runs" / run; }
+  /// Of the run on each node. @pre checkpoint.fast is given.
+  std::filesystem::path fast_folder() const { return checkpoint.fast / name / run; }
 };
 
 }  // namespace concordat::site

@@ -15,13 +15,14 @@ class BrokenFiles final : public FileSystem {
   bool links = true;
   bool creates_exclusively = true;
   bool syncs_directories = true;
+  bool syncs_files = true;
   bool reads_back = true;
   std::optional<std::uint64_t> free{};  ///< instead of the real one
   std::optional<unsigned> any_mode{};
 
   std::unique_ptr<File> open(const Path& path, OpenMode mode) override {
     if (mode == OpenMode::create_exclusive && !creates_exclusively) mode = OpenMode::truncate;
-    return std::make_unique<BrokenFile>(*this, real_.open(path, mode));
+    return std::make_unique<BrokenFile>(*this, path, real_.open(path, mode));
   }
   bool exists(const Path& path) override { return real_.exists(path); }
   bool is_directory(const Path& path) override { return real_.is_directory(path); }
@@ -51,8 +52,8 @@ class BrokenFiles final : public FileSystem {
  private:
   class BrokenFile final : public File {
    public:
-    BrokenFile(const BrokenFiles& fs, std::unique_ptr<File> file)
-        : fs_(fs), file_(std::move(file)) {}
+    BrokenFile(const BrokenFiles& fs, Path path, std::unique_ptr<File> file)
+        : fs_(fs), path_(std::move(path)), file_(std::move(file)) {}
     void write(ByteView bytes) override { file_->write(bytes); }
     void write_at(std::uint64_t offset, ByteView bytes) override { file_->write_at(offset, bytes); }
     void read_at(std::uint64_t offset, ByteSpan into) override {
@@ -63,10 +64,14 @@ class BrokenFiles final : public FileSystem {
     void resize(std::uint64_t bytes) override { file_->resize(bytes); }
     unsigned mode() override { return file_->mode(); }
     unsigned owner() override { return file_->owner(); }
-    void sync() override { file_->sync(); }
+    void sync() override {
+      if (!fs_.syncs_files) refuse("fsync", path_);
+      file_->sync();
+    }
 
    private:
     const BrokenFiles& fs_;
+    Path path_;
     std::unique_ptr<File> file_;
   };
 

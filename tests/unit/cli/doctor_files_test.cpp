@@ -169,6 +169,40 @@ TEST_F(DoctorFiles, AFileServerWithAnotherClockWarns) {
   EXPECT_TRUE(std::filesystem::is_empty(folder_.path()));
 }
 
+TEST_F(DoctorFiles, TheClockLeavesNothingBehindWhereItsFileCannotBeSynced) {
+  fs_.syncs_files = false;
+  EXPECT_TRUE(has(check_clock(seams(fs_), folder_.path()), Level::fail, "cannot fsync"));
+  EXPECT_TRUE(std::filesystem::is_empty(folder_.path()));
+}
+
+TEST_F(DoctorFiles, TheFastTierIsCheckedLikeTheRunFolder) {
+  const Path fast = folder_.path() / "scratch";
+  FolderRequest request{.folder = fast / "alba" / "first",
+                        .name = {},
+                        .needed_bytes = 2U << 30U,
+                        .least_bytes = 1U << 30U,
+                        .need = "two checkpoints"};
+  EXPECT_TRUE(has(check_fast_folder(seams(fs_), fast, request), Level::fail,
+                  "is not there on this node", "create it on every node"));
+  posix_files().make_directories(fast);
+  fs_.free = 4ULL << 30U;
+  auto findings = check_fast_folder(seams(fs_), fast, request);
+  EXPECT_TRUE(all_ok(findings));
+  EXPECT_TRUE(has(findings, Level::ok, "fast tier"));
+  EXPECT_TRUE(has(findings, Level::ok, "HDF5 creates"));
+  fs_.free = 3ULL << 29U;
+  EXPECT_TRUE(has(check_fast_folder(seams(fs_), fast, request), Level::warn, "two checkpoints need",
+                  "choose another checkpoint.fast"));
+  fs_.free = 1ULL << 29U;
+  EXPECT_TRUE(has(check_fast_folder(seams(fs_), fast, request), Level::fail, "two checkpoints"));
+  fs_.free.reset();
+  posix_files().make_directories(request.folder);
+  fs_.any_mode = 0755U;
+  EXPECT_TRUE(
+      has(check_fast_folder(seams(fs_), fast, request), Level::fail, "mode 0755", "chmod 0700"));
+  EXPECT_TRUE(std::filesystem::is_empty(request.folder));
+}
+
 TEST_F(DoctorFiles, AClockThatStandsOrIsYearsOffFails) {
   FakeClock clock;
   FileSeams made{fs_, clock, {}, {}, {}};
