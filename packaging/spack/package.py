@@ -54,6 +54,7 @@ class Concordat(CMakePackage):
         return [
             self.define_from_variant("CONCORDAT_BUILD_TESTS", "tests"),
             self.define_from_variant("CONCORDAT_BUILD_BENCH", "bench"),
+            self.define_from_variant("CONCORDAT_SENTENCEPIECE", "sentencepiece"),
             # Points where a test kills the process have no place in production.
             self.define_from_variant("CONCORDAT_KILL_POINTS", "tests"),
         ]

@@ -84,10 +84,12 @@ def builds():
     options = re.findall(r"option\((CONCORDAT_\w+)", (TOP / "CMakeLists.txt").read_text())
     spack = (PACKAGING / "spack/package.py").read_text()
     tree = ast.parse(spack)
-    variants = re.findall(r'variant\("(\w+)"', spack)
+    variants = re.findall(r'\bvariant\("(\w+)"', spack)
     for option, variant in re.findall(r'define_from_variant\("(\w+)", "(\w+)"\)', spack):
         expect(option in options, f"package.py: CMake has no option {option}")
         expect(variant in variants, f"package.py: no variant {variant}")
+    for variant in variants:
+        expect(f', "{variant}")' in spack, f"package.py: the variant {variant} sets no option of CMake")
     expect(any(isinstance(n, ast.ClassDef) and n.name == "Concordat" for n in tree.body), "package.py: no class Concordat")
     definition = (PACKAGING / "apptainer/concordat.def").read_text()
     sections = re.findall(r"^%(\w+)", definition, re.M)

@@ -67,34 +67,36 @@ inline void fetch(const AmxRows& from, std::int64_t row, std::int64_t rows, std:
   }
 }
 
-// Left blocks of the rows [rows, width]: block by block, in each step by step.
-inline void pack_left_rows(std::uint16_t* to, const AmxRows& from, std::int64_t rows,
-                           std::int64_t width) {
+// visit(half, d) for the halves of each block of [rows, width], block by block along the width; the
+// rows of the next half are fetched meanwhile.
+template <typename Visit>
+inline void for_halves(const AmxRows& from, std::int64_t rows, std::int64_t width, Visit visit) {
   for (std::int64_t row = 0; row < rows; row += block) {
     for (std::int64_t d = 0; d < width; d += block) {
       for (std::int64_t half = row; half < row + block; half += tile_rows) {
         fetch(from, half + tile_rows, rows, d);
-        pack_left(to, from.data + half * from.stride + d, from.stride, false, rows - half,
-                  width - d);
-        to += tile_elements;
+        visit(half, d);
       }
     }
   }
 }
 
+// Left blocks of the rows [rows, width]: block by block, in each step by step.
+inline void pack_left_rows(std::uint16_t* to, const AmxRows& from, std::int64_t rows,
+                           std::int64_t width) {
+  for_halves(from, rows, width, [&](std::int64_t half, std::int64_t d) {
+    pack_left(to, from.data + half * from.stride + d, from.stride, false, rows - half, width - d);
+    to += tile_elements;
+  });
+}
+
 // Right strips of the rows' transpose [width, rows]: strip by strip of rows, steps along width.
 inline void pack_right_turned(std::uint16_t* to, const AmxRows& from, std::int64_t rows,
                               std::int64_t width) {
-  for (std::int64_t row = 0; row < rows; row += block) {
-    for (std::int64_t d = 0; d < width; d += block) {
-      for (std::int64_t half = row; half < row + block; half += tile_rows) {
-        fetch(from, half + tile_rows, rows, d);
-        pack_right(to, from.data + half * from.stride + d, from.stride, true, width - d,
-                   rows - half);
-        to += tile_elements;
-      }
-    }
-  }
+  for_halves(from, rows, width, [&](std::int64_t half, std::int64_t d) {
+    pack_right(to, from.data + half * from.stride + d, from.stride, true, width - d, rows - half);
+    to += tile_elements;
+  });
 }
 
 // Right strips of the rows [rows, width] themselves: strip by strip of width, steps along rows.
