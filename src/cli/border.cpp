@@ -3,6 +3,7 @@
 #include "cli/one_mpirun.hpp"
 #include "cli/site_command.hpp"
 #include "concordat/core/log.hpp"
+#include "concordat/core/stop.hpp"
 #include "concordat/crypto/process.hpp"
 #include "concordat/site/border_loop.hpp"
 
@@ -28,6 +29,8 @@ std::string help() {
 }
 
 int run(const Args& given) {
+  // A request to stop that comes while the site's documents are read and MPI starts is kept.
+  StopRequests::catch_signals();
   const Args args = expand_road_flag(given);
   if (!crypto::disable_core_dumps()) log::warn("core dumps could not be switched off");
   SiteInput input = read_site("border", args);

@@ -5,6 +5,7 @@
 #include "concordat/coordinator/coordinator.hpp"
 #include "concordat/core/error.hpp"
 #include "concordat/core/log.hpp"
+#include "concordat/core/stop.hpp"
 #include "concordat/crypto/process.hpp"
 
 namespace concordat::cli {
@@ -28,6 +29,8 @@ std::string help() {
 }
 
 int run(const Args& given) {
+  // A request to stop that comes while the documents are read and MPI starts is kept.
+  StopRequests::catch_signals();
   const Args args = expand_road_flag(given);
   if (args.empty() || args[0].substr(0, 2) == "--") {
     throw Error(errors::usage, {.what = "a configuration file is missing",

@@ -54,8 +54,10 @@ ShellCommand::ShellCommand(const std::string& line) {
 std::optional<int> ShellCommand::poll() {
   if (pid_ <= 0) return code_;
   int status = 0;
-  if (::waitpid(pid_, &status, WNOHANG) == 0) return std::nullopt;
+  const pid_t ended = ::waitpid(pid_, &status, WNOHANG);
+  if (ended == 0) return std::nullopt;
   pid_ = 0;
+  if (ended < 0) return code_ = 127;  // somebody else took its exit code: not known to be good
   code_ = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   return code_;
 }

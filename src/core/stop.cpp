@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <atomic>
+#include <cerrno>
 #include <charconv>
 #include <csignal>
 #include <cstdlib>
@@ -9,29 +11,25 @@
 #include <string_view>
 
 #include "concordat/core/error.hpp"
+#include "core/stop_signals.hpp"
 
 namespace concordat {
 namespace {
 
-volatile std::sig_atomic_t requeue_signals = 0;
-volatile std::sig_atomic_t stop_signals = 0;
-timespec first_stop{};
+// Handlers run on any thread, also while another one runs one.
+std::atomic<bool> requeue_asked{false};
+std::atomic<std::int64_t> stop_asked_ns{0};  ///< when the TERM or INT that counts came; 0: none did
+static_assert(std::atomic<bool>::is_always_lock_free &&
+              std::atomic<std::int64_t>::is_always_lock_free);
 
-constexpr double same_request_s = 1.0;
-
-extern "C" void on_requeue(int) { requeue_signals = 1; }
+extern "C" void on_requeue(int) { requeue_asked = true; }
 
 extern "C" void on_stop(int) {
+  const int kept = errno;  // of whatever was interrupted
   timespec now{};
   ::clock_gettime(CLOCK_MONOTONIC, &now);
-  if (stop_signals == 0) {
-    first_stop = now;
-    stop_signals = 1;
-    return;
-  }
-  const double since = static_cast<double>(now.tv_sec - first_stop.tv_sec) +
-                       1e-9 * static_cast<double>(now.tv_nsec - first_stop.tv_nsec);
-  if (since >= same_request_s) ::_exit(static_cast<int>(ExitCode::saved));
+  stop_signals::came(std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec);
+  errno = kept;
 }
 
 void handle(int signal, void (*handler)(int)) {
@@ -52,6 +50,15 @@ std::optional<std::int64_t> end_time() {
 }
 
 }  // namespace
+
+void stop_signals::came(std::int64_t now_ns) noexcept {
+  std::int64_t first = 0;
+  if (stop_asked_ns.compare_exchange_strong(first, now_ns)) return;
+  const std::chrono::nanoseconds since(now_ns - first);
+  if (since < same_request) return;
+  if (since < new_request) ::_exit(static_cast<int>(ExitCode::saved));
+  stop_asked_ns.compare_exchange_strong(first, now_ns);
+}
 
 void StopRequests::catch_signals() {
   handle(SIGUSR1, on_requeue);
@@ -75,6 +82,12 @@ bool StopRequests::time_is_up() const {
   return end_monotonic_ && clock_.monotonic() >= *end_monotonic_;
 }
 
+bool StopRequests::files_are_due() {
+  if (clock_.monotonic() < next_look_) return false;
+  next_look_ = clock_.monotonic() + std::chrono::milliseconds(200);
+  return true;
+}
+
 StopKind StopRequests::from_files() {
   if (fs_.remove(folder_ / "STOP")) return StopKind::stop;
   if (time_is_up()) return StopKind::requeue;
@@ -84,14 +97,15 @@ StopKind StopRequests::from_files() {
 StopKind StopRequests::poll() {
   if (kind_ == StopKind::stop) return kind_;
   StopKind found = StopKind::none;
-  if (stop_signals != 0) {
+  if (stop_asked_ns != 0) {
     found = StopKind::stop;
   } else if (kind_ == StopKind::requeue) {
-    return kind_;
-  } else if (requeue_signals != 0) {
+    // Somebody may still want it to stay away, while the last save is at work.
+    if (!files_are_due() || !fs_.remove(folder_ / "STOP")) return kind_;
+    found = StopKind::stop;
+  } else if (requeue_asked) {
     found = StopKind::requeue;
-  } else if (clock_.monotonic() >= next_look_) {
-    next_look_ = clock_.monotonic() + std::chrono::milliseconds(200);
+  } else if (files_are_due()) {
     found = from_files();
   }
   if (found == StopKind::requeue) write_atomically(fs_, folder_ / "REQUEUE", as_bytes("1\n"));

@@ -114,6 +114,7 @@ class Rounds {
       if (stop != StopKind::none) begin_save();
       if (stop == StopKind::stop || stop == StopKind::requeue) {
         engine_.finish_save();
+        control_.poll();  // a wish to stay stopped that came while this was written
         return false;
       }
       if (exchange_.missed()) return true;

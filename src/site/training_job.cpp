@@ -42,6 +42,7 @@ ExitCode train_alone(Engine& engine, JobControl& control, const JobSeams& seams)
     if (stop != StopKind::none) begin_save();
     if (stop == StopKind::stop || stop == StopKind::requeue) {
       engine.finish_save();
+      control.poll();  // a wish to stay stopped that came while this was written
       if (root) log::info("stopped as asked; run the same command to continue");
       return ExitCode::saved;
     }

@@ -10,10 +10,11 @@
 //   }
 //
 // USR1 and the time limit mean "run me again" and leave a file REQUEUE for the batch script; TERM,
-// INT and a STOP file mean "stay stopped" and remove it. STOP and SAVE files are used up. A second
-// TERM or INT ends the process at once; within a second of the first it is taken for the same one,
-// because a batch system and its launcher both deliver it. Never send TERM to mpirun
-// (docs/running.md).
+// INT and a STOP file mean "stay stopped" and remove it, also when they come later: poll once more
+// after the last save. STOP and SAVE files are used up. A second TERM or INT ends the process at
+// once if it comes 10 to 30 seconds after the first: sooner it is taken for the same one, because a
+// batch system and its launcher both deliver it, and later for a first one again. Never send TERM
+// to mpirun (docs/running.md).
 #pragma once
 
 #include <chrono>
@@ -47,6 +48,7 @@ class StopRequests {
   StopKind poll();
 
  private:
+  bool files_are_due();
   StopKind from_files();
   bool time_is_up() const;
   FileSystem& fs_;

@@ -10,6 +10,7 @@
 #include <functional>
 
 #include "concordat/core/error.hpp"
+#include "core/stop_signals.hpp"
 #include "support/temporary_folder.hpp"
 
 namespace concordat {
@@ -165,18 +166,55 @@ TEST_F(Stops, ATermThatComesAlongTwoRoadsIsOne) {
             0);
 }
 
-TEST_F(Stops, ASecondTermOrIntEndsAtOnceAsSaved) {
-  for (int second : {SIGINT, SIGTERM}) {
-    EXPECT_EQ(in_child([&] {
-                StopRequests stops(fs_, folder_.path(), clock_);
-                std::raise(SIGTERM);
-                system_clock().sleep(1100ms);
-                std::raise(second);
-                return true;  // never reached
-              }),
-              static_cast<int>(ExitCode::saved))
-        << second;
-  }
+/// What becomes of a process that is told twice, the second time after `since`: 0, or its exit
+/// code.
+int told_again(std::chrono::nanoseconds since) {
+  return in_child([&] {
+    stop_signals::came(7);
+    stop_signals::came(7 + since.count());
+    return true;
+  });
+}
+
+// The times are given, not waited for.
+TEST_F(Stops, ASecondTermEndsAtOnceAsSavedWithinItsWindow) {
+  constexpr int saved = static_cast<int>(ExitCode::saved);
+  EXPECT_EQ(told_again(0ns), 0);
+  EXPECT_EQ(told_again(10s - 1ns), 0);
+  EXPECT_EQ(told_again(10s), saved);
+  EXPECT_EQ(told_again(30s - 1ns), saved);
+  EXPECT_EQ(told_again(30s), 0) << "the end of a preempted job's grace";
+}
+
+TEST_F(Stops, ATermLongAfterTheFirstIsAFirstOneAgain) {
+  EXPECT_EQ(in_child([&] {
+              StopRequests stops(fs_, folder_.path(), clock_);
+              stop_signals::came(1);
+              stop_signals::came(std::chrono::nanoseconds(300s).count());
+              stop_signals::came(std::chrono::nanoseconds(309s).count());
+              return stops.poll() == StopKind::stop;
+            }),
+            0);
+  EXPECT_EQ(in_child([&] {
+              stop_signals::came(1);
+              stop_signals::came(std::chrono::nanoseconds(300s).count());
+              stop_signals::came(std::chrono::nanoseconds(311s).count());
+              return true;  // never reached
+            }),
+            static_cast<int>(ExitCode::saved));
+}
+
+TEST_F(Stops, AStopFileCountsAfterARequeueWasTaken) {
+  EXPECT_EQ(in_child([&] {
+              StopRequests stops(fs_, folder_.path(), clock_);
+              std::raise(SIGUSR1);
+              if (stops.poll() != StopKind::requeue || !there("REQUEUE")) return false;
+              touch("SAVE");
+              if (later(stops) != StopKind::requeue || !there("REQUEUE")) return false;
+              touch("STOP");
+              return later(stops) == StopKind::stop && !there("REQUEUE") && !there("STOP");
+            }),
+            0);
 }
 
 TEST_F(Stops, AnOldRequeueIsTakenAwayAtTheStart) {
