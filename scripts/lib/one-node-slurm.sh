@@ -6,7 +6,7 @@
 #   slurm_stop                cancels what is left and ends the daemons
 #
 # Nodes n1 to n4 (the parts of a heterogeneous job get nodes of their own). Partitions: wide (all; the default), north (n1), south (n2 and n3), and urgent
-# (all; its jobs preempt those of the others, which are told by their own --signal 30 s before).
+# (all; its jobs preempt those of the others, which are told by their own --signal 60 s before).
 # One host plays all nodes, so MPI jobs over two of them must use TCP: slurm_env sets that.
 
 slurm_nodes=(n1 n2 n3 n4)
@@ -66,7 +66,7 @@ PreemptMode=REQUEUE
 SlurmctldParameters=preempt_send_user_signal
 MpiDefault=none
 JobRequeue=1
-KillWait=20
+KillWait=60
 MinJobAge=3600
 ReturnToService=2
 AccountingStorageType=accounting_storage/none
@@ -79,7 +79,7 @@ CONF
       mkdir -p "$d/spool-$node" "$d/tmp-$node"
       echo "NodeName=$node NodeHostname=$host NodeAddr=127.0.0.1 Port=$((port + 1 + i)) CPUs=16 RealMemory=4000 State=UNKNOWN"
     done
-    local plain="PriorityTier=1 GraceTime=30 MaxTime=INFINITE State=UP"
+    local plain="PriorityTier=1 GraceTime=60 MaxTime=INFINITE State=UP"
     echo "PartitionName=wide Nodes=ALL Default=YES $plain"
     echo "PartitionName=north Nodes=n1 $plain"
     echo "PartitionName=south Nodes=n2,n3 $plain"
@@ -106,7 +106,7 @@ slurm_start() {
     { cat "$slurm_folder/munge/munged.err" >&2; return 1; }
   slurmctld -c
   for node in "${slurm_nodes[@]}"; do slurmd -N "$node"; done
-  for left in $(seq 120); do
+  for left in $(seq 480); do
     [ "$(sinfo -h -N -p urgent -o %T 2>/dev/null | grep -c '^idle$')" -ne "${#slurm_nodes[@]}" ] || return 0
     sleep 0.5
   done
@@ -117,7 +117,8 @@ slurm_start() {
 }
 
 slurm_stop() {
-  [ -n "${slurm_folder:-}" ] || return 0
+  # Anywhere else it would cancel the caller's jobs of a real cluster.
+  [ -n "${slurm_folder:-}" ] && [ "${SLURM_CONF:-}" = "$slurm_folder/slurm.conf" ] || return 0
   local file pid left
   scancel --user="$(id -un)" 2>/dev/null || true
   for left in $(seq 100); do

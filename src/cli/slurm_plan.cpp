@@ -6,6 +6,7 @@
 #include "cli/site_command.hpp"
 #include "cli/slurm_time.hpp"
 #include "concordat/core/error.hpp"
+#include "concordat/core/stop.hpp"
 #include "concordat/site/run_check.hpp"
 
 namespace concordat::cli {
@@ -25,6 +26,17 @@ constexpr std::int64_t least_work_s = 60;
                               .remedy = std::move(remedy)});
 }
 
+bool is_control(char c) {
+  const auto byte = static_cast<unsigned char>(c);
+  return byte < 0x20 || byte == 0x7f;
+}
+
+/// For a message of one line.
+std::string printable(std::string text) {
+  std::replace_if(text.begin(), text.end(), is_control, '?');
+  return text;
+}
+
 template <typename T>
 T one_of(const Flags& flags, const char* name, const char* fallback,
          const std::vector<std::pair<std::string_view, T>>& choices) {
@@ -42,32 +54,47 @@ int whole(const Flags& flags, const char* name, const char* fallback, std::uint6
 }
 
 /// Words that go into the script's head as they are.
-std::string word(const Flags& flags, const char* name) {
-  const std::string text = flags.value(name, "");
+std::string word(const std::string& text, const std::string& where) {
   constexpr std::string_view plain =
       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._,@:/+-";
   if (text.find_first_not_of(plain) != std::string::npos) {
-    refuse("a value that a batch script cannot carry", "--" + std::string(name), text,
-           "letters, digits and . _ , @ : / + -");
+    refuse("a value that a batch script cannot carry", where, printable(text),
+           "letters, digits and . _ , @ : / + -", "correct it");
   }
   return text;
 }
 
-void check_time(SlurmPlan& plan, const Flags& flags) {
+/// The whole command line stands in the script's head, in one line.
+void require_one_line(const Args& args) {
+  for (const std::string& arg : args) {
+    if (std::none_of(arg.begin(), arg.end(), is_control)) continue;
+    refuse("an argument that a batch script cannot carry", "concordat slurm init", printable(arg),
+           "no line ends or other control characters", "rename the file or correct the flag");
+  }
+}
+
+void read_time(SlurmPlan& plan, const Flags& flags) {
   plan.time = flags.required("time");
   const auto seconds = slurm_seconds(plan.time);
   if (!seconds) {
     refuse("not a time limit", "--time", plan.time, std::string(slurm_time_forms));
   }
+  plan.time_s = *seconds;
   const bool short_work = plan.role == SlurmRole::border || plan.role == SlurmRole::coordinator;
   plan.margin_s = static_cast<std::int64_t>(
       whole_number(command, "margin", flags.value("margin", short_work ? "120" : "600"), 1, most));
-  if (plan.margin_s + least_work_s > *seconds) {
-    refuse("the job would be told to stop before it has worked", "--margin",
-           std::to_string(plan.margin_s) + " s of a limit of " + std::to_string(*seconds) + " s",
-           "a margin at least " + std::to_string(least_work_s) + " s below the time limit",
-           "ask for more --time, or less --margin than a save takes no time from");
-  }
+}
+
+/// Slurm tells the job --margin before its limit, and the program looks at the clock itself.
+/// `stop_margin_s`: what `of` says that it keeps for that.
+void check_time(const SlurmPlan& plan, std::int64_t stop_margin_s, const std::string& of) {
+  const bool told = plan.margin_s >= stop_margin_s;
+  const std::int64_t margin = std::max(plan.margin_s, stop_margin_s);
+  if (margin + least_work_s <= plan.time_s) return;
+  refuse("the job would be told to stop before it has worked", told ? "--margin" : of,
+         std::to_string(margin) + " s of a limit of " + std::to_string(plan.time_s) + " s",
+         "a margin at least " + std::to_string(least_work_s) + " s below the time limit",
+         "ask for more --time, or less of a margin than a save takes no time from");
 }
 
 void check_site(const SlurmPlan& plan, const SlurmParty& party, const site::SiteSettings& s) {
@@ -81,6 +108,7 @@ void check_site(const SlurmPlan& plan, const SlurmParty& party, const site::Site
     refuse("a site that trains alone needs no border", party.file, "no [federation] section",
            "federation.roster and federation.agreement");
   }
+  check_time(plan, s.job.stop_margin_s, "job.stop_margin_s of " + party.file);
   if (plan.role == SlurmRole::border) return;
   if (plan.role == SlurmRole::site && plan.border == SlurmBorder::here && !federated) {
     refuse("a site that trains alone needs no border", "--border=here",
@@ -122,7 +150,7 @@ void read_sites(SlurmPlan& plan, const Flags& flags) {
     const site::SiteSettings settings = site_settings(read.config);
     SlurmParty party{
         .file = files[i],
-        .name = settings.name,
+        .name = word(settings.name, "site.name of " + files[i]),
         .ranks_per_node = static_cast<int>(whole_number(command, "ranks-per-node", text, 1, most))};
     require_folder(settings.folder, party.file);
     check_site(plan, party, settings);
@@ -134,6 +162,7 @@ void read_coordinator(SlurmPlan& plan, const Flags& flags) {
   plan.coordinator = flags.required("coordinator");
   const Config config = Config::load(coordinator_schema(), plan.coordinator, {});
   require_folder(resolve(config, config.text("coordinator.folder")), plan.coordinator);
+  check_time(plan, StopLimits{}.margin.count(), "the coordinator's own margin");
 }
 
 void refuse_given(const Flags& flags, std::initializer_list<const char*> names,
@@ -148,6 +177,7 @@ void refuse_given(const Flags& flags, std::initializer_list<const char*> names,
 }  // namespace
 
 SlurmPlan slurm_plan(const Args& args) {
+  require_one_line(args);
   const Flags flags(
       command, args,
       {"role", "site", "coordinator", "nodes", "ranks-per-node", "gpus", "cpus-per-task", "time",
@@ -179,9 +209,9 @@ SlurmPlan slurm_plan(const Args& args) {
   plan.nodes = whole(flags, "nodes", "1", 1);
   plan.gpus = whole(flags, "gpus", "0", 0);
   plan.cpus_per_task = whole(flags, "cpus-per-task", "1", 1);
-  plan.account = word(flags, "account");
-  plan.partition = word(flags, "partition");
-  check_time(plan, flags);
+  plan.account = word(flags.value("account", ""), "--account");
+  plan.partition = word(flags.value("partition", ""), "--partition");
+  read_time(plan, flags);
   if (plan.role == SlurmRole::sweep) {
     flags.required("array");
     plan.tasks_of_array = whole(flags, "array", "", 1);

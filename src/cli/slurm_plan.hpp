@@ -40,6 +40,7 @@ struct SlurmPlan {
   int gpus = 0;                   ///< of a node; 0: none
   int cpus_per_task = 1;
   std::string time;
+  std::int64_t time_s = 0;
   std::int64_t margin_s = 600;  ///< how long before the limit the job is told
   std::string account, partition;
   int tasks_of_array = 0;  ///< sweep

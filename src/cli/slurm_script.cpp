@@ -69,10 +69,23 @@ std::string threads_of(const SlurmPlan& plan) {
          std::string(slurm_text::fabric);
 }
 
+/// What must be there before a signal comes, and the traps. `on_term`: what TERM does besides being
+/// counted.
+std::string listening(const SlurmPlan& plan, std::string_view why, const std::string& on_term) {
+  std::string text(slurm_text::functions);
+  text += plan.chain ? slurm_text::leave_chain : slurm_text::leave_requeue;
+  text += slurm_text::on_usr1;
+  text += why;
+  text += "on_term() {\n  signals=$((signals + 1)) termed=yes\n" + on_term;
+  if (plan.chain) text += "  ended_by_slurm || drop\n";
+  text += "}\ntrap on_usr1 USR1\ntrap on_term TERM\n";
+  return text + std::string(slurm_text::end_time);
+}
+
 std::string launch(const SlurmPlan& plan) {
   if (plan.launcher == SlurmLauncher::mpirun) return std::string(slurm_text::launch_mpirun);
-  return std::string(slurm_text::traps_srun) + srun_of(plan) + " \\\n" +
-         "  \"$concordat\" train \"$site\" \"${flags[@]}\" &\ntraining=$!\n";
+  return "\n" + srun_of(plan) + " \\\n  \"$concordat\" train \"$site\" \"${flags[@]}\" &\n" +
+         std::string(slurm_text::launched_srun);
 }
 
 std::string training_script(const SlurmPlan& plan) {
@@ -90,14 +103,18 @@ std::string training_script(const SlurmPlan& plan) {
   text += slurm_text::start;
   text += "site=" + quoted(site.file) + "\n";
   text += sweep ? slurm_text::sweep_flags : slurm_text::no_flags;
-  text += "run=$(\"$concordat\" slurm folder \"$site\" \"${flags[@]}\")\n" + threads_of(plan);
-  text += slurm_text::finish;
-  text += plan.chain ? slurm_text::leave_chain : slurm_text::leave_requeue;
+  text += threads_of(plan);
+  text += mpirun ? listening(plan, slurm_text::term_of_mpirun,
+                             "  [ -z \"$run\" ] || stop \"$run\" || true\n")
+                 : listening(plan, slurm_text::term_of_srun, "");
+  text += slurm_text::run_folder;
+  if (here) text += "folder=${run%/runs/*}                        # the border's\n";
+  text += here ? "forget \"$run\" \"$folder\"\n" : "forget \"$run\"\n";
+  if (plan.chain) text += slurm_text::queue_successor;
   if (here) text += slurm_text::start_border;
   text += launch(plan);
   if (here) text += slurm_text::watch_border;
   text += slurm_text::end_training;
-  if (mpirun) text += slurm_text::forget_stop;
   text += here ? slurm_text::end_border : slurm_text::leave_training;
   return text;
 }
@@ -116,12 +133,13 @@ std::string single_script(const SlurmPlan& plan) {
   text += slurm_text::start;
   text += "file=" + quoted(border ? plan.sites.front().file : plan.coordinator) + "\n";
   text += slurm_text::no_flags;
+  text += listening(plan, slurm_text::term_of_single,
+                    "  [ -z \"$folder\" ] || stop \"$folder\" || true\n");
   text += "folder=$(\"$concordat\" slurm folder --role=" +
           std::string(border ? "border" : "coordinator") + " \"$file\" \"${flags[@]}\")\n";
-  text += slurm_text::finish;
-  text += plan.chain ? slurm_text::leave_chain : slurm_text::leave_requeue;
-  text += slurm_text::traps_single;
-  text += "\"$concordat\" " + std::string(border ? "border" : "coordinate") +
+  text += "forget \"$folder\"\n";
+  if (plan.chain) text += slurm_text::queue_successor;
+  text += "\n\"$concordat\" " + std::string(border ? "border" : "coordinate") +
           " \"$file\" \"${flags[@]}\" &\n";
   return text + std::string(slurm_text::end_single);
 }
@@ -141,8 +159,7 @@ std::string one_centre_script(const SlurmPlan& plan) {
     text += (&site == &plan.sites.front() ? "" : " ") + quoted(site.file);
   }
   text += ")\n" + threads_of(plan);
-  text += slurm_text::finish;
-  text += slurm_text::leave_requeue;
+  text += listening(plan, slurm_text::term_of_srun, "");
   text += slurm_text::one_centre_start;
   text += "  " + srun_of(plan) + " --het-group=$((i + 1)) \\\n";
   return text + std::string(slurm_text::one_centre_end);

@@ -102,6 +102,34 @@ TEST_F(SlurmCommand, WhatTheJobCouldNotRunIsRefused) {
   EXPECT_ERROR_SAYS(script({"--ranks-per-node=2", "--border=none"}), errors::usage, "keys");
 }
 
+TEST_F(SlurmCommand, TheJobsOwnMarginMustFitTheLimitToo) {
+  const auto with = [&](const char* time, const char* margin) {
+    return script({"--ranks-per-node=2", "--border=none", std::string("--time=") + time,
+                   std::string("--margin=") + margin});
+  };
+  EXPECT_NO_THROW(with("3", "10")) << "120 s of its own, and a minute";
+  EXPECT_ERROR_SAYS(with("2:59", "10"), errors::usage, "job.stop_margin_s");
+  EXPECT_NO_THROW(with("4", "180"));
+  EXPECT_ERROR_SAYS(with("3:59", "180"), errors::usage, "--margin");
+  const std::string text = read_text(posix_files(), file());
+  testing_support::overwrite(folder_.path() / "solo.toml",
+                             as_bytes(text + "[job]\nstop_margin_s = 300\n"));
+  EXPECT_ERROR_SAYS(with("5:59", "10"), errors::usage, "job.stop_margin_s");
+  EXPECT_NO_THROW(with("6", "10"));
+}
+
+TEST_F(SlurmCommand, NothingGetsOutOfItsLine) {
+  const std::filesystem::path odd = folder_.path() / "a\nreboot\n.toml";
+  testing_support::overwrite(odd, read_file(posix_files(), file()));
+  EXPECT_ERROR_SAYS(slurm_plan({"--site=" + odd.string(), "--time=60", "--ranks-per-node=2",
+                                "--cpus-per-task=2", "--border=none"}),
+                    errors::usage, "a?reboot?.toml");
+  std::string text = read_text(posix_files(), file());
+  text.replace(text.find("\"alba\""), 6, "\"alba\\n#SBATCH --reboot\"");
+  testing_support::overwrite(folder_.path() / "solo.toml", as_bytes(text));
+  EXPECT_ERROR_SAYS(script({"--ranks-per-node=2", "--border=none"}), errors::usage, "site.name");
+}
+
 TEST_F(SlurmCommand, APathWithAQuoteStaysOneWord) {
   posix_files().make_directories(folder_.path() / "it's" / "keys");
   const std::filesystem::path odd = folder_.path() / "it's" / "solo.toml";
