@@ -41,7 +41,7 @@ int connect_to(int fd, const addrinfo& at, std::chrono::milliseconds limit) {
 
 }  // namespace
 
-Address parse_address(std::string_view text, std::string_view where) {
+Address parse_address(std::string_view text, std::string_view where, Port use) {
   Address address;
   const std::size_t colon = text.rfind(':');
   if (colon != std::string_view::npos && colon > 0) {
@@ -51,16 +51,17 @@ Address parse_address(std::string_view text, std::string_view where) {
     }
     const char* end = text.data() + text.size();
     auto [at, status] = std::from_chars(text.data() + colon + 1, end, address.port);
-    if (status == std::errc() && at == end && address.port != 0) {
+    if (status == std::errc() && at == end && (address.port != 0 || use == Port::to_listen)) {
       address.host = host;
       return address;
     }
   }
-  throw Error(errors::bad_address, {.what = "this is no address",
-                                    .where = std::string(where),
-                                    .found = text.empty() ? "nothing" : std::string(text),
-                                    .expected = "HOST:PORT",
-                                    .remedy = "write hub.example.org:7443, say"});
+  throw Error(errors::bad_address,
+              {.what = "this is no address",
+               .where = std::string(where),
+               .found = text.empty() ? "nothing" : std::string(text),
+               .expected = "HOST:PORT",
+               .remedy = "write hub.example.org:7443, say; an IPv6 address in brackets"});
 }
 
 Dialled dial(const Address& to, std::chrono::milliseconds limit) {

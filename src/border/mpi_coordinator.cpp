@@ -1,9 +1,11 @@
 // The end of the coordinator: one thread per border, one request at a time each.
 #include <algorithm>
 #include <atomic>
+#include <exception>
 #include <mutex>
 #include <set>
 #include <thread>
+#include <utility>
 
 #include "border/mpi_letters.hpp"
 #include "concordat/border/errors.hpp"
@@ -64,10 +66,13 @@ class Road final : public CoordinatorRoad {
     threads_.clear();
     std::lock_guard lock(mutex_);
     connected_.clear();
+    fault_ = nullptr;
   }
 
   std::vector<SiteId> connected() override {
     std::lock_guard lock(mutex_);
+    // Once: its owner has to write down that it ends.
+    if (fault_) std::rethrow_exception(std::exchange(fault_, nullptr));
     return {connected_.begin(), connected_.end()};
   }
 
@@ -123,6 +128,9 @@ class Road final : public CoordinatorRoad {
     } catch (const std::exception& error) {
       log::error("the road of site " + std::to_string(site(peer).value()) +
                  " ended: " + error.what());
+      // In one mpirun nobody can come again: without this site the others would wait for ever.
+      std::lock_guard lock(mutex_);
+      if (!fault_) fault_ = std::current_exception();
     }
     set_connected(peer, false);
   }
@@ -253,8 +261,9 @@ class Road final : public CoordinatorRoad {
   std::uint32_t term_ = 0;     ///< counts start(); no thread runs while it changes
   std::vector<std::thread> threads_;
   std::atomic<bool> stopping_{false};
-  std::mutex mutex_;  ///< of connected_
+  std::mutex mutex_;  ///< of what follows
   std::set<SiteId> connected_;
+  std::exception_ptr fault_;  ///< what ended a thread, until connected() has thrown it
 };
 
 }  // namespace

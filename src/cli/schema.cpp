@@ -358,6 +358,14 @@ site::SiteSettings site_settings(const Config& config) {
                     .agreement = resolve(config, agreement),
                     .address = config.text("federation.address"),
                     .road = config.text("federation.road")};
+    if (s.federation->road == "mpi" && s.job.exit_between_rounds) {
+      throw Error(errors::config_bad_value,
+                  {.what = "a job cannot leave between rounds when all parties are in one mpirun",
+                   .where = config.origin("train.exit_between_rounds"),
+                   .found = "true, with federation.road = \"mpi\"",
+                   .expected = "false on that road: ranks that leave would end everybody's job",
+                   .remedy = "set train.exit_between_rounds = false, or federation.road = tls"});
+    }
   }
   s.effective_toml = config.effective_toml();
   return s;

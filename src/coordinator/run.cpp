@@ -1,7 +1,5 @@
 // `concordat coordinate`: the loop with the real world around it.
-#include <charconv>
-
-#include "concordat/border/errors.hpp"
+#include "concordat/border/reach.hpp"
 #include "concordat/border/tls_road.hpp"
 #include "concordat/coordinator/coordinator.hpp"
 #include "concordat/coordinator/errors.hpp"
@@ -10,33 +8,6 @@
 
 namespace concordat::coordinator {
 namespace {
-
-struct Address {
-  std::string host;
-  std::uint16_t port = 0;
-};
-
-/// "HOST:PORT" or "[V6]:PORT".
-Address address_from(const std::string& text) {
-  std::size_t colon = text.rfind(':');
-  Address address;
-  bool good = colon != std::string::npos && colon > 0;
-  if (good) {
-    address.host = text.substr(0, colon);
-    if (address.host.size() > 2 && address.host.front() == '[' && address.host.back() == ']') {
-      address.host = address.host.substr(1, address.host.size() - 2);
-    }
-    const char* end = text.data() + text.size();
-    auto [at, status] = std::from_chars(text.data() + colon + 1, end, address.port);
-    good = status == std::errc() && at == end;
-  }
-  if (good) return address;
-  throw Error(border::errors::bad_address, {.what = "this is no address to listen on",
-                                            .where = "coordinator.listen",
-                                            .found = text,
-                                            .expected = "HOST:PORT",
-                                            .remedy = "write 0.0.0.0:7443, say"});
-}
 
 struct Papers {
   crypto::SiteKeys keys;
@@ -75,7 +46,8 @@ ExitCode run_loop(Papers papers, border::CoordinatorRoad& road, border::ByteBudg
 
 ExitCode run_coordinator(const CoordinatorSettings& settings) {
   Papers papers = load_papers(settings);
-  Address address = address_from(settings.listen);
+  const border::Address address =
+      border::parse_address(settings.listen, "coordinator.listen", border::Port::to_listen);
   auto budget = std::make_shared<border::ByteBudget>(settings.buffer_bytes);
   border::TlsCoordinatorOptions options;
   options.listen = address.host;
@@ -84,7 +56,9 @@ ExitCode run_coordinator(const CoordinatorSettings& settings) {
   options.spill_folder = settings.folder / "spill";
   auto road = border::make_tls_coordinator_road(options, papers.keys.tls, papers.keys.name,
                                                 federation::make_directory(papers.plan.roster));
-  log::info("listens on " + address.host + ":" + std::to_string(road->bound_port()) + " for " +
+  // As it was given, brackets too; the port may be the system's choice.
+  log::info("listens on " + settings.listen.substr(0, settings.listen.rfind(':')) + ":" +
+            std::to_string(road->bound_port()) + " for " +
             std::to_string(papers.plan.roster.roster.num_sites()) + " sites");
   return run_loop(std::move(papers), *road, *budget);
 }

@@ -1,6 +1,5 @@
 // `concordat border`: from a configuration to a running loop over the tls road.
-#include <charconv>
-
+#include "concordat/border/reach.hpp"
 #include "concordat/border/tls_road.hpp"
 #include "concordat/core/error.hpp"
 #include "concordat/core/log.hpp"
@@ -13,24 +12,12 @@
 namespace concordat::site {
 namespace {
 
-border::TlsSiteOptions dial_options(const std::string& address) {
+border::TlsSiteOptions dial_options(const std::string& text) {
+  const border::Address address =
+      border::parse_address(text, "federation.address, or the roster's address");
   border::TlsSiteOptions options;
-  std::size_t colon = address.rfind(':');
-  unsigned port = 0;
-  if (colon != std::string::npos) {
-    const char* end = address.data() + address.size();
-    auto [stop, status] = std::from_chars(address.data() + colon + 1, end, port);
-    if (status != std::errc() || stop != end) port = 0;
-  }
-  if (port == 0 || port > 65535 || colon == 0) {
-    throw Error(errors::usage, {.what = "the coordinator's address cannot be dialled",
-                                .where = "federation.address, or the roster's address",
-                                .found = address,
-                                .expected = "HOST:PORT",
-                                .remedy = "correct it in the configuration"});
-  }
-  options.host = address.substr(0, colon);
-  options.port = static_cast<std::uint16_t>(port);
+  options.host = address.host;
+  options.port = address.port;
   return options;
 }
 

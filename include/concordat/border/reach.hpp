@@ -21,8 +21,11 @@ struct Address {
   std::uint16_t port = 0;
 };
 
+/// Port 0 lets the system choose one to listen on, and cannot be dialled.
+enum class Port { to_dial, to_listen };
+
 /// "HOST:PORT" or "[V6]:PORT". @throws Error(border.bad_address) naming `where`.
-Address parse_address(std::string_view text, std::string_view where);
+Address parse_address(std::string_view text, std::string_view where, Port use = Port::to_dial);
 
 struct Reach {
   /// The step that failed, or `connected`.

@@ -76,7 +76,8 @@ class CoordinatorRoad {
   virtual void start(RoadHandler& handler) = 0;
   /// Ends waits and connections, joins threads. The handler's own waits are bounded by `wait`.
   virtual void stop() = 0;
-  /// Sites that are connected now.
+  /// Sites that are connected now. @throws what ended the road to a site that can never come again
+  /// (the mpi road), once.
   virtual std::vector<SiteId> connected() = 0;
 };
 

@@ -2,6 +2,7 @@
 #include <thread>
 
 #include "border/mpi_letters.hpp"
+#include "concordat/comm/errors.hpp"
 #include "unit/border/mpi_road_rig.hpp"
 
 namespace concordat::border::testing {
@@ -146,6 +147,45 @@ TEST(MpiRoad, AnAnswerThatIsNoneIsAbuse) {
   EXPECT_EQ(answer_with({3}), "border.road_abused");
   EXPECT_EQ(answer_with({0, 1, 2}), "core.malformed");
   EXPECT_EQ(answer_with({1}), "core.malformed");
+}
+
+/// The coordinator's link; what comes from one peer breaks it.
+class BrokenLink final : public comm::Interlink {
+ public:
+  BrokenLink(comm::Interlink& link, int broken) : link_(link), broken_(broken) {}
+  const std::vector<std::string>& peers() const override { return link_.peers(); }
+  bool send(int peer, std::uint64_t number, Bytes& bytes, milliseconds wait) override {
+    return link_.send(peer, number, bytes, wait);
+  }
+  bool sent(int peer, milliseconds wait) override { return link_.sent(peer, wait); }
+  using comm::Interlink::receive;
+  std::optional<Letter> receive(int peer, milliseconds wait,
+                                const std::function<void(std::uint64_t)>& admit) override {
+    if (peer != broken_) return link_.receive(peer, wait, admit);
+    throw Error(comm::errors::letter_refused, {.what = "no letter"});
+  }
+  bool left(int peer) override { return link_.left(peer); }
+  void leave() override { link_.leave(); }
+
+ private:
+  comm::Interlink& link_;
+  int broken_;
+};
+
+// The other sites would wait for ever for one that can never be served again.
+TEST(MpiRoad, ASiteThatCannotBeServedAnyMoreEndsTheCoordinator) {
+  Scene scene;
+  BrokenLink link(*scene.links.hub, 1);
+  auto hub = make_mpi_coordinator_road(link, scene.world.peers);
+  hub->start(scene.desk);
+  std::string code = "nothing";
+  for (int i = 0; i < 1000 && code == "nothing"; ++i) {
+    std::this_thread::sleep_for(milliseconds(10));
+    code = code_of([&] { hub->connected(); });
+  }
+  EXPECT_EQ(code, "comm.letter_refused");
+  EXPECT_EQ(code_of([&] { hub->connected(); }), "nothing") << "its owner writes its last page";
+  hub->stop();
 }
 
 TEST(MpiRoad, ABorderOfAnotherFederationHasNoRoad) {

@@ -22,6 +22,8 @@ TEST(Reach, AddressesHaveAHostAndAPort) {
   for (const char* text : {"", "hub", ":7443", "hub:", "hub:0", "hub:70000", "hub:74x"}) {
     EXPECT_ERROR_SAYS(parse_address(text, "a test"), errors::bad_address, "a test");
   }
+  EXPECT_EQ(parse_address("[::]:0", "a test", Port::to_listen).host, "::");
+  EXPECT_ERROR(parse_address("hub:", "a test", Port::to_listen), errors::bad_address);
 }
 
 /// Listens on a free port of this machine, and answers nobody.

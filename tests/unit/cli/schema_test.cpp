@@ -118,6 +118,18 @@ TEST(Schema, CheckpointsAreKeptAndAlignedAsTheFileSays) {
   }
 }
 
+TEST(Schema, AJobOfOneMpirunDoesNotLeaveBetweenRounds) {
+  const auto read = [](const std::string& road, const std::string& leaves) {
+    return site_settings(
+        Config::load(site_schema(SiteNeeded::no), "",
+                     {"--federation.roster=r.json", "--federation.agreement=a.json",
+                      "--federation.road=" + road, "--train.exit_between_rounds=" + leaves}));
+  };
+  EXPECT_TRUE(read("tls", "true").job.exit_between_rounds);
+  EXPECT_NO_THROW(read("mpi", "false"));
+  EXPECT_ERROR_SAYS(read("mpi", "true"), errors::config_bad_value, "federation.road");
+}
+
 TEST(Schema, TheRatesScheduleIsFixedByTheAgreement) {
   const auto agreed = [](const char* schedule) {
     return agreement_from(
