@@ -10,6 +10,7 @@ program_packages=(g++ cmake ninja-build pkg-config libopenmpi-dev openmpi-bin li
   libboost-program-options-dev libssl-dev libdnnl-dev libtomlplusplus-dev nlohmann-json3-dev
   libspdlog-dev libfmt-dev libsentencepiece-dev)
 quickstart_packages=(groff-base procps)
+policy_file=/usr/sbin/policy-rc.d
 test_packages=(libgtest-dev clang-format clang-tidy libomp-dev python3 python3-h5py openssl git groff-base procps slurm-wlm munge)
 
 concordat_missing() {
@@ -55,17 +56,18 @@ concordat_setup() {
     fi
   fi
   echo "setup: installing ${#missing[@]} packages: ${missing[*]}"
-  # Packages of daemons must not start them: tests bring up their own, in a folder.
-  local policy=/usr/sbin/policy-rc.d made=no
-  if [[ " ${missing[*]} " == *" munge "* ]] && [ ! -e "$policy" ]; then
-    made=yes
-    printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
-    "${as_root[@]}" chmod 755 "$policy"
-  fi
-  "${as_root[@]}" apt-get update -qq
-  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-    "${missing[@]}" </dev/null >/dev/null
-  [ "$made" = no ] || "${as_root[@]}" rm -f "$policy"
+  # Packages of daemons must not start them: tests bring up their own, in a folder. The policy goes
+  # again however the installation ends.
+  (
+    if [[ " ${missing[*]} " == *" munge "* ]] && [ ! -e "$policy_file" ]; then
+      trap '"${as_root[@]}" rm -f "$policy_file"' EXIT
+      printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy_file" >/dev/null &&
+        "${as_root[@]}" chmod 755 "$policy_file" || exit 1
+    fi
+    "${as_root[@]}" apt-get update -qq &&
+      "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+        "${missing[@]}" </dev/null >/dev/null
+  )
 }
 
 # Seconds since the script began, for progress lines.

@@ -5,7 +5,7 @@
 . "$(dirname "$0")/solo_site.sh"
 work=$(mktemp -d "${TMPDIR:-/tmp}/concordat-fast-XXXXXX")
 trap 'status=$?; [ $status -eq 0 ] && rm -rf "$work" || echo "left in $work" >&2' EXIT
-"$concordat" --version --verbose | grep -q 'kill points' || { echo "skipped: no kill points in this build"; exit 0; }
+kill_points || { echo "skipped: no kill points in this build"; exit 0; }
 
 make_solo "$work" <<TOML
 [run]

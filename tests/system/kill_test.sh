@@ -8,6 +8,7 @@ count=${1:-8}
 seed=${2:-1}
 work=$(mktemp -d "${TMPDIR:-/tmp}/concordat-kill-XXXXXX")
 trap 'status=$?; end_all $(jobs -p); [ $status -eq 0 ] && rm -rf "$work" || echo "left in $work" >&2' EXIT
+kill_points || { echo "skipped: no kill points in this build"; exit 0; }
 
 border_points=(start_journaled keys_saved aggregate_journaled aggregate_stored blocks_fetched closed_written
   commit_journaled commit_recorded finish_journaled frame_key_saved frames_flushed handed_answered handed_written over_journaled secrets_erased secrets_written)

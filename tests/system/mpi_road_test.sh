@@ -89,7 +89,10 @@ found=$(state_of "$work/mpi")
 audit_all "$work/mpi"
 [ "$(grep -c 'nothing isolates the sites' "$work/mpi/log")" -eq 1 ] || fail "the road does not say once what it lacks"
 
-for victim in train:ranks.committed border:border.aggregate_stored coordinate:coordinator.after_sum; do
+victims=()
+if kill_points; then victims=(train:ranks.committed border:border.aggregate_stored coordinate:coordinator.after_sum); fi
+[ "${#victims[@]}" -gt 0 ] || echo "skipped: no kill points in this build"
+for victim in "${victims[@]}"; do
   echo "killed at $victim and started again"
   fresh_copy "$work/template" "$work/killed"
   kill_role=${victim%:*} kill_at=${victim#*:}
@@ -105,11 +108,18 @@ for victim in train:ranks.committed border:border.aggregate_stored coordinate:co
 done
 
 echo "stopped by USR1 and started again"
-fresh_copy "$work/template" "$work/stopped"
-(until compgen -G "$work/stopped/alba/runs/quickstart/checkpoints/step-*" >/dev/null; do sleep 0.05; done
-  kill -USR1 "$(cat "$work/stopped/mpirun.pid")") &
+# USR1 comes when all processes are there: the ranks of alba take their lock after that, and every
+# process listens before it. A run that was over before USR1 came is done again.
 code=0
-one_mpirun "$work/stopped" || code=$?
+for _ in $(seq 20); do
+  fresh_copy "$work/template" "$work/stopped"
+  (until [ -e "$work/stopped/alba/runs/quickstart/train.lock" ]; do sleep 0.05; done
+    exec kill -USR1 "$(cat "$work/stopped/mpirun.pid")" 2>/dev/null) &
+  code=0
+  one_mpirun "$work/stopped" || code=$?
+  [ "$code" -eq 0 ] || break
+  echo "the run was over before USR1 came"
+done
 [ "$code" -eq 75 ] || fail "after USR1: exit code $code: $(tail -n 20 "$work/stopped/log")"
 one_mpirun "$work/stopped" || fail "after the stop: exit code $?: $(tail -n 20 "$work/stopped/log")"
 found=$(state_of "$work/stopped")

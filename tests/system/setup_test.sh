@@ -94,6 +94,22 @@ says 'apt-get install -y -qq --no-install-recommends ninja-build libssl-dev' "pa
 says 'went on' "passwordless sudo"
 ok
 
+# ---- the policy that keeps daemons from starting goes again, also when apt fails
+cat >"$work/bin/sudo" <<'EOT'
+#!/bin/bash
+shift
+echo "sudo ran: $*" >&2
+case "$*" in *"apt-get $FAILS"*) exit 100 ;; esac
+EOT
+installed=${every/munge/}
+for fails in nothing update install; do
+  as_user env FAILS="$fails" bash -c 'set -e; . scripts/lib/setup.sh; policy_file=/nonexistent/policy; concordat_setup tests; echo went on'
+  says 'sudo ran: tee /nonexistent/policy' "apt fails to $fails"
+  says 'sudo ran: rm -f /nonexistent/policy' "apt fails to $fails"
+  if [ "$fails" = nothing ]; then says 'went on' "apt fails to $fails"; else says_not 'went on' "apt fails to $fails"; fi
+done
+ok
+
 # ---- nothing missing, or the user says that the modules are loaded: not a word
 installed=$every
 as_user bash -c '. scripts/lib/setup.sh; concordat_setup tests && echo went on'

@@ -16,6 +16,9 @@ fail() {
   exit 1
 }
 
+# Whether this build can be killed at named points. No pipe: grep -q may leave before it is written.
+kill_points() { [[ $("$concordat" --version --verbose) == *'kill points'* ]]; }
+
 # Text without any package: sentences of a few words, different in every site and document.
 make_texts() { # make_texts FOLDER SEED
   mkdir -p "$1"

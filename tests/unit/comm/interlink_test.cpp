@@ -1,6 +1,9 @@
 // Six processes under mpirun as three parties: a coordinator, and two sites with a border each.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <filesystem>
+#include <fstream>
 #include <thread>
 
 #include "comm/interlink.hpp"
@@ -113,22 +116,40 @@ TEST(Interlink, letters_of_any_length_arrive_whole_and_in_order) {
   link.leave();
 }
 
+/// A sign between two ranks beside their link: a file that all children of one mpirun can name.
+class Sign {
+ public:
+  void give() const { std::ofstream(path_) << "here\n"; }
+  void await() const {
+    for (int i = 0; i < 600 && !std::filesystem::exists(path_); ++i) {
+      std::this_thread::sleep_for(100ms);
+    }
+    EXPECT_TRUE(std::filesystem::remove(path_)) << "the sign did not come";
+  }
+
+ private:
+  std::filesystem::path path_ = std::filesystem::temp_directory_path() /
+                                ("concordat-interlink-" + std::to_string(::getppid()));
+};
+
 TEST(Interlink, one_letter_is_on_its_way_at_a_time) {
   auto runtime = start();
   Split parts = split(runtime);
   if (!parts.interlink) return;
   Interlink& link = *parts.interlink;
   constexpr std::size_t large = 8U << 20U;  // far beyond what MPI takes without its receiver
+  const Sign refused;                       // the coordinator reads nothing before
   if (job_rank() == alba_border) {
     Bytes first = pattern(large, 1), second = pattern(large, 2);
     EXPECT_TRUE(link.send(0, 1, first, 0ms));
     EXPECT_FALSE(link.send(0, 2, second, 50ms)) << "the coordinator reads nothing yet";
     EXPECT_EQ(second.size(), large) << "not taken";
+    refused.give();
     for (int i = 0; i < 600 && !link.send(0, 2, second, 100ms); ++i) {
     }
     EXPECT_TRUE(second.empty());
   } else if (job_rank() == hub) {
-    std::this_thread::sleep_for(500ms);
+    refused.await();
     EXPECT_EQ(wait_for_letter(link, 0).bytes, pattern(large, 1));
     EXPECT_EQ(wait_for_letter(link, 0).bytes, pattern(large, 2));
     EXPECT_FALSE(link.receive(1, 0ms)) << "brio said nothing";
