@@ -12,7 +12,7 @@ passed=0
 fail() { echo "FAILED: $*" >&2; exit 1; }
 ok() { passed=$((passed + 1)); echo "[${SECONDS}s] $*"; }
 wait_for() { # wait_for WHAT COMMAND...
-  local left=${PATIENCE:-1200} what=$1
+  local left=1200 what=$1
   shift
   until "$@" 2>/dev/null; do
     left=$((left - 1))
@@ -83,7 +83,7 @@ export work PATH=$work/bin:$PATH CONCORDAT=$work/bin/concordat
 export SLURM_JOB_ID=7 SLURM_NTASKS=1 SLURM_CPUS_PER_TASK=1 SLURM_JOB_END_TIME=4000000000
 parties=(hub alba brio cala)
 
-# begin SCRIPT: a job of its own, of sites that have not run yet. Before: play. Signals of Slurm: `signal`.
+# begin SCRIPT: a job. `debug`: what bash runs before it.
 begin() {
   rm -rf "$work"/{up,scontrol,scancel,queueing,out} "$work"/saving* "$work"/go*
   mkdir "$work/up"
@@ -100,7 +100,11 @@ fresh() { # sites as before their first job, and a job that runs
 }
 play() { cat >"$work/play/$1"; } # play COMMAND-SITE <<what it does
 up() { for name in "$@"; do [ -s "$work/up/$name" ] || return 1; done; }
-everybody() { for name in "$@"; do kill "-$signal" "$(cat "$work/up/$name")"; done; kill "-$signal" "$job"; }
+# The shell first: a TERM that finds it leaving would end it at once.
+everybody() {
+  kill "-$signal" "$job"
+  for name in "$@"; do kill "-$signal" "$(cat "$work/up/$name")"; done
+}
 ended() { # ended CODE
   local code=0
   wait_for "the job to end" bash -c "! kill -0 $job"
@@ -268,7 +272,7 @@ begin train-chain.sbatch
 wait_for "$what" up train-alba
 signal=TERM everybody train-alba
 wait_for "$what" dropped
-saving || wait_for "$what" saving
+wait_for "$what" saving
 touch "$work/go"
 ended 75
 what="a chain, preempted"

@@ -9,6 +9,10 @@ trap 'status=$?; end_all $(jobs -p); [ $status -eq 0 ] && rm -rf "$work" || echo
 template=$work/template
 make_template "$template"
 fresh_copy "$template" "$work/undisturbed"
+# Over IPv6 where the machine has it: addresses are written [::1]:PORT everywhere.
+if grep -qs '^00000000000000000000000000000001 ' /proc/net/if_inet6; then
+  sed -i 's/"127\.0\.0\.1:/"[::1]:/' "$work"/undisturbed/{hub/coordinator,alba/site,brio/site,cala/site}.toml
+fi
 run_federation "$work/undisturbed" >/dev/null
 expected=$(final_state "$work/undisturbed")
 
