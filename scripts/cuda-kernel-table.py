@@ -37,7 +37,7 @@ def rows_of(log):
     found, file, current = {}, "?", None
     for line in log.splitlines():
         source = re.search(r"(\w+)\.cu\.o\b|(\w+)\.cu\b", line)
-        if source and "ptxas" not in line:
+        if source and not line.startswith("ptxas"):
             file = source.group(1) or source.group(2)
         entry = re.search(r"Compiling entry function '(\w+)' for '(\w+)'", line)
         if entry:

@@ -122,7 +122,7 @@ ConfigSchema site_schema(SiteNeeded needed) {
             "order of a pipeline's calls; 'concordat schedule' draws them")
       .integer("train.chunks", 1, {1, 64},
                "parts of the model on each pipeline rank; more than 1 for interleaved")
-      .text("train.device", "auto", {"auto", "cpu", "reference"}, "back end")
+      .text("train.device", "auto", {"auto", "cpu", "cuda", "reference"}, "back end")
       .text("train.precision", "fp32", {"fp32", "bf16", "fp16"},
             "of the products; weights, moments and sums stay in fp32")
       .text("train.recompute", "none", {"none", "attention", "block"},

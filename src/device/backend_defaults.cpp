@@ -7,6 +7,8 @@ namespace concordat::device {
 
 void Backend::poison(Stream&, const Tensor&) {}
 
+bool Backend::host_work_reaches_memory() const { return true; }
+
 int Backend::weight_copies(Dtype) const { return 0; }
 
 std::size_t Backend::weight_copy_bytes() const { return 0; }

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "concordat/device/errors.hpp"
 #include "concordat/device/ops/elementwise.hpp"
 #include "concordat/device/pending.hpp"
 #include "concordat/train/errors.hpp"
@@ -11,8 +12,17 @@
 namespace concordat::train {
 
 namespace {
-const TrainSettings& validated(const TrainSettings& settings, const parallel::MeshShape& mesh) {
+const TrainSettings& validated(const TrainSettings& settings, const parallel::MeshShape& mesh,
+                               const device::Backend& backend) {
   settings.validate(mesh);
+  if (mesh.size() > 1 && !backend.host_work_reaches_memory()) {
+    throw Error(device::errors::not_on_this_device,
+                {.what = "this back end has no collectives between ranks yet",
+                 .where = "train.device=" + std::string(backend.name()),
+                 .found = std::to_string(mesh.size()) + " ranks",
+                 .expected = "1",
+                 .remedy = "start one rank, or set train.device=cpu"});
+  }
   return settings;
 }
 
@@ -29,7 +39,7 @@ double seconds_between(std::chrono::nanoseconds begin, std::chrono::nanoseconds 
 
 Trainer::Trainer(const TrainSettings& settings, device::Exec& exec, parallel::ProcessMesh& mesh,
                  TrainingData& data, const Clock& clock)
-    : settings_(validated(settings, mesh.shape())),
+    : settings_(validated(settings, mesh.shape(), exec.backend)),
       exec_(exec),
       mesh_(mesh),
       data_(data),

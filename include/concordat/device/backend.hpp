@@ -49,6 +49,10 @@ class Backend {
   /// operands to it; elsewhere it is a format that weights are stored in, and products widen them.
   virtual bool multiplies(Dtype dtype) const = 0;
 
+  /// Whether work that a stream of it runs on the host (Stream::enqueue) reaches its tensors, as
+  /// communicators do. Where it does not, only groups of one rank can use them.
+  virtual bool host_work_reaches_memory() const;
+
   /// How many copies products keep of a weight in this dtype, in an order of their own, once it was
   /// used forward and backward; 0: it is read in place. And what these copies hold now.
   virtual int weight_copies(Dtype dtype) const;

@@ -71,7 +71,7 @@ __global__ void __launch_bounds__(lanes* tile_warps)
   const std::int64_t sharers = g.heads / g.kv_heads;
   // Queries before the first key of the tile see none of it.
   std::int64_t begin = g.causal ? first + g.k_begin - g.q_begin : 0;
-  begin = begin < 0 ? 0 : begin / step * step;
+  begin = begin < 0 ? 0 : begin;
   for (std::int64_t head = kv_head * sharers; head < (kv_head + 1) * sharers; ++head) {
     for (std::int64_t at = begin; at < g.q_length; at += step) {
       const std::int64_t row = batch * g.q_length + at;

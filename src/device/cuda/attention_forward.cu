@@ -19,7 +19,7 @@ struct Running {
 };
 
 template <int dims>
-__global__ void __launch_bounds__(lanes* tile_warps)
+__global__ void __launch_bounds__(lanes* tile_warps, 1)
     forward_kernel(Rows<float> out, Rows<float> lse, Rows<float> q, Rows<float> k, Rows<float> v,
                    Geometry g) {
   __shared__ TileOf<tile, dims> keys;

@@ -21,6 +21,7 @@ class CudaBackend final : public Backend {
   bool multiplies(Dtype dtype) const override {
     return dtype == Dtype::f32 || dtype == Dtype::bf16 || dtype == Dtype::f16;
   }
+  bool host_work_reaches_memory() const override { return false; }
   bool immediate() const override { return true; }
   Kernels& kernels(Stream& stream) override {
     auto* ours = dynamic_cast<CudaStream*>(&stream);

@@ -50,9 +50,7 @@ Vec<T> strided(const Tensor& t, const Strides& strides) {
 /// f64 to 16 bits goes through f32, as on every back end.
 template <typename To, typename From>
 __device__ __forceinline__ To cast(From x) {
-  if constexpr (element_dtype<To> == element_dtype<From>) {
-    return x;
-  } else if constexpr (element_dtype<To> == Dtype::f64) {
+  if constexpr (element_dtype<To> == Dtype::f64) {
     return double{widen(x)};
   } else if constexpr (element_dtype<From> == Dtype::f64) {
     return narrow<To>(static_cast<float>(x));
@@ -61,32 +59,38 @@ __device__ __forceinline__ To cast(From x) {
   }
 }
 
+// __grid_constant__: else each thread would copy the arrays of a Strides to its stack.
+
 template <typename T>
-__global__ void fill_kernel(Vec<T> out, Strides to, T value, std::int64_t count) {
+__global__ void fill_kernel(Vec<T> out, const __grid_constant__ Strides to, T value,
+                            std::int64_t count) {
   const std::int64_t i = global_x();
   if (i < count) out.store(to.at(i), value);
 }
 
 template <typename To, typename From>
-__global__ void cast_kernel(Vec<To> out, Strides to, Vec<From> in, Strides from,
-                            std::int64_t count) {
+__global__ void cast_kernel(Vec<To> out, const __grid_constant__ Strides to, Vec<From> in,
+                            const __grid_constant__ Strides from, std::int64_t count) {
   const std::int64_t i = global_x();
   if (i < count) out.store(to.at(i), cast<To>(in.load(from.at(i))));
 }
 
 template <typename T>
-__global__ void copy_kernel(Vec<T> out, Strides to, Vec<T> in, Strides from, std::int64_t count) {
+__global__ void copy_kernel(Vec<T> out, const __grid_constant__ Strides to, Vec<T> in,
+                            const __grid_constant__ Strides from, std::int64_t count) {
   const std::int64_t i = global_x();
   if (i < count) out.store(to.at(i), in.load(from.at(i)));
 }
 
-__global__ void add_kernel(Vec<float> out, Strides to, Vec<float> a, Strides from_a, Vec<float> b,
-                           Strides from_b, std::int64_t count) {
+__global__ void add_kernel(Vec<float> out, const __grid_constant__ Strides to, Vec<float> a,
+                           const __grid_constant__ Strides from_a, Vec<float> b,
+                           const __grid_constant__ Strides from_b, std::int64_t count) {
   const std::int64_t i = global_x();
   if (i < count) out.store(to.at(i), a.load(from_a.at(i)) + b.load(from_b.at(i)));
 }
 
-__global__ void scale_kernel(Vec<float> inout, Strides at, Vec<float> factor, std::int64_t count) {
+__global__ void scale_kernel(Vec<float> inout, const __grid_constant__ Strides at,
+                             Vec<float> factor, std::int64_t count) {
   const std::int64_t i = global_x();
   if (i < count) inout.store(at.at(i), inout.load(at.at(i)) * factor.load(0));
 }
@@ -178,8 +182,10 @@ void CudaKernels::copy(const Tensor& out, const Tensor& in) {
   }
   with_floating(out.dtype(), [&]<typename To>() {
     with_floating(in.dtype(), [&]<typename From>() {
-      launch(stream(), blocks, {threads}, &cast_kernel<To, From>, strided<To>(out, to), to,
-             strided<From>(in, from), from, out.size());
+      if constexpr (element_dtype<To> != element_dtype<From>) {
+        launch(stream(), blocks, {threads}, &cast_kernel<To, From>, strided<To>(out, to), to,
+               strided<From>(in, from), from, out.size());
+      }
     });
   });
 }

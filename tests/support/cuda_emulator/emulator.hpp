@@ -36,6 +36,10 @@ std::string fault_text();
 /// Forgets the fault. @pre nothing is alive.
 void recover();
 
+/// Runs blocks and threads from the last to the first: a kernel whose result depends on it has a
+/// race.
+void reverse_order(bool reversed);
+
 /// Of the machine that is played. Driver 0: none is installed.
 void play_driver(int version);
 void play_devices(int count, int major = 9);

@@ -158,7 +158,8 @@ void run_block(Block& b) {
   unsigned left = static_cast<unsigned>(b.fibers.size());
   while (left > 0) {
     bool moved = false;
-    for (unsigned i = 0; i < b.fibers.size(); ++i) {
+    for (unsigned turn = 0; turn < b.fibers.size(); ++turn) {
+      const auto i = from_the_last ? static_cast<unsigned>(b.fibers.size()) - 1 - turn : turn;
       Fiber& fiber = b.fibers[i];
       if (fiber.done) continue;
       if (fiber.waits_for != nullptr && *fiber.waits_for == fiber.seen && !b.failed) continue;
@@ -249,7 +250,8 @@ void run_grid(dim3 grid, dim3 shape, const std::function<void()>& body) {
   for (unsigned z = 0; z < grid.z; ++z) {
     for (unsigned y = 0; y < grid.y; ++y) {
       for (unsigned x = 0; x < grid.x; ++x) {
-        blockIdx = {x, y, z};
+        blockIdx =
+            from_the_last ? uint3{grid.x - 1 - x, grid.y - 1 - y, grid.z - 1 - z} : uint3{x, y, z};
         Block now;
         now.body = &body;
         now.shape = shape;

@@ -18,6 +18,9 @@ class KernelFault : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+/// Blocks, and the threads of a block between barriers, run from the last to the first.
+inline constinit bool from_the_last = false;
+
 /// @throws KernelFault
 void run_grid(dim3 grid, dim3 block, const std::function<void()>& body);
 

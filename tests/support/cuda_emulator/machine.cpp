@@ -96,6 +96,8 @@ void recover() {
   fail_call(0);
 }
 
+void reverse_order(bool reversed) { from_the_last = reversed; }
+
 void play_driver(int version) { machine().driver = version; }
 
 void play_devices(int count, int major) {

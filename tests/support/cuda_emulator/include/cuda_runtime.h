@@ -14,6 +14,7 @@
 #define __host__
 #define __forceinline__ inline
 #define __launch_bounds__(...)
+#define __grid_constant__
 // One host thread runs a block at a time, its CUDA threads as fibers: they share this.
 #define __shared__ static thread_local
 

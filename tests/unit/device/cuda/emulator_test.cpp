@@ -79,6 +79,12 @@ __global__ void crossed_kernel(Vec<float> out, Vec<float> in, bool same) {
   out.store(i, in.load(i));
 }
 
+// All threads write one element: the last one wins.
+__global__ void racing_kernel(Vec<float> out, Vec<float> in, bool alone) {
+  const int i = static_cast<int>(threadIdx.x);
+  if (!alone || i == 7) out.store(0, in.load(i));
+}
+
 __global__ void index_kernel(Vec<float> out, Vec<float> in, bool right) {
   const int i = static_cast<int>(threadIdx.x);
   out.store(i, in.load(right ? i : i + 1));
@@ -136,6 +142,21 @@ TEST_F(Emulator, CatchesWarpsThatTakeDifferentWaysThroughBarriers) {
   expect_caught(&crossed_kernel, "barrier");
 }
 TEST_F(Emulator, CatchesAnIndexBehindTheTensor) { expect_caught(&index_kernel, "outside of 64"); }
+
+TEST_F(Emulator, ARaceInGlobalMemoryShowsWhenTheOrderIsReversed) {
+  const auto first_element = [](bool right, bool reversed) {
+    cuda_emulator::reverse_order(reversed);
+    Session session(make_cuda_backend({.checking = true}));
+    auto& stream = dynamic_cast<CudaStream&>(session.exec().stream);
+    const Tensor in = session.upload<float>({64}, testing::numbers(1, 64));
+    const Tensor out = session.backend().allocate(Dtype::f32, {1});
+    launch(stream.handle(), {1}, {64}, &racing_kernel, vec<float>(out), vec<float>(in), right);
+    return read_back<float>(session.exec(), out).get();
+  };
+  EXPECT_EQ(first_element(true, false), first_element(true, true));
+  EXPECT_NE(first_element(false, false), first_element(false, true));
+  cuda_emulator::reverse_order(false);
+}
 
 TEST_F(Emulator, CatchesMemoryThatNobodyWrote) {
   {
