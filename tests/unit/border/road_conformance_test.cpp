@@ -1,70 +1,13 @@
-// What every road has to do, whatever it is made of: the contract of road.hpp, case by case, over
-// each kind of road. What only one kind can be asked for is in that road's own tests.
+// Messages and waits over every kind of road: road_suite.hpp.
 #include <thread>
 
-#include "unit/border/road_rig.hpp"
+#include "unit/border/road_suite.hpp"
 
 namespace concordat::border::testing {
 namespace {
 
 using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
-
-class Road : public ::testing::TestWithParam<RoadKind> {
- protected:
-  void SetUp() override { rig->listen(desk); }
-  void TearDown() override { rig->hang_up(); }
-
-  Envelope up(SiteId from, std::string_view text, MessageType type = MessageType::ready) {
-    return world.seal(world.header(type, from), as_bytes(text));
-  }
-  Envelope down(SiteId to, std::string_view text) {
-    return world.seal(world.header(MessageType::go, coordinator_id, to), as_bytes(text));
-  }
-  std::vector<std::string> arrived() {
-    std::lock_guard lock(desk.mutex);
-    std::vector<std::string> texts;
-    for (const OpenedMessage& message : desk.messages) texts.push_back(to_string(message.body));
-    return texts;
-  }
-  /// Everything that lies ready for the site, acknowledged.
-  std::vector<std::string> fetch_all(SiteRoad& road, SiteId id) {
-    std::vector<std::string> texts;
-    while (auto wire = road.fetch(milliseconds(1))) {
-      texts.push_back(to_string(world.open(*wire, id).body));
-      road.acknowledge(crypto::sha256(*wire));
-    }
-    return texts;
-  }
-  void expect_uploaded(SiteId id, const Upload& upload) {
-    ASSERT_EQ(desk.blocks[id].size(), upload.blocks.size());
-    for (std::size_t at = 0; at < upload.blocks.size(); ++at) {
-      EXPECT_EQ(desk.blocks[id][at].bytes, upload.blocks[at]) << "position " << at;
-    }
-  }
-
-  World world;
-  Desk desk{world};
-  std::unique_ptr<RoadRig> rig = GetParam().make(world);
-  ExchangeId exchange{Round{3}, Fragment{0}, Attempt{0}};
-};
-
-/// An announced upload of one site, frame by frame.
-class Sending {
- public:
-  Sending(World& world, Desk& desk, const Upload& upload)
-      : upload_(upload), announced_(upload.announce(world, world.header(MessageType::header))) {
-    desk.opener.emplace(world.open(announced_.message.wire()), world.peers);
-  }
-  Envelope frame(std::uint64_t at) {
-    return announced_.frames.seal(upload_.table.place(at), upload_.blocks[at],
-                                  crypto::inclusion_path(upload_.leaves, at));
-  }
-
- private:
-  const Upload& upload_;
-  Announcement announced_;
-};
 
 TEST_P(Road, MessagesOfASiteArriveInTheirOrder) {
   auto road = rig->site(brio);
@@ -159,105 +102,6 @@ TEST_P(Road, ARefusedMessageIsToldWithItsCodeAndTheRoadGoesOn) {
   EXPECT_EQ(arrived(), std::vector<std::string>{"good"});
 }
 
-TEST_P(Road, BlocksArriveInTheirOrderAndAreDurableAtTheFlush) {
-  Upload upload(3U << 18U, 1U << 18U);  // three blocks of 512 KiB and the weight
-  Sending sending(world, desk, upload);
-  auto road = rig->site(alba);
-  EXPECT_EQ(road->upload_position(exchange), 0U);
-  for (std::uint64_t at = 0; at < 4; ++at) road->deliver_block(sending.frame(at));
-  EXPECT_EQ(road->flush_blocks(exchange), 4U);
-  EXPECT_EQ(road->flush_blocks(exchange), 4U) << "a repeated flush";
-  expect_uploaded(alba, upload);
-}
-
-TEST_P(Road, AnUploadGoesOnFromWhereItWasDurable) {
-  Upload upload(2000, 256);  // eight blocks and the weight
-  Sending sending(world, desk, upload);
-  auto road = rig->site(alba);
-  for (std::uint64_t at = 0; at < 3; ++at) road->deliver_block(sending.frame(at));
-  EXPECT_EQ(road->flush_blocks(exchange), 3U);
-  for (std::uint64_t at = 3; at < 6; ++at) road->deliver_block(sending.frame(at));
-  rig->lose_next(alba, Lost::request);
-  const std::string code = code_of([&] {
-    road->deliver_block(sending.frame(6));
-    road->flush_blocks(exchange);
-  });
-  EXPECT_EQ(code, "border.road_down");
-  // What was handed over and not flushed counts for nothing.
-  std::uint64_t at = road->upload_position(exchange);
-  EXPECT_EQ(at, 3U);
-  for (; at < upload.table.num_leaves(); ++at) road->deliver_block(sending.frame(at));
-  rig->lose_next(alba, Lost::answer);
-  EXPECT_EQ(code_of([&] { road->flush_blocks(exchange); }), "border.road_down");
-  EXPECT_EQ(road->upload_position(exchange), 9U) << "it was durable, only nobody said so";
-  expect_uploaded(alba, upload);
-}
-
-TEST_P(Road, ARefusedBlockIsToldByTheFlushAndTheRoadGoesOn) {
-  Upload upload;
-  Announcement never_sent = upload.announce(world, world.header(MessageType::header));
-  auto road = rig->site(alba);
-  try {
-    for (int i = 0; i < 3; ++i) {
-      road->deliver_block(never_sent.frames.seal(upload.table.place(0), upload.blocks[0],
-                                                 crypto::inclusion_path(upload.leaves, 0)));
-    }
-    road->flush_blocks(exchange);
-    FAIL() << "the header never came";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code().name, "border.peer_refused");
-    EXPECT_NE(error.fields().found.find("border.no_header"), std::string::npos) << error.what();
-  }
-  EXPECT_EQ(road->flush_blocks(exchange), 0U);
-  road->deliver(up(alba, "good"));
-  EXPECT_EQ(arrived().size(), 1U);
-}
-
-TEST_P(Road, TheAggregateComesInAnyRangeInItsOrder) {
-  Upload sum(4000, 256);
-  Announcement announced =
-      sum.announce(world, world.header(MessageType::aggregate, coordinator_id, alba));
-  desk.aggregate = &sum;
-  FrameOpener opener(world.open(announced.message.wire(), alba), world.peers);
-  desk.sealer.emplace(std::move(announced.frames));
-  auto road = rig->site(alba);
-  const std::uint64_t all = sum.table.num_leaves();
-  using Range = std::pair<std::uint64_t, std::uint64_t>;
-  for (const auto& [first, last] : {Range{0, all}, Range{5, 9}, Range{all - 1, all}, Range{4, 4}}) {
-    std::uint64_t position = first;
-    road->fetch_blocks(exchange, first, last, [&](ByteView wire) {
-      EXPECT_EQ(opener.open(wire).bytes, sum.blocks.at(position++));
-    });
-    EXPECT_EQ(position, last);
-  }
-}
-
-// A site that finds one block wrong, or whose disk is full, gives up in the middle of a range.
-TEST_P(Road, WhoGivesUpInARangeGetsItOnceMore) {
-  Upload sum(2000, 256);
-  Announcement announced =
-      sum.announce(world, world.header(MessageType::aggregate, coordinator_id, alba));
-  desk.aggregate = &sum;
-  FrameOpener opener(world.open(announced.message.wire(), alba), world.peers);
-  desk.sealer.emplace(std::move(announced.frames));
-  auto road = rig->site(alba);
-  int taken = 0;
-  EXPECT_EQ(code_of([&] {
-              road->fetch_blocks(exchange, 0, 9, [&](ByteView) {
-                if (++taken == 3) throw Error(concordat::errors::disk_full, {.what = "a test"});
-              });
-            }),
-            "core.disk_full");
-  EXPECT_EQ(taken, 3);
-  std::uint64_t position = 2;
-  road->fetch_blocks(exchange, 2, 9, [&](ByteView wire) {
-    EXPECT_EQ(opener.open(wire).bytes, sum.blocks.at(position++));
-  });
-  EXPECT_EQ(position, 9U);
-  road->deliver(up(alba, "and goes on"));
-  EXPECT_EQ(arrived().size(), 1U);
-}
-
 TEST_P(Road, AWaitingFetchGetsWhatComes) {
   auto road = rig->site(alba);
   std::thread poster([&] {
@@ -314,57 +158,6 @@ TEST_P(Road, ACoordinatorThatIsGoneIsARoadThatIsDownUntilItIsBack) {
   // A connection that died with the old coordinator may cost one more try.
   if (code_of([&] { road->deliver(message); }) != "nothing") road->deliver(message);
   EXPECT_EQ(arrived(), (std::vector<std::string>{"again", "again"}));
-}
-
-/// A desk that is slow with blocks and counts how many it has in hand.
-class SlowDesk final : public Desk {
- public:
-  using Desk::Desk;
-  void accept_block(SiteId peer, ByteView wire) override {
-    const int now = ++in_hand;
-    int before = most_in_hand;
-    while (now > before && !most_in_hand.compare_exchange_weak(before, now)) {
-    }
-    std::this_thread::sleep_for(milliseconds(5));
-    Desk::accept_block(peer, wire);
-    --in_hand;
-  }
-  std::atomic<int> in_hand = 0, most_in_hand = 0;
-};
-
-// Three sites send as fast as they can to a coordinator that cannot: nothing is lost, and what is
-// in flight stays under the limit, so the senders are what waits.
-TEST_P(Road, ASlowCoordinatorHoldsTheSendersBack) {
-  SlowDesk slow(world);
-  rig->hang_up();
-  rig->listen(slow);
-  Upload upload(6U << 19U, 1U << 19U);  // six blocks of 1 MiB and the weight, from each site
-  Sending sending(world, slow, upload);
-  std::vector<std::thread> sites;
-  std::mutex sealing;  // the sealer is one site's; three share it here
-  for (SiteId id : {alba, brio, cala}) {
-    sites.emplace_back([&, id] {
-      auto road = rig->site(id);
-      for (std::uint64_t at = 0; at < upload.table.num_leaves(); ++at) {
-        std::optional<Envelope> frame;
-        {
-          std::lock_guard lock(sealing);
-          frame.emplace(sending.frame(at));
-        }
-        road->deliver_block(*frame);
-      }
-      EXPECT_EQ(road->flush_blocks(exchange), upload.table.num_leaves());
-    });
-  }
-  for (std::thread& thread : sites) thread.join();
-  for (SiteId id : {alba, brio, cala}) {
-    ASSERT_EQ(slow.blocks[id].size(), upload.blocks.size());
-    for (std::size_t at = 0; at < upload.blocks.size(); ++at) {
-      EXPECT_EQ(slow.blocks[id][at].bytes, upload.blocks[at]);
-    }
-  }
-  EXPECT_LE(slow.most_in_hand, 3);
-  EXPECT_LE(rig->peak_in_flight_bytes(), rig->limit_bytes());
 }
 
 // Whole conversations at the same time: no message reaches the wrong site or is lost.

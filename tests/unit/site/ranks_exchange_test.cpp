@@ -2,52 +2,19 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <cstring>
 #include <limits>
 #include <mutex>
 
 #include "concordat/exact/errors.hpp"
 #include "concordat/site/errors.hpp"
-#include "fake_border.hpp"
+#include "one_site.hpp"
 #include "support/expect_error.hpp"
-#include "support/temporary_folder.hpp"
-#include "toy_site.hpp"
 
 namespace concordat::site {
 namespace {
 
 using testing_support::TemporaryFolder;
-
-struct SiteShape {
-  int ranks;
-  int tp;
-};
-
-struct Outcome {
-  Digest digest;
-  std::vector<float> weights;  ///< canonical
-};
-
-Outcome outcome_of(comm::Communicator& comm, ToyRank& rank) {
-  Outcome result{rank.exchange.state_digest(),
-                 std::vector<float>(static_cast<std::size_t>(rank.space().num_elements()))};
-  for_each_element(rank.layout(), rank.weights(), [&](std::int64_t index, float& w) {
-    result.weights[static_cast<std::size_t>(index)] = w;
-  });
-  // Sharded ranks fill in for each other: what a rank does not hold is 0 there.
-  const auto all =
-      comm.all_gather_bytes({reinterpret_cast<const std::uint8_t*>(result.weights.data()),
-                             result.weights.size() * sizeof(float)});
-  for (const Bytes& bytes : all) {
-    for (std::size_t i = 0; i < result.weights.size(); ++i) {
-      float other = 0;
-      std::memcpy(&other, bytes.data() + 4 * i, 4);
-      if (other != 0.0F) result.weights[i] = other;
-    }
-  }
-  return result;
-}
 
 /// Runs a whole federation of toy sites, each a group of threads.
 std::vector<Outcome> run_federation(const std::vector<SiteShape>& shapes, std::uint32_t rounds,
@@ -140,41 +107,6 @@ TEST(InitialStateDigest, IsThatOfTheFirstAnnouncementOnEveryLayout) {
   }
   EXPECT_EQ(digests.size(), 1U);
 }
-
-/// One site of two ranks in a federation of three whose others exist on paper only.
-class OneSite : public testing::Test {
- protected:
-  void run(const std::function<void(ToyRank&, comm::Communicator&)>& body) {
-    comm::run_threads(2, [&](comm::Communicator& comm) {
-      ToyRank rank(comm, runs[0], toy_terms(), 1);
-      rank.start();
-      rank.exchange.announce("none");
-      body(rank, comm);
-    });
-  }
-  /// Rank 0 answers the keys; then everybody goes on.
-  void answer(comm::Communicator& comm) {
-    if (comm.rank() == 0) borders.answer(0);
-    comm.barrier();
-  }
-  /// A sum that might be: every code at its zero, but for the first.
-  Bytes plausible_sums() const {
-    Bytes sums;
-    for (int i = 0; i < 49000; ++i) {
-      sums.push_back(static_cast<std::uint8_t>(i == 0 ? 0x90 : 0x80));
-      sums.push_back(1);  // 3 * 128 = 0x180
-    }
-    return sums;
-  }
-  static StopAsked once_committed(ToyRank& rank) {
-    return [&rank] { return rank.exchange.committed(); };
-  }
-
-  TemporaryFolder home;
-  std::vector<FileSystem::Path> runs{home.path() / "a", home.path() / "b", home.path() / "c"};
-  FakeBorders borders{runs};
-  const Bytes weight{0x58, 0x02, 0, 0};  // 600 tokens
-};
 
 TEST_F(OneSite, StopsWhileItWaitsForSecretsWithNothingWritten) {
   run([&](ToyRank& rank, comm::Communicator&) {
@@ -276,177 +208,6 @@ TEST_F(OneSite, SecretsWithoutSeedsNeverLeadToAnUpload) {
     EXPECT_ERROR(rank.exchange.run(rank.weights(), 600, "step-1", nullptr),
                  errors::already_committed);
     EXPECT_FALSE(rank.exchange.committed());
-  });
-}
-
-/// Commits, closes, lets `damage` change the inbox, and expects `code` with the state untouched.
-class DamagedClosing : public OneSite {
- protected:
-  void expect(const ErrorCode& code, const std::string& text,
-              const std::function<void(RunFolder&)>& damage) {
-    run([&](ToyRank& rank, comm::Communicator& comm) {
-      rank.inner_steps(0);
-      answer(comm);
-      EXPECT_EQ(rank.exchange.run(rank.weights(), 600, "step-1", once_committed(rank)),
-                ExchangeEnd::stopped);
-      const Digest before = rank.exchange.state_digest();
-      comm.barrier();
-      if (comm.rank() == 0) {
-        borders.close(0, 0, plausible_sums(), weight);
-        damage(borders.folder(0));
-      }
-      comm.barrier();
-      EXPECT_ERROR_SAYS(rank.exchange.run(rank.weights(), 600, "step-1", nullptr), code, text);
-      rank.exchange.resume(Round{0});
-      EXPECT_EQ(rank.exchange.state_digest(), before);
-    });
-  }
-};
-
-TEST_F(DamagedClosing, AFlippedBitOfTheAggregate) {
-  expect(errors::block_digest, "block 2", [](RunFolder& folder) {
-    testing_support::flip_bit(folder.aggregate_blocks(exchange_in(0)), 2 * 40000);
-  });
-}
-
-TEST_F(DamagedClosing, AFlippedBitOfItsLeaves) {
-  expect(errors::block_digest, "closing record's root", [](RunFolder& folder) {
-    testing_support::flip_bit(folder.aggregate_leaves(exchange_in(0)), 33);
-  });
-}
-
-TEST_F(DamagedClosing, AnotherWeight) {
-  expect(errors::block_digest, "weight", [](RunFolder& folder) {
-    testing_support::flip_bit(folder.aggregate_weight(exchange_in(0)), 0);
-  });
-}
-
-TEST_F(DamagedClosing, ATotalWeightThatIsNotTheSum) {
-  expect(errors::state_differs, "599", [](RunFolder& folder) {
-    ClosedRecord closed = *folder.read_closed(exchange_in(0));
-    closed.total_weight = 599;
-    folder.write_closed(exchange_in(0), closed);
-  });
-}
-
-TEST_F(DamagedClosing, AnotherManifest) {
-  expect(errors::state_differs, "another manifest", [](RunFolder& folder) {
-    ClosedRecord closed = *folder.read_closed(exchange_in(0));
-    closed.manifest = digest_of("another");
-    folder.write_closed(exchange_in(0), closed);
-  });
-}
-
-TEST_F(DamagedClosing, ASumOutOfRange) {
-  expect(exact::errors::sum_out_of_range, "canonical index 5", [this](RunFolder&) {
-    Bytes sums = plausible_sums();
-    sums[11] = 0x7f;  // element 5, far above 3 * 255
-    borders.close(0, 0, sums, weight);
-  });
-}
-
-TEST_F(DamagedClosing, ASurvivorThatIsNoParticipant) {
-  expect(errors::state_differs, "survivor", [](RunFolder& folder) {
-    ClosedRecord closed = *folder.read_closed(exchange_in(0));
-    closed.survivors.push_back(SiteId{7});
-    folder.write_closed(exchange_in(0), closed);
-  });
-}
-
-TEST_F(OneSite, AFullDiskAtAnyWriteIsATypedErrorAndNeverHalfACommit) {
-  bool committed = false;
-  int failures = 0;
-  for (std::uint64_t change = 1; !committed; ++change) {
-    quick_files().remove_all(runs[0]);
-    borders.restart(runs);
-    const auto comm = comm::self_communicator();
-    ToyRank rank(*comm, runs[0], toy_terms(), 1);
-    rank.start();
-    rank.exchange.announce("none");
-    borders.answer(0);
-    quick_files().fail_at(change);
-    try {
-      (void)rank.exchange.run(rank.weights(), 600, "step-1", once_committed(rank));
-    } catch (const Error& error) {
-      EXPECT_EQ(error.code(), concordat::errors::disk_full) << error.what();
-      ++failures;
-    }
-    committed = quick_files().changes() < change;
-    quick_files().heal();
-    // Whole or absent; a fault behind the link may leave it whole.
-    if (const auto record = borders.folder(0).read_commit(exchange_in(0))) {
-      EXPECT_EQ(record->leaves.size(), 3U);
-      EXPECT_EQ(quick_files().file_size(
-                    borders.folder(0).blocks_file(exchange_in(0), record->try_nonce, 0)),
-                2U * 49000);
-    } else {
-      EXPECT_FALSE(committed);
-    }
-    ASSERT_LT(change, 100U);
-  }
-  EXPECT_GT(failures, 8);
-}
-
-// The outer step of a round that went without the site: the shared model is that of the others, and
-// what the site had trained is still ahead of it.
-TEST_F(OneSite, AMissedRoundMovesTheSharedModelAndKeepsWhatWasTrained) {
-  std::mutex mutex;
-  std::map<std::size_t, Digest> digests;
-  std::map<std::size_t, std::vector<float>> weights;
-  // Two sites: one had no job, the other trained in vain, and in another layout.
-  for (const std::size_t site : {0U, 1U}) {
-    const SiteShape shape = site == 0 ? SiteShape{1, 1} : SiteShape{2, 2};
-    comm::run_threads(shape.ranks, [&](comm::Communicator& comm) {
-      ToyRank rank(comm, runs[site], toy_terms(), shape.tp);
-      rank.start();
-      EXPECT_FALSE(rank.exchange.missed());
-      const Digest before = rank.exchange.state_digest();
-      if (site == 1) rank.inner_steps(site);
-      if (comm.rank() == 0) {
-        borders.close_without(site, 0, plausible_sums(), weight, before);
-      }
-      comm.barrier();
-      ASSERT_TRUE(rank.exchange.missed());
-      rank.exchange.catch_up(rank.weights());
-      EXPECT_EQ(rank.exchange.round(), Round{1});
-      EXPECT_FALSE(rank.exchange.missed());
-      const Outcome mine = outcome_of(comm, rank);
-      EXPECT_NE(mine.digest, before);
-      const std::lock_guard lock(mutex);
-      digests[site] = mine.digest;
-      weights[site] = mine.weights;
-    });
-  }
-  EXPECT_EQ(digests[0], digests[1]);
-  for (std::size_t index = 0; index < weights[0].size(); index += 41) {
-    ASSERT_NEAR(weights[1][index] - weights[0][index],
-                -toy_update(1, 0, static_cast<std::int64_t>(index)), 1e-6)
-        << index;
-  }
-}
-
-TEST_F(OneSite, AWaitForSecretsEndsWhenTheRoundWentWithoutTheSite) {
-  run([&](ToyRank& rank, comm::Communicator& comm) {
-    const Digest state = rank.exchange.state_digest();
-    if (comm.rank() == 0) borders.close_without(0, 0, plausible_sums(), weight, state);
-    comm.barrier();
-    EXPECT_EQ(rank.exchange.run(rank.weights(), 600, "step-1", nullptr), ExchangeEnd::missed);
-    EXPECT_FALSE(rank.exchange.committed());
-    EXPECT_EQ(rank.exchange.round(), Round{0});
-  });
-}
-
-TEST_F(OneSite, AMissedRoundOfAnotherStateIsRefused) {
-  run([&](ToyRank& rank, comm::Communicator& comm) {
-    const Digest state = rank.exchange.state_digest();
-    if (comm.rank() == 0) {
-      borders.close_without(0, 0, plausible_sums(), weight, digest_of("another state"));
-    }
-    comm.barrier();
-    EXPECT_ERROR_SAYS(rank.exchange.catch_up(rank.weights()), errors::state_differs,
-                      "another state");
-    rank.exchange.resume(Round{0});
-    EXPECT_EQ(rank.exchange.state_digest(), state);
   });
 }
 
