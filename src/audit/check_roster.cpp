@@ -4,6 +4,7 @@
 #include <map>
 
 #include "audit/checks.hpp"
+#include "concordat/federation/terms.hpp"
 
 namespace concordat::audit {
 namespace {
@@ -35,8 +36,8 @@ void check_given(const AuditInput& input, Findings& findings) {
 /// Exchanges that went without a site, by the sites' names.
 using Without = std::map<ExchangeId, std::string>;
 
-// A manifest names sites of the roster, each once and ascending, and at least three: with recovery
-// = none those who are ready when it is made.
+// A manifest names sites of the roster, each once and ascending, and as many as a round needs: with
+// recovery = none those who are ready when it is made.
 void check_participants(const ledger::Crossing& crossing, const Place& place,
                         const AuditInput& input, Findings& findings, Without& without) {
   const std::string_view text = fact(crossing.facts, "participants");
@@ -47,12 +48,16 @@ void check_participants(const ledger::Crossing& crossing, const Place& place,
     named.clear();
   }
   const std::vector<SiteId> everybody = sites_of(input);
-  const bool good = named.size() >= std::min<std::size_t>(everybody.size(), 3) &&
+  const auto num_sites = static_cast<std::uint32_t>(everybody.size());
+  const std::uint32_t least =
+      federation::least_participants(num_sites, input.minimum, input.colluding);
+  const bool good = named.size() >= std::min(num_sites, least) &&
                     std::ranges::adjacent_find(named, std::greater_equal<>()) == named.end() &&
                     std::ranges::includes(everybody, named) && ledger::parties(named) == text;
   findings.check("roster.participants", good, place, [&] {
     return "the manifest of " + name_of(crossing.exchange) + " names " + std::string(text) +
-           ", the roster " + ledger::parties(everybody);
+           ", the roster " + ledger::parties(everybody) + ", of which a round needs " +
+           std::to_string(std::min(num_sites, least));
   });
   if (!good || named.size() == everybody.size()) return;
   std::string& missed = without[crossing.exchange];

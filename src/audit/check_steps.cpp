@@ -91,12 +91,14 @@ void check_track(const Book& book, const ExchangeId& id, const Track& track,
   }
 }
 
-/// A site that the manifest leaves out takes the record, and no part.
+/// A site that the manifest leaves out takes the record, and no part. It may have said a ready; a
+/// coordinator that accepted one had to name its site.
 void check_missed(const Book& book, const ExchangeId& id, const Track& track, Findings& findings) {
   check_track(book, id, track, record, findings);
   for (const auto& [step, index] : track) {
-    const bool may_be =
-        step == CrossingKind::ready || std::ranges::find(record, step) != std::end(record);
+    const bool may_be = step == CrossingKind::ready
+                            ? !book.is_coordinator()
+                            : std::ranges::find(record, step) != std::end(record);
     findings.check("steps.missed", may_be, book.place(index), [&, step = step] {
       return ledger::entry_kind(step) + " of " + name_of(id) +
              ", whose manifest leaves the site out";

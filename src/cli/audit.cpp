@@ -49,8 +49,10 @@ int run(const Args& args) {
   audit::AuditInput input;
   input.federation = roster.federation();
   if (flags.given("agreement")) {
-    input.agreement =
-        federation::load_agreement(posix_files(), flags.required("agreement"), roster).digest;
+    const auto run = federation::load_agreement(posix_files(), flags.required("agreement"), roster);
+    input.agreement = run.digest;
+    input.minimum = run.agreement.minimum;
+    input.colluding = run.agreement.colluding;
   }
   const federation::Roster& members = roster.roster;
   input.roster.push_back({coordinator_id, members.coordinator.name, members.coordinator.verify});

@@ -137,15 +137,15 @@ void check_equal_states(const ExchangeTerms& terms, const std::vector<Participan
     // Without a strict majority nobody can be called the one that differs: name them all.
     if (2 * most->second <= participants.size()) right = Digest{};
   }
-  std::string differing;
+  std::vector<SiteId> differing;
   std::string states;
   for (const Participant& one : participants) {
     if (one.ready.state == right) continue;
-    differing += (differing.empty() ? "" : ", ") + terms.text_of(one.site);
+    differing.push_back(one.site);
     states += (states.empty() ? "" : ", ") + short_hex(one.ready.state);
   }
   if (differing.empty()) return;
-  refuse(code, terms, "the shared model differs at " + differing, states,
+  refuse(code, terms, "the shared model differs at " + terms.text_of(differing), states,
          right.is_zero()
              ? "equal state digests"
              : short_hex(right) + (terms.exchange.round == Round{0} ? " of the agreement"

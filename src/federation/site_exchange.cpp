@@ -131,11 +131,20 @@ Effects SiteExchange::on(const Incoming& event) {
   }
 }
 
-void SiteExchange::check_manifest(const Manifest& manifest) const {
-  auto demand = [&](bool good, const char* what, std::string found, std::string expected) {
-    if (!good)
-      refuse(errors::manifest_refused, terms_, what, std::move(found), std::move(expected));
+namespace {
+
+/// What a manifest has to hold to, one call for each demand.
+auto demands_of(const ExchangeTerms& terms) {
+  return [&terms](bool good, const char* what, std::string found, std::string expected) {
+    if (good) return;
+    refuse(errors::manifest_refused, terms, what, std::move(found), std::move(expected));
   };
+}
+
+}  // namespace
+
+void SiteExchange::check_manifest(const Manifest& manifest) const {
+  const auto demand = demands_of(terms_);
   auto same = [&](const Digest& found, const Digest& expected, const char* what) {
     demand(found == expected, what, found.hex(), expected.hex());
   };
@@ -163,10 +172,7 @@ void SiteExchange::check_manifest(const Manifest& manifest) const {
 }
 
 void SiteExchange::check_participants(const Manifest& manifest) const {
-  auto demand = [&](bool good, const char* what, std::string found, std::string expected) {
-    if (!good)
-      refuse(errors::manifest_refused, terms_, what, std::move(found), std::move(expected));
-  };
+  const auto demand = demands_of(terms_);
   const std::vector<SiteId> sites = manifest.sites();
   const bool ascending =
       std::adjacent_find(sites.begin(), sites.end(), std::greater_equal<>()) == sites.end();

@@ -32,9 +32,8 @@ void ask(WatchedRoad& road, const std::string& address) {
     if (known) log::info("the coordinator at " + address + " answers now");
   } catch (const Error& error) {
     if (!known) {
-      log::warn(
-          "the coordinator at " + address +
-          " does not answer, and is asked again when there is something to say: " + error.what());
+      log::warn("the coordinator at " + address +
+                " does not answer; this border tries again until it does: " + error.what());
     }
   }
 }

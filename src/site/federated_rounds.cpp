@@ -29,7 +29,11 @@ class Rounds {
         entries_(engine.settings(), engine.comm(), seams, CheckpointEntries::Writes::border),
         notice_(engine.settings().folder, engine.settings().run_folder(), seams.fs, seams.clock) {
     open(terms.agreement.agreement.initial_state);
+    control_.watch([this] { return exchange_.seems_over(); });
   }
+  ~Rounds() { control_.watch({}); }
+  Rounds(const Rounds&) = delete;
+  Rounds& operator=(const Rounds&) = delete;
 
   ExitCode run() {
     while (exchange_.round().value() < rounds_) {
@@ -89,6 +93,7 @@ class Rounds {
   // rate and samples, as at the other sites; what was trained meanwhile counts in the next update.
   void catch_up() {
     if (!exchange_.missed()) return;
+    const Round first = exchange_.round();
     engine_.trainer().read_weights(weights_);
     while (exchange_.round().value() < rounds_ && exchange_.missed()) {
       const std::uint32_t round = exchange_.round().value();
@@ -98,8 +103,9 @@ class Rounds {
     }
     engine_.trainer().write_weights(weights_);
     engine_.trainer().skip_to(static_cast<std::int64_t>(exchange_.round().value()) * inner_steps_);
-    // A restart needs none of the aggregates again.
+    // A restart needs none of the aggregates again, unless it takes the generation before.
     save_now();
+    forget_before(first);
     kill_point("train.caught_up");
     if (exchange_.round().value() < rounds_) exchange_.announce(generation_);
   }
@@ -117,7 +123,7 @@ class Rounds {
         control_.poll();  // a wish to stay stopped that came while this was written
         return false;
       }
-      if (exchange_.missed()) return true;
+      if (control_.noticed() && exchange_.missed()) return true;
       engine_.trainer().step();
       kill_point("train.step");
       std::int64_t every = engine_.settings().local.save_every;
@@ -158,10 +164,14 @@ class Rounds {
       line += text;
     }
     say(line);
-    // The last two generations stay, so a restart may repeat the two newest exchanges.
-    if (round.value() > 2) exchange_.forget_before(Round(round.value() - 2));
+    forget_before(round);
     if (exchange_.round().value() < rounds_) exchange_.announce(generation_);
     return true;
+  }
+
+  // The last two generations stay, so a restart may repeat two exchanges before `round`.
+  void forget_before(Round round) {
+    if (round.value() > 2) exchange_.forget_before(Round(round.value() - 2));
   }
 
   // Starts to save the state as it is, unless the newest generation already holds it.

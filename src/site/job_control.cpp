@@ -4,11 +4,15 @@
 #include <cstdlib>
 
 #include "concordat/comm/agree.hpp"
+#include "concordat/core/error.hpp"
 #include "concordat/core/log.hpp"
 #include "site/bring_back.hpp"
 
 namespace concordat::site {
 namespace {
+
+// A look costs the metadata server of a shared file system a request.
+constexpr std::chrono::seconds look_every{2};
 
 bool guards(const std::string& choice) {
   if (choice != "auto") return choice == "on";
@@ -38,16 +42,32 @@ JobControl::JobControl(comm::Communicator& comm, FileSystem& fs, const FileSyste
 }
 
 StopKind JobControl::poll() {
-  std::array<std::int32_t, 2> mine{0, busy_ && busy_() ? 1 : 0};
-  if (comm_.rank() == 0) mine[0] = static_cast<std::int32_t>(requests_.poll());
+  std::array<std::int32_t, 3> mine{0, busy_ && busy_() ? 1 : 0, 0};
+  if (comm_.rank() == 0) {
+    mine[0] = static_cast<std::int32_t>(requests_.poll());
+    mine[2] = look_again() ? 1 : 0;
+  }
   if (comm_.size() > 1) comm::all_reduce_host<std::int32_t>(comm_, mine, comm::ReduceOp::max);
   all_idle_ = mine[1] == 0;
+  noticed_ = mine[2] != 0;
   const auto found = static_cast<StopKind>(mine[0]);
   if (guard_ && !told_guard_ && found == StopKind::stop) {
     told_guard_ = true;
     guard_->stopped();
   }
   return found;
+}
+
+bool JobControl::look_again() {
+  if (!look_) return false;
+  const std::chrono::nanoseconds now = clock_.monotonic();
+  if (looked_at_ && now - *looked_at_ < look_every) return false;
+  looked_at_ = now;
+  try {
+    return look_();
+  } catch (const Error&) {
+    return true;
+  }
 }
 
 void JobControl::started(std::int64_t step, std::uint32_t round) {

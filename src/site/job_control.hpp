@@ -14,7 +14,8 @@ namespace concordat::site {
 
 /// Rank 0 looks for requests to stop, all ranks learn; the same reduction tells whether any rank is
 /// busy with something that runs beside the training.
-/// Collective over `comm`, each call of it but carry() and all_idle().
+/// Collective over `comm`, each call of it but carry(), watch(), all_idle() and
+/// noticed().
 class JobControl {
  public:
   /// @pre this job holds train.lock.
@@ -22,7 +23,12 @@ class JobControl {
              Clock& clock, const JobSettings& settings = {});
   /// `busy` is asked by each poll() from now on; not collective, and cheap.
   void carry(std::function<bool()> busy) { busy_ = std::move(busy); }
+  /// `look` is asked on rank 0 by each poll() from now on, every two seconds at most: a look at a
+  /// file. An error of it counts as yes; who looks closely then gets it on all ranks.
+  void watch(std::function<bool()> look) { look_ = std::move(look); }
   StopKind poll();
+  /// Whether the last poll() saw what is watched for: the same on all ranks.
+  bool noticed() const { return noticed_; }
   /// Whether no rank was busy at the last poll(): the same on all ranks.
   bool all_idle() const { return all_idle_; }
 
@@ -41,7 +47,11 @@ class JobControl {
  private:
   comm::Communicator& comm_;
   std::function<bool()> busy_;
+  bool look_again();
   bool all_idle_ = true;
+  std::function<bool()> look_;
+  std::optional<std::chrono::nanoseconds> looked_at_;  ///< rank 0
+  bool noticed_ = false;
   FileSystem& fs_;
   FileSystem::Path run_folder_;
   Clock& clock_;

@@ -18,8 +18,9 @@ namespace {
                      .where = where.string(),
                      .found = found,
                      .expected = expected,
-                     .remedy = "stop the job, remove the exchange's folder from the inbox and let "
-                               "the border fetch the aggregate again"});
+                     .remedy = "stop the job and restore the run folder's inbox from a copy, and "
+                               "its checkpoints too if the states differ; remove nothing: the "
+                               "border fetches an aggregate once"});
 }
 
 /// Rank 0: the leaves, if they lead to the closing record's root, and its weight is the sum's.

@@ -175,6 +175,10 @@ std::optional<RankSecrets> RanksExchange::Parts::wait_for_secrets(const StopAske
 
 bool RanksExchange::missed() { return was_missed(parts_->job()); }
 
+bool RanksExchange::seems_over() const {
+  return parts_->folder->has_closed(exchange_of(parts_->round));
+}
+
 void RanksExchange::catch_up(const Tensor& local_weights) {
   Parts& p = *parts_;
   Tensor theta;

@@ -56,6 +56,9 @@ struct AuditInput {
   std::vector<AuditMember> roster{};  ///< all members; empty: no signature is verified, and partial
   Digest federation{};                ///< zero: not checked
   Digest agreement{};                 ///< the run to audit; zero: the newest in the first ledger
+  /// Of the run agreement: fewest participants and colluding sites. Without it what every run has.
+  std::uint32_t minimum = 3;
+  std::uint32_t colluding = 1;
 };
 
 /// Bytes that left one party, by entry kind.

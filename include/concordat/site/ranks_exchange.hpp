@@ -105,9 +105,12 @@ class RanksExchange {
   /// Whether this round's upload is committed already.
   bool committed();
 
-  /// Whether the exchange of round() is closed and went without this site. Cheap: a look at the
-  /// inbox by rank 0.
+  /// Whether the exchange of round() is closed and went without this site: a look at the inbox by
+  /// rank 0, and two collectives.
   bool missed();
+  /// Whether the inbox has a closing record of round(), so that missed() is worth asking. Not
+  /// collective; for rank 0.
+  bool seems_over() const;
   /// Takes the outer step of a round that this site missed and advances round(). `local_weights` is
   /// this site's model now and becomes what the next round starts from: it moves by as much as the
   /// shared model, so that steps taken since this site last took part count in its next update.

@@ -60,6 +60,30 @@ TEST_F(AuditTest, ready_that_came_too_late_is_a_note) {
   }));
 }
 
+TEST_F(AuditTest, coordinator_that_leaves_out_a_site_whose_ready_it_took_is_found) {
+  SimulatedRun run(folder, {}, 4);
+  run.play_until(0, CrossingKind::closed);
+  run.say_late_ready(1, dora);
+  run.go_without(dora);
+  run.play_until(1, CrossingKind::closed);
+  run.sign_all();
+  const AuditReport report = run.audit();
+  EXPECT_TRUE(has_fault(report, "steps.missed", "hub")) << all_faults(report);
+  EXPECT_FALSE(has_fault(report, "steps.missed", "dora")) << "it may have been ready";
+}
+
+TEST_F(AuditTest, fewer_participants_than_the_agreement_wants_are_found) {
+  SimulatedRun run(folder, {}, 4);
+  play(run);
+  for (const auto& [minimum, colluding] : {std::pair{4U, 1U}, std::pair{3U, 2U}}) {
+    AuditInput input = run.input();
+    input.minimum = minimum;
+    input.colluding = colluding;
+    const AuditReport report = run_audit(posix_files(), input);
+    EXPECT_TRUE(has_fault(report, "roster.participants", "hub")) << all_faults(report);
+  }
+}
+
 struct ForgedOmission {
   const char* what;
   SimulatedRun::Lie lie;
@@ -99,7 +123,7 @@ TEST_F(AuditTest, forged_omission_is_found) {
        change(SiteId{1}, "manifest/in/3.0.0/coordinator/site-1/0", "participants",
               "site-0,site-1,site-2"),
        "facts.participants", "brio"},
-      {"fewer than three are named",
+      {"fewer are named than a round needs",
        change(hub, "manifest/out/1.0.0/coordinator/site-0/0", "participants", "site-0,site-1"),
        "roster.participants", "hub"},
       {"the missing site is shown another aggregate",

@@ -2,6 +2,7 @@
 // messages a seeded scheduler delivers, doubles, reorders and interrupts by restarts.
 #pragma once
 
+#include <algorithm>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -155,8 +156,13 @@ class World {
         to_site(i, Start{ready_of(i)});
       }
     }
-    if (!absent.empty()) queue_.emplace_back(std::nullopt, Deadline{});
+    // Some too early and, disturbed, one between any two readies.
+    for (int i = 0; !absent.empty() && i < (disturb_ ? 4 : 1); ++i) {
+      queue_.emplace_back(std::nullopt, Deadline{});
+    }
+    int turns = 0;
     while (!queue_.empty() || (!absent.empty() && hub->may_go_on())) {
+      if (++turns > 100'000) throw Bug("what is out of turn never comes into its turn");
       if (queue_.empty()) queue_.emplace_back(std::nullopt, Deadline{});
       std::size_t pick = disturb_ ? random_() % queue_.size() : 0;
       auto event = queue_[pick];
@@ -215,6 +221,7 @@ class World {
   std::optional<CoordinatorExchange> hub;
   Intercept intercept;
   std::set<std::uint32_t> absent;  ///< sites that say no ready; the deadline goes by
+  int too_late = 0;                ///< readies that were turned away for that
 
  private:
   SiteExchange make_site(std::uint32_t i) {
@@ -235,7 +242,12 @@ class World {
       }
     } catch (const Error& error) {
       // The manifest was made without this site, which hears of it in time.
-      if (error.code() == errors::too_late && disturb_) return;
+      const auto* late = std::get_if<Incoming>(&event);
+      if (error.code() == errors::too_late && disturb_ && late != nullptr &&
+          std::ranges::binary_search(hub->missed(), late->header.sender)) {
+        ++too_late;
+        return;
+      }
       // Reordered, or faster than a download: whoever sent it tries again later.
       if (!(error.code() == errors::out_of_turn) || !(disturb_ || !absent.empty())) throw;
       queue_.emplace_back(to, event);
@@ -273,11 +285,13 @@ class World {
     if (who == sites.size()) {
       CoordinatorExchange again(terms_);
       for (const Bytes& event : hub_journal_) again.handle(decode_event(event));
+      if (again.snapshot() != hub->snapshot()) throw Bug("a restarted coordinator differs");
       hub.emplace(std::move(again));
       return;
     }
     SiteExchange again = make_site(static_cast<std::uint32_t>(who));
     for (const Bytes& event : site_journals_[who]) again.handle(decode_event(event));
+    if (again.snapshot() != sites[who].snapshot()) throw Bug("a restarted site differs");
     sites[who] = std::move(again);
   }
 

@@ -67,6 +67,8 @@ TEST(BorderMissing, AJobThatComesAfterTheManifestWaitsForTheNextRound) {
   world.ranks[late].away = false;
   for (int i = 0; i < 50; ++i) world.turn();
   EXPECT_EQ(world.borders[late]->status(), "round 0, ready");
+  EXPECT_NE(world.hub->status().find("without sited (site 3)"), std::string::npos)
+      << world.hub->status();
   world.ranks[0].hold_commit = false;
   world.run_to_end();
   EXPECT_GE(world.ranks[late].missed(), 1U);
@@ -89,11 +91,16 @@ TEST(BorderMissing, AJobMayAskForTheLastExchangeThatItTookPartIn) {
 
 TEST(BorderMissing, ARestartedCoordinatorStillHasWhatTheMissingNeed) {
   BorderWorld world(5, 4, deadline);
+  int behind = 0;
   for (int i = 0; i < 900 && !world.hub_ended; ++i) {
     world.ranks[late].away = world.ranks[0].round() % 4 < 2;
     world.turn();
-    if (i % 7 == 6) world.start_hub();
+    if (i % 7 != 6) continue;
+    const std::uint32_t at = world.borders[late]->position().round.value();
+    if (world.ranks[0].round() > at) ++behind;
+    world.start_hub();
   }
+  EXPECT_GT(behind, 0) << "never while the missing site still had something to take";
   world.ranks[late].away = false;
   world.run_to_end();
   EXPECT_GE(world.ranks[late].missed(), 1U);
@@ -236,11 +243,13 @@ TEST(BorderMissing, ACrashAtEveryChangeOfTheMissingSitesBorder) {
   for (const std::uint64_t step : {1U, 3U}) {
     BorderWorld world(8, 4, deadline);
     std::uint64_t next = 18 + step;
+    int crashes_away = 0;
     world.files[late]->fail_at(next);
     for (int i = 0; i < 60'000 && !world.ended[late]; ++i) {
       world.ranks[late].away = world.ranks[0].round() % 4 < 2 && world.ranks[0].round() < 7;
       world.turn();
       if (world.borders[late]) continue;
+      if (world.ranks[late].away) ++crashes_away;
       world.files[late]->heal();
       world.start_border(late);
       next = next > 90 ? 18 : next + step;
@@ -250,6 +259,7 @@ TEST(BorderMissing, ACrashAtEveryChangeOfTheMissingSitesBorder) {
     world.ranks[late].away = false;
     world.run_to_end();
     EXPECT_GT(world.crashes, 4);
+    EXPECT_GT(crashes_away, 0) << "none of " << world.crashes << " in a round that it missed";
     EXPECT_EQ(world.ranks[late].round(), 8U);
     EXPECT_GE(world.ranks[late].missed(), 2U);
     EXPECT_EQ(world.audit(), "");

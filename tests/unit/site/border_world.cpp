@@ -286,6 +286,8 @@ std::string BorderWorld::audit() const {
   add(coordinator_id, keys.back(), root.path() / "hub");
   input.federation = roster.federation();
   input.agreement = agreement.digest;
+  input.minimum = agreement.agreement.minimum;
+  input.colluding = agreement.agreement.colluding;
   audit::AuditReport report = audit::run_audit(posix_files(), input);
   return report.verified() ? std::string() : report.text();
 }

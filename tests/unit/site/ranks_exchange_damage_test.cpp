@@ -39,6 +39,13 @@ TEST_F(DamagedClosing, AFlippedBitOfTheAggregate) {
   });
 }
 
+// The border has taken the closing record and fetches the aggregate no second time.
+TEST_F(DamagedClosing, TheRemedyIsACopyOfTheInboxAndNoRemoval) {
+  expect(errors::block_digest, "restore the run folder's inbox from a copy", [](RunFolder& folder) {
+    testing_support::flip_bit(folder.aggregate_blocks(exchange_in(0)), 2 * 40000);
+  });
+}
+
 TEST_F(DamagedClosing, AFlippedBitOfItsLeaves) {
   expect(errors::block_digest, "closing record's root", [](RunFolder& folder) {
     testing_support::flip_bit(folder.aggregate_leaves(exchange_in(0)), 33);

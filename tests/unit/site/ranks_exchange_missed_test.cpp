@@ -21,12 +21,14 @@ TEST_F(OneSite, AMissedRoundMovesTheSharedModelAndKeepsWhatWasTrained) {
       ToyRank rank(comm, runs[site], toy_terms(), shape.tp);
       rank.start();
       EXPECT_FALSE(rank.exchange.missed());
+      EXPECT_FALSE(rank.exchange.seems_over());
       const Digest before = rank.exchange.state_digest();
       if (site == 1) rank.inner_steps(site);
       if (comm.rank() == 0) {
         borders.close_without(site, 0, plausible_sums(), weight, before);
       }
       comm.barrier();
+      EXPECT_TRUE(rank.exchange.seems_over());
       ASSERT_TRUE(rank.exchange.missed());
       rank.exchange.catch_up(rank.weights());
       EXPECT_EQ(rank.exchange.round(), Round{1});
