@@ -29,7 +29,9 @@ const std::map<std::string_view, std::vector<std::string_view>>& required_fields
       {kinds::agree, {"document", "survivors"}},
       {kinds::aggregate, {"root"}},
       {kinds::received, {"root", "tokens", "signature"}},
-      {kinds::closed, {"document", "root", "tokens", "survivors"}}};
+      {kinds::closed, {"document", "root", "tokens", "survivors"}},
+      {kinds::state_blocks, {"state"}},
+      {kinds::passed_on, {"type", "exchange", "from", "to", "index", "digest", "message_bytes"}}};
   return table;
 }
 

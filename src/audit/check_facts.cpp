@@ -114,6 +114,7 @@ void state_crossing(const ledger::Crossing& crossing, const Place& place, Statem
   }
   const ledger::Fields& facts = crossing.facts;
   switch (crossing.kind) {
+    case CrossingKind::state_blocks:
     case CrossingKind::ready:
       statements.state(scope, "state", fact(facts, "state"), place);
       break;

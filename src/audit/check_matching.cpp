@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <set>
 #include <tuple>
 
@@ -55,6 +56,11 @@ struct Ends {
   }
 };
 
+bool is_of_run(const Books& books, const ledger::Entry& entry) {
+  return !books.agreement.is_zero() &&
+         ledger::scope_of(entry.key) == ledger::run_scope(books.agreement);
+}
+
 Ends collect(const Books& books) {
   Ends ends;
   ends.participants = participants_of(books);
@@ -62,6 +68,7 @@ Ends collect(const Books& books) {
     for (const PlacedCrossing& placed : book.crossings) {
       const Crossing& c = placed.crossing;
       (c.direction == Direction::out ? ends.out : ends.in).emplace(identity(c), &placed);
+      if (c.kind == ledger::CrossingKind::state_blocks) continue;
       Step& furthest = ends.furthest[book.party.id];
       furthest = std::max(furthest, Step{c.exchange, c.kind});
     }
@@ -95,7 +102,9 @@ void check_out(const Book& book, const PlacedCrossing& placed, const Books& book
                     " came too late: the round began without this site");
       return;
     }
-    const bool needed = furthest != ends.furthest.end() &&
+    // What a recipient lost with its disk, or would not take, is given again or not at all.
+    const bool optional = crossing.kind == ledger::CrossingKind::state_blocks;
+    const bool needed = !optional && furthest != ends.furthest.end() &&
                         furthest->second > Step{crossing.exchange, crossing.kind};
     if (!needed) {
       findings.note(place.text() + ": " + text(crossing) +
@@ -127,6 +136,37 @@ void check_in(const Book& book, const PlacedCrossing& placed, const Books& books
       [&] { return text(crossing) + " was never sent by the ledger " + sender->log.file; });
 }
 
+/// What the coordinator passed on is what one site sent, and what a site got of another's state
+/// came over it.
+void check_passed_on(const Books& books, const Ends& ends, Findings& findings) {
+  const Book* hub = books.find(coordinator_id);
+  if (hub == nullptr) return;
+  std::set<std::string> passed;
+  std::set<std::string> sent;
+  for (const auto& [id, placed] : ends.out) sent.insert(placed->crossing.digest.hex());
+  for (std::uint64_t index = 0; index < hub->log.entries.size(); ++index) {
+    const ledger::Entry& entry = hub->entry(index);
+    if (entry.kind != ledger::kinds::passed_on || !is_of_run(books, entry)) continue;
+    const std::string* digest = entry.find("digest");
+    const std::string* from = entry.find("from");
+    if (digest == nullptr || from == nullptr) continue;  // entry.form reports it
+    passed.insert(*digest);
+    const bool has_sender = std::ranges::any_of(
+        books.all, [&](const Book& book) { return ledger::party(book.party.id) == *from; });
+    if (!has_sender) continue;
+    findings.check("matching.passed_on", sent.contains(*digest), hub->place(index),
+                   [&] { return "a message was passed on that is not in the ledger of " + *from; });
+  }
+  for (const auto& [id, placed] : ends.in) {
+    const Crossing& crossing = placed->crossing;
+    if (crossing.kind != ledger::CrossingKind::state_blocks) continue;
+    const Book* book = books.find(crossing.to);
+    findings.check("matching.passed_on", passed.contains(crossing.digest.hex()),
+                   book->place(placed->index),
+                   [&] { return text(crossing) + " did not come over the coordinator"; });
+  }
+}
+
 }  // namespace
 
 void check_matching(const Books& books, Findings& findings) {
@@ -140,6 +180,7 @@ void check_matching(const Books& books, Findings& findings) {
       }
     }
   }
+  check_passed_on(books, ends, findings);
 }
 
 }  // namespace concordat::audit

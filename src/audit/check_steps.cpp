@@ -49,6 +49,8 @@ SiteId peer_of(const Book& book, const ledger::Crossing& c) {
 std::map<ExchangeId, ExchangeTracks> tracks_of(const Book& book) {
   std::map<ExchangeId, ExchangeTracks> tracks;
   for (const auto& [crossing, index] : book.crossings) {
+    // A donor's state is no step of the exchange that it is of.
+    if (crossing.kind == CrossingKind::state_blocks) continue;
     ExchangeTracks& exchange = tracks[crossing.exchange];
     exchange.peers[peer_of(book, crossing)].emplace(crossing.kind, index);
     if (crossing.kind != CrossingKind::manifest) continue;

@@ -157,6 +157,17 @@ Envelope restore_message(ByteView wire, const Identity& me, const PeerDirectory&
   return Sealing::envelope(Envelope::Kind::message, Bytes(wire.begin(), wire.end()));
 }
 
+Envelope pass_on(ledger::Written<ledger::Decision>&& written, ByteView wire,
+                 const PeerDirectory& peers) {
+  Header header = check(parse_message(wire), peers);
+  if (header.type != MessageType::state) {
+    not_authentic("only the state of a donor is passed on", header.text(),
+                  std::string(name_of(header.type)), "state");
+  }
+  use_decision(std::move(written), header, wire.size());
+  return Sealing::envelope(Envelope::Kind::message, Bytes(wire.begin(), wire.end()));
+}
+
 OpenedMessage::~OpenedMessage() { crypto::cleanse(body); }
 
 Statement statement_of(ByteView wire) { return cut_statement(parse_message(wire)); }

@@ -42,6 +42,7 @@ std::string_view name_of(MessageType type) {
 
 std::optional<MessageType> message_type_from(std::uint16_t number) {
   auto type = static_cast<MessageType>(number);
+  if (type == MessageType::state) return type;
   if (number > static_cast<std::uint16_t>(MessageType::withdraw)) return std::nullopt;
   if (name_of(type) == "unknown") return std::nullopt;
   return type;

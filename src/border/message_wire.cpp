@@ -50,7 +50,7 @@ SignedWire parse_signed(ByteReader& in, ByteView wire) {
   }
   std::uint16_t number = in.u16();
   auto type = message_type_from(number);
-  if (!type) malformed("an unknown type of message", std::to_string(number), "1 to 14");
+  if (!type) malformed("an unknown type of message", std::to_string(number), "1 to 14, or 18");
   SignedWire out;
   out.type = *type;
   out.federation = in.digest();

@@ -41,11 +41,11 @@ bool parse_all(std::string_view text, T& value) {
 }  // namespace
 
 std::span<const Command> commands() {
-  static const std::array<Command, 16> all{
-      keys_command,     roster_command,     ingest_command,     import_command,
-      train_command,    border_command,     coordinate_command, doctor_command,
-      status_command,   checkpoint_command, audit_command,      eval_command,
-      generate_command, export_command,     schedule_command,   slurm_command};
+  static const std::array<Command, 17> all{
+      keys_command,   roster_command,     ingest_command,   import_command, train_command,
+      border_command, coordinate_command, doctor_command,   status_command, checkpoint_command,
+      audit_command,  eval_command,       generate_command, export_command, schedule_command,
+      slurm_command,  donate_command};
   return all;
 }
 

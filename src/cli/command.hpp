@@ -59,6 +59,7 @@ extern const Command ingest_command;
 extern const Command train_command;
 extern const Command border_command;
 extern const Command coordinate_command;
+extern const Command donate_command;
 extern const Command doctor_command;
 extern const Command status_command;
 extern const Command audit_command;

@@ -104,7 +104,11 @@ ConfigSchema site_schema(SiteNeeded needed) {
       .text("federation.agreement", "", {}, "signed run agreement (JSON), with its .sigs")
       .text("federation.address", "", {}, "HOST:PORT of the coordinator; empty: the roster's")
       .text("federation.road", "tls", {"tls", "mpi"},
-            "mpi: all parties in one mpirun, if the roster allows it; --road for short");
+            "mpi: all parties in one mpirun, if the roster allows it; --road for short")
+      .text("federation.donor", "", {},
+            "site whose state this one takes when its own is lost; empty: nobody's")
+      .list("federation.donate_to", std::vector<std::string>{},
+            "sites that 'concordat donate' may give this one's state to; empty: nobody");
   schema.section("data", "what the site trains on")
       .list("data.datasets", std::vector<std::string>{}, "names below data/, made by ingest");
   schema.section("train", "what this site chooses for itself")
@@ -357,7 +361,9 @@ site::SiteSettings site_settings(const Config& config) {
     s.federation = {.roster = resolve(config, roster),
                     .agreement = resolve(config, agreement),
                     .address = config.text("federation.address"),
-                    .road = config.text("federation.road")};
+                    .road = config.text("federation.road"),
+                    .donor = config.text("federation.donor"),
+                    .donate_to = config.list("federation.donate_to")};
     if (s.federation->road == "mpi" && s.job.exit_between_rounds) {
       throw Error(errors::config_bad_value,
                   {.what = "a job cannot leave between rounds when all parties are in one mpirun",

@@ -103,6 +103,11 @@ std::string requests_text(const RunView& view) {
                                  : "STOP: the next job will save and end at once");
   add(view.save, "SAVE: the job is asked to save");
   add(view.requeue, "REQUEUE: the last job wants to run again");
+  const std::string needed = "NEEDS_STATE: the run's state is lost; the border waits for " +
+                             view.needs_state + " to give its own";
+  add(!view.needs_state.empty(), needed.c_str());
+  const std::string given = "DONATE: the border is asked to give its state to " + view.donate;
+  add(!view.donate.empty(), given.c_str());
   return text;
 }
 

@@ -25,6 +25,15 @@ std::string tail_of(FileSystem& fs, const Path& path) {
   return to_string(bytes);
 }
 
+/// The name that a short file holds; empty without it.
+std::string name_in(FileSystem& fs, const Path& path) {
+  constexpr std::uint64_t longest = 1024;
+  if (!fs.exists(path)) return {};
+  std::string name = read_text(fs, path, longest);
+  while (!name.empty() && name.back() == '\n') name.pop_back();
+  return name;
+}
+
 struct StepLine {
   std::int64_t step = 0;
   std::int64_t round = 0;
@@ -197,6 +206,8 @@ RunView look_at_run(FileSystem& fs, const Path& folder) {
   view.stop = fs.exists(folder / "STOP");
   view.save = fs.exists(folder / "SAVE");
   view.requeue = fs.exists(folder / "REQUEUE");
+  view.needs_state = name_in(fs, folder / "NEEDS_STATE");
+  view.donate = name_in(fs, folder / "DONATE");
   return view;
 }
 

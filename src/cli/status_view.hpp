@@ -67,6 +67,7 @@ struct RunView {
   std::optional<site::BorderPage> border{};
   std::optional<IdleStarts> idle_starts{};
   bool stop = false, save = false, requeue = false;  ///< files of these names
+  std::string needs_state{}, donate{};               ///< names of sites in these files
 
   bool finished() const;
   /// Where the site is in the round, in one clause.

@@ -19,7 +19,7 @@ constexpr std::size_t max_serving = 4;
 // What a sender says in good faith and takes up again by itself.
 bool is_passing(const Error& error) {
   return error.code() == federation::errors::out_of_turn ||
-         error.code() == federation::errors::too_late;
+         error.code() == federation::errors::too_late || error.code() == errors::relay_full;
 }
 
 // Everything but a failure of this machine: even what ends the process is said about its sender.
@@ -70,7 +70,12 @@ void Desk::accept_message(SiteId road_peer, ByteView wire) {
 // The order of the replay rules: a known digest first, in any round; then whether it is of this run
 // at all; then contradictions and closed exchanges; then the protocol.
 void Desk::take_message(SiteId, ByteView wire, const Digest& digest) {
-  if (office_.receipts.knows(border::read_claim(wire).exchange, digest)) return;
+  const border::Claim claim = border::read_claim(wire);
+  if (claim.type == border::MessageType::state) {
+    relay_.accept(wire, digest, policy_context(office_, run_->machine()));
+    return;
+  }
+  if (office_.receipts.knows(claim.exchange, digest)) return;
   border::OpenedMessage message = border::open_message(wire, office_.self, office_.peers);
   federation::check_run(run_->terms(), message.header, run_->machine().manifest_digest());
   // Evidence before all else: a second ready is no less a contradiction for being late.
@@ -133,9 +138,16 @@ RoundRun& Desk::require_open(const ExchangeId& exchange) {
 std::optional<border::Envelope> Desk::next_message(SiteId to, std::chrono::milliseconds wait) {
   return guarded(to, [&]() -> std::optional<border::Envelope> {
     std::unique_lock lock(mutex_);
-    changed_.wait_for(lock, wait, [&] { return fatal_ || office_.outbox.front(to) != nullptr; });
+    changed_.wait_for(lock, wait, [&] {
+      return fatal_ || office_.outbox.front(to) != nullptr || relay_.has(to);
+    });
+    if (fatal_) return std::nullopt;
     const Outbox::Item* item = office_.outbox.front(to);
-    if (item == nullptr || fatal_) return std::nullopt;
+    // The coordinator's own word first: what a donor's state is held against is in it.
+    if (item == nullptr) {
+      if (!relay_.has(to)) return std::nullopt;
+      return relay_.front(to, policy_context(office_, run_->machine()));
+    }
     SealedRecord sealed = office_.outbox.read(office_.folder, *item);
     return border::restore_message(sealed.wire, office_.self, office_.peers);
   });
@@ -144,6 +156,7 @@ std::optional<border::Envelope> Desk::next_message(SiteId to, std::chrono::milli
 void Desk::acknowledged(SiteId by, const Digest& message) {
   guarded(by, [&] {
     std::lock_guard lock(mutex_);
+    relay_.acknowledged(by, message);
     const std::optional<Round> closed = office_.outbox.acknowledged(by, message);
     if (!closed || !office_.reached.raise(by, closed->next())) return;
     office_.reached.save();

@@ -16,6 +16,7 @@
 #include "concordat/border/road.hpp"
 #include "concordat/core/clock.hpp"
 #include "coordinator/round_run.hpp"
+#include "coordinator/state_relay.hpp"
 
 namespace concordat::coordinator {
 
@@ -94,6 +95,7 @@ class Desk final : public border::RoadHandler {
   const Clock& clock_;
   DeskRules rules_;
   std::unique_ptr<RoundRun> run_;
+  StateRelay relay_;
   std::map<ExchangeId, std::unique_ptr<RoundRun>> missed_;  ///< closed, wanted by who missed them
   std::deque<std::shared_ptr<Aggregate>> serving_;    ///< of `missed_`, whose files may be open
   std::optional<std::chrono::nanoseconds> deadline_;  ///< of the open exchange, while it counts

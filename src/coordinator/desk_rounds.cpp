@@ -7,7 +7,7 @@
 namespace concordat::coordinator {
 
 Desk::Desk(Office office, border::ByteBudget& budget, const Clock& clock, DeskRules rules)
-    : office_(office), budget_(budget), clock_(clock), rules_(rules) {
+    : office_(office), budget_(budget), clock_(clock), rules_(rules), relay_(office_) {
   std::vector<ExchangeId> exchanges = office_.folder.journalled();
   federation::Chain chain = open_older(exchanges);
   ExchangeId newest = exchanges.empty() ? ExchangeId{} : exchanges.back();

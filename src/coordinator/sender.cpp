@@ -47,7 +47,9 @@ governance::AgreementCaps caps_of(const federation::ExchangeTerms& terms, std::u
   return {.num_rounds = rounds,
           .max_message_bytes = max_message_bytes,
           .max_upload_bytes = frames,
-          .max_aggregate_bytes = frames};
+          .max_aggregate_bytes = frames,
+          .max_state_bytes = border::max_message_wire_bytes(),
+          .max_state_messages = federation::most_state_messages(terms)};
 }
 
 governance::Request request_of(const federation::Send& send) {

@@ -80,6 +80,14 @@ std::uint32_t least_participants(std::uint32_t num_sites, std::uint32_t minimum,
   return std::max({colluding + 2, minimum, threshold(num_sites, colluding)});
 }
 
+std::uint32_t most_state_messages(const ExchangeTerms& terms) {
+  constexpr std::uint64_t vectors = 5;
+  const std::uint64_t length = std::uint64_t{1} << terms.block_log2;
+  const std::uint64_t blocks = (terms.num_elements + length - 1) / length;
+  return static_cast<std::uint32_t>(
+      std::min<std::uint64_t>(1 + vectors * blocks, std::uint64_t{1} << 24U));
+}
+
 Bytes cosign_statement(const Digest& federation, const ExchangeId& exchange,
                        const Digest& manifest) {
   return crypto::dsse_pae("application/vnd.concordat.cosign.v1",

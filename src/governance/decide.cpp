@@ -42,6 +42,7 @@ bool contains(const std::vector<SiteId>& ids, SiteId id) {
 }
 
 std::uint64_t cap_of(CrossingKind kind, const AgreementCaps& caps) {
+  if (kind == CrossingKind::state_blocks) return caps.max_state_bytes;
   if (kind == CrossingKind::header) return caps.max_upload_bytes;
   if (kind == CrossingKind::aggregate) return caps.max_aggregate_bytes;
   return caps.max_message_bytes;
@@ -130,17 +131,53 @@ std::optional<Refusal> refuse_manifest(const Request& request, const Entailment&
   return std::nullopt;
 }
 
+std::optional<Refusal> refuse_size(const Request& request, const PolicyContext& context) {
+  const std::uint64_t cap = cap_of(request.kind, context.caps);
+  if (request.bytes <= cap) return std::nullopt;
+  return Refusal{"too_large", std::to_string(request.bytes) + " bytes; the agreement entails " +
+                                  std::to_string(cap)};
+}
+
+/// A donor's state: at the donor its own choice, at the coordinator a message to pass on.
+std::optional<Refusal> refuse_state(const Request& request, const PolicyContext& context) {
+  const bool at_donor = context.self != coordinator_id;
+  for (const SiteId id : {context.self, request.recipient}) {
+    if (!is_member(id, context)) return Refusal{"not_a_member", party(id) + " is in no roster"};
+  }
+  if (request.recipient == coordinator_id || request.recipient == context.self) {
+    return Refusal{"wrong_direction", "'" + name_of(request.kind) + "' does not go from " +
+                                          party(context.self) + " to " + party(request.recipient)};
+  }
+  if (at_donor && !contains(context.donation.recipients, request.recipient)) {
+    return Refusal{"not_a_recipient", "this site's configuration does not give its state to " +
+                                          party(request.recipient)};
+  }
+  const bool closed = at_donor ? request.exchange == context.donation.exchange
+                               : request.exchange < context.exchange.id;
+  if (!closed) {
+    return Refusal{"wrong_exchange",
+                   "exchange " + request.exchange.text() + " is not one whose state is given"};
+  }
+  const bool right = at_donor ? request.manifest == context.donation.manifest : true;
+  if (!right || request.manifest.is_zero()) {
+    return Refusal{"wrong_manifest", "manifest " + request.manifest.hex() + " instead of " +
+                                         context.donation.manifest.hex()};
+  }
+  if (state_position(request.index) >= context.caps.max_state_messages) {
+    return Refusal{"too_large", "message " + std::to_string(state_position(request.index)) +
+                                    " of a state that " +
+                                    std::to_string(context.caps.max_state_messages) + " hold"};
+  }
+  return refuse_size(request, context);
+}
+
 std::optional<Refusal> refuse(const Request& request, const PolicyContext& context) {
+  if (request.kind == CrossingKind::state_blocks) return refuse_state(request, context);
   const Entailment* entailment = find(request.kind);
   if (auto refusal = refuse_parties(request, entailment, context)) return refusal;
   if (auto refusal = refuse_exchange(request, *entailment, context)) return refusal;
   if (auto refusal = refuse_manifest(request, *entailment, context)) return refusal;
-  const std::uint64_t cap = cap_of(request.kind, context.caps);
-  if (request.bytes > cap) {
-    return Refusal{"too_large", std::to_string(request.bytes) + " bytes; the agreement entails " +
-                                    std::to_string(cap)};
-  }
-  return std::nullopt;
+  return refuse_size(request, context);
 }
 
 }  // namespace
@@ -181,6 +218,12 @@ ledger::Decision decide(const Request& request, const PolicyContext& context) {
   if (is_catching_up(request, context)) {
     decision.rule = "catching_up";
     decision.reason = "the exchange went without this site and is closed";
+  }
+  if (request.kind == CrossingKind::state_blocks) {
+    const bool at_donor = context.self != coordinator_id;
+    decision.rule = at_donor ? "donated" : "passed_on";
+    decision.reason = at_donor ? "this site's configuration gives its state to the recipient"
+                               : "a donor's state, sealed to the recipient";
   }
   if (auto refusal = refuse(request, context)) {
     decision.permitted = false;

@@ -158,6 +158,20 @@ Fields survivors_facts(const Digest& document, std::span<const SiteId> survivors
   return {{"document", document.hex()}, {"survivors", parties(survivors)}};
 }
 
+Fields state_facts(const Digest& state) { return {{"state", state.hex()}}; }
+
+Entry passed_on_entry(const PassedOn& message) {
+  return {.kind = std::string(kinds::passed_on),
+          .key = std::string(kinds::passed_on) + "/" + message.digest.hex(),
+          .fields = {{"type", name_of(message.kind)},
+                     {"exchange", message.exchange.text()},
+                     {"from", party(message.from)},
+                     {"to", party(message.to)},
+                     {"index", std::to_string(message.index)},
+                     {"digest", message.digest.hex()},
+                     {"message_bytes", std::to_string(message.message_bytes)}}};
+}
+
 Fields aggregate_facts(const Digest& root) { return {{"root", root.hex()}}; }
 
 Fields cosign_facts(const crypto::Signature& signature) {

@@ -6,6 +6,7 @@
 #include "concordat/core/kill_point.hpp"
 #include "concordat/core/log.hpp"
 #include "site/border_state.hpp"
+#include "site/donation_request.hpp"
 
 namespace concordat::site {
 
@@ -109,7 +110,10 @@ bool BorderLoop::turn() {
 // One thing after the other, the local ones first: they need no coordinator.
 bool BorderLoop::State::step() {
   const bool took = take_handed();
+  watch_need();
   if (round->finished) {
+    // The last thing that a site can do for another.
+    if (donation || read_donation_request(seams.fs, folder.root())) return donate_some();
     ledger.checkpoint();
     say("final state acknowledged; the run is over");
     over = true;
@@ -118,6 +122,11 @@ bool BorderLoop::State::step() {
   if (close_exchange() || start_round()) return true;
   bool acted = answer_keys() || took;
   if (take_commit() || send_pending() || download_some()) return true;
+  if (donate_some()) {
+    // Giving takes as long as the recipient does: what is said meanwhile is heard.
+    if (awaits_message()) receive(std::chrono::milliseconds(0));
+    return true;
+  }
   if (round->machine.terms().final && round->machine.phase() == SitePhase::ready &&
       !round->ready_too_late) {
     // What a crash left unacknowledged, so that the coordinator waits for nobody.

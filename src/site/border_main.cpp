@@ -4,6 +4,8 @@
 #include "concordat/core/error.hpp"
 #include "concordat/core/log.hpp"
 #include "concordat/crypto/process.hpp"
+#include "concordat/model/declaration.hpp"
+#include "concordat/parallel/canonical_space.hpp"
 #include "concordat/site/border_loop.hpp"
 #include "site/border_pages.hpp"
 #include "site/bring_back.hpp"
@@ -96,6 +98,30 @@ Papers load_papers(const SiteSettings& settings) {
   plan.limits.margin = std::chrono::seconds(settings.job.stop_margin_s);
   plan.roster = federation::load_roster(fs, settings.federation->roster);
   plan.agreement = federation::load_agreement(fs, settings.federation->agreement, plan.roster);
+  const auto site_named = [&](const std::string& name, const char* key) {
+    const SiteId id = plan.roster.roster.id_of(name);
+    if (id != coordinator_id && name != settings.name) return id;
+    throw Error(errors::usage, {.what = "a state goes from one site of the roster to another",
+                                .where = std::string("federation.") + key,
+                                .found = name,
+                                .expected = "the name of another site",
+                                .remedy = "correct it in the configuration"});
+  };
+  if (!settings.federation->donor.empty()) {
+    plan.donor = site_named(settings.federation->donor, "donor");
+  }
+  for (const std::string& name : settings.federation->donate_to) {
+    plan.donate_to.push_back(site_named(name, "donate_to"));
+  }
+  if (!plan.donate_to.empty()) {
+    const auto specs = model::declare_parameters(settings.model);
+    const parallel::CanonicalSpace space(specs);
+    const int log2 = static_cast<int>(plan.agreement.agreement.block_log2);
+    for (std::int64_t block = 0; block < space.num_blocks(log2); ++block) {
+      plan.scales_per_block.push_back(
+          static_cast<std::uint32_t>(parallel::spans_of_block(space, log2, block).size()));
+    }
+  }
   if (plan.agreement.agreement.run != settings.run) {
     throw Error(errors::usage, {.what = "the agreement is of another run",
                                 .where = settings.federation->agreement.string(),

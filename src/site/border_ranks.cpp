@@ -42,6 +42,7 @@ void BorderLoop::State::look_back() {
   const bool again = found && found == left_behind;
   left_behind = found;
   if (!again) return;
+  if (plan.donor) return;  // what is missing comes from there
   throw Error(
       errors::too_far_behind,
       {.what = "a training job announces a round whose aggregate is not here any more",
@@ -50,7 +51,7 @@ void BorderLoop::State::look_back() {
        .expected =
            "exchange " + exchange().text() + ", or the inbox of every exchange from there on",
        .remedy = "the run folder was lost or is an older copy: restore checkpoints and inbox "
-                 "as they were; this release cannot take the state of another site"});
+                 "as they were, or name a donor in federation.donor"});
 }
 
 // The ranks have said which state they hold: fresh keys, then `ready`.

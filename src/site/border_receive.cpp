@@ -32,13 +32,15 @@ void require_kept(const Error& error, const ExchangeId& exchange) {
                .where = "the coordinator",
                .found = "no aggregate of exchange " + exchange.text(),
                .expected = "the aggregates of all rounds since this site was last ready",
-               .remedy = "only the state of another site could bring it back, which this release "
-                         "cannot send; raise coordinator.keep_rounds before sites wait that long"});
+               .remedy = "nothing brings it back in this release, not even a donor's state; raise "
+                         "coordinator.keep_rounds before sites wait that long"});
 }
 
 }  // namespace
 
 bool BorderLoop::State::awaits_message() const {
+  // Whatever the exchange waits for: without the state no rank can do its part.
+  if (needy) return true;
   switch (round->machine.phase()) {
     case SitePhase::idle:
       return !round->machine.terms().final;
@@ -60,6 +62,10 @@ bool BorderLoop::State::receive(std::chrono::milliseconds wait) {
   Digest digest = crypto::sha256(*wire);
   try {
     border::Claim claim = border::read_claim(*wire);
+    if (claim.type == MessageType::state) {
+      if (take_state(*wire, digest)) seams.road.acknowledge(digest);
+      return true;
+    }
     if (!receipts.knows(claim.exchange, digest)) {
       border::OpenedMessage message = border::open_message(*wire, me, peers);
       federation::check_run(round->machine.terms(), message.header,

@@ -57,7 +57,7 @@ struct Writer {
 border::MessageType read_type(ByteReader& in) {
   std::uint16_t number = in.u16();
   auto type = border::message_type_from(number);
-  if (!type) refuse("message type " + std::to_string(number), "1 to 14");
+  if (!type) refuse("message type " + std::to_string(number), "1 to 14, or 18");
   return *type;
 }
 

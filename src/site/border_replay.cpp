@@ -2,6 +2,7 @@
 #include "concordat/core/log.hpp"
 #include "concordat/site/errors.hpp"
 #include "site/border_state.hpp"
+#include "site/donation_request.hpp"
 
 namespace concordat::site {
 
@@ -74,7 +75,8 @@ void BorderLoop::State::open_journal() {
       {plan.roster.federation(), plan.roster.digest, plan.agreement.digest,
        plan.agreement.agreement.initial_state, ledger::party(own), keys.name}));
   record_again();
-  if (round->finished) over = true;
+  import.emplace(folder, plan.roster, plan.agreement);
+  over = round->finished && !read_donation_request(seams.fs, folder.root());
 }
 
 void BorderLoop::State::begin_round(Round number, const federation::Chain& chain) {
@@ -88,6 +90,15 @@ void BorderLoop::State::begin_round(Round number, const federation::Chain& chain
 // part in, however many it missed since: those need nothing but their aggregates.
 void BorderLoop::State::remember_exchange() {
   const federation::SiteExchange& machine = round->machine;
+  const federation::ClosedBody& closing = machine.closing();
+  closed[exchange()] = {
+      .exchange = exchange(),
+      .manifest = machine.manifest_digest(),
+      .state = machine.manifest().state,
+      .participants = static_cast<std::uint32_t>(machine.manifest().participants.size()),
+      .survivors = closing.survivors(),
+      .total_weight = closing.total_weight,
+      .aggregate = closing.root};
   if (machine.missed()) return;
   previous = PreviousExchange{exchange(), machine.manifest_digest(), machine.manifest().sites()};
 }

@@ -15,6 +15,8 @@
 #include "site/border_records.hpp"
 #include "site/border_secrets.hpp"
 #include "site/border_upload.hpp"
+#include "site/donation_source.hpp"
+#include "site/state_import.hpp"
 
 namespace concordat::site {
 
@@ -55,6 +57,15 @@ struct PreviousExchange {
   ExchangeId exchange{};
   Digest manifest{};
   std::vector<SiteId> participants{};
+};
+
+/// What this site is giving away; journal/RUN/donations/site-N says how far it got.
+struct Donation {
+  SiteId to{};
+  ClosedExchange closed{};
+  std::uint32_t serial = 0;
+  std::uint32_t next = 0;
+  std::optional<DonationSource> source;
 };
 
 struct BorderLoop::State {
@@ -106,6 +117,21 @@ struct BorderLoop::State {
   bool download_some();
   bool awaits_message() const;
 
+  // border_donate.cpp
+  bool donate_some();
+  void take_donation_request();
+  void send_piece();
+  void save_donation() const;
+  void end_donation(std::string_view why);
+  FileSystem::Path donation_file(SiteId to) const;
+  governance::PolicyContext donation_policy() const;
+
+  // border_import.cpp
+  bool needs_state() const;
+  void watch_need();
+  bool take_state(ByteView wire, const Digest& digest);
+  void take_piece(const border::OpenedMessage& message, std::uint64_t message_bytes);
+
   // Secrets of the exchange that is open.
   BorderSecrets load_secrets();
   void save_secrets(const BorderSecrets& mine);
@@ -129,6 +155,12 @@ struct BorderLoop::State {
   std::optional<crypto::ExchangeJournal> journal;
   std::optional<BorderRound> round;
   std::optional<PreviousExchange> previous;
+  std::map<ExchangeId, ClosedExchange> closed;  ///< every exchange that is over
+  std::optional<Donation> donation;
+  std::chrono::nanoseconds next_donation{0};
+  std::optional<StateImport> import;
+  std::chrono::nanoseconds next_look_at_need{0};
+  bool needy = false;
   std::vector<EventRecord> replayed;  ///< messages of the open round, for record_again()
 
   bool over = false;

@@ -13,7 +13,16 @@ CommittedBlocks::CommittedBlocks(RunFolder& folder, const federation::ExchangeTe
                                  FileSystem::Path tree_file)
     : folder_(folder), exchange_(terms.exchange) {
   auto commit = folder.read_commit(exchange_);
-  CONCORDAT_REQUIRE(commit.has_value(), exchange_.text());
+  if (!commit) {
+    throw Error(
+        errors::bad_run_file,
+        {.what = "the update that this site committed is gone",
+         .where = folder.outbox(exchange_).string(),
+         .found = "no COMMIT, and a journal that took one",
+         .expected = "COMMIT and the masked blocks that it names",
+         .remedy = "restore the run folder: nothing is masked twice, so no state of another "
+                   "site can replace them, and the round cannot end without this site"});
+  }
   commit_ = std::move(*commit);
   check(terms, manifest, state);
   border::LeafTreeWriter writer(folder.files(), tree_file);

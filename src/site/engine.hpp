@@ -34,6 +34,8 @@ struct SaveHooks {
   std::function<void(const checkpoint::Saved&)> before_publish{};
   /// All ranks, when the generation is durable.
   std::function<void(const checkpoint::Saved&)> published{};
+  /// Generations that this save must not remove.
+  std::vector<std::string> pins{};
 };
 
 class Engine {

@@ -51,6 +51,7 @@ void Engine::begin_save(std::uint64_t round, const std::vector<checkpoint::Named
                {.keep = settings_.checkpoint.keep,
                 .keep_every = static_cast<std::uint64_t>(settings_.checkpoint.keep_every),
                 .alignment = static_cast<std::uint64_t>(settings_.checkpoint.alignment),
+                .pins = saving_.hooks.pins,
                 .before_publish = saving_.hooks.before_publish});
   saving_.snapshot = saving_.pause = clock_.monotonic() - start;
   kill_point("train.snapshot");

@@ -8,6 +8,8 @@
 #include "concordat/site/errors.hpp"
 #include "concordat/site/ranks_exchange.hpp"
 #include "site/checkpoint_entries.hpp"
+#include "site/donation_request.hpp"
+#include "site/run_folder.hpp"
 #include "site/wait_notice.hpp"
 
 namespace concordat::site {
@@ -18,6 +20,7 @@ class Rounds {
   Rounds(Engine& engine, JobControl& control, const FederationTerms& terms, const JobSeams& seams)
       : engine_(engine),
         control_(control),
+        fs_(seams.fs),
         rounds_(terms.agreement.agreement.rounds),
         inner_steps_(terms.agreement.agreement.inner_steps),
         scope_(ledger::run_scope(terms.agreement.digest)),
@@ -28,6 +31,7 @@ class Rounds {
                   engine.trainer().layout()),
         entries_(engine.settings(), engine.comm(), seams, CheckpointEntries::Writes::border),
         notice_(engine.settings().folder, engine.settings().run_folder(), seams.fs, seams.clock) {
+    require_state();
     open(terms.agreement.agreement.initial_state);
     control_.watch([this] { return exchange_.seems_over(); });
   }
@@ -60,7 +64,10 @@ class Rounds {
 
   void open(const Digest& agreed_state) {
     auto restored = engine_.restore(exchange_.named_state());
-    if (restored) {
+    const auto donated = exchange_.donated();
+    if (donated && (!restored || restored->position.round < donated->value())) {
+      take_donated();
+    } else if (restored) {
       exchange_.resume(Round(static_cast<std::uint32_t>(restored->position.round)));
       generation_ = restored->name;
       // What only the fast tier has is written again before anything is built upon it.
@@ -75,6 +82,46 @@ class Rounds {
     }
     engine_.report_steps(static_cast<std::int64_t>(rounds_) * inner_steps_);
     if (exchange_.round().value() < rounds_) exchange_.announce(generation_);
+  }
+
+  // What is lost here comes from another site: the state that the newest closed exchange started
+  // from, whose outer step is taken like that of a missed round. Moments begin anew.
+  void take_donated() {
+    exchange_.take_donated();
+    exchange_.read_shared_model(weights_);
+    engine_.trainer().write_weights(weights_);
+    engine_.trainer().skip_to(static_cast<std::int64_t>(exchange_.round().value()) * inner_steps_);
+    say("takes the state of round " + std::to_string(exchange_.round().value()) +
+        " that another site gave: " + exchange_.state_digest().hex().substr(0, 16));
+  }
+
+  // A job that began from the initial state, when all others are rounds ahead, would wait for ever.
+  void require_state() {
+    comm::agreed(engine_.comm(), [&] {
+      if (!root()) return;
+      const auto from = read_needed_state(fs_, engine_.settings().run_folder());
+      if (!from) return;
+      throw Error(site::errors::needs_state,
+                  {.what = "what this run needs is not in its folder any more",
+                   .where = engine_.settings().run_folder().string(),
+                   .found = "NEEDS_STATE, left by the border",
+                   .expected = "the state of " + *from,
+                   .remedy = "have 'concordat donate' run at " + *from +
+                             ", and start this job when the border says that the state is here"});
+    });
+  }
+
+  // Generations that the next save leaves: what a site that may give its state gives.
+  std::vector<std::string> pins() {
+    const SiteSettings& settings = engine_.settings();
+    const std::uint32_t round = exchange_.round().value();
+    if (!root() || !settings.federation || settings.federation->donate_to.empty() || round == 0) {
+      return {};
+    }
+    RunFolder folder(fs_, settings.run_folder());
+    const auto commit = folder.read_commit({Round{round - 1}, {}, {}});
+    if (!commit) return {};
+    return {commit->generation};
   }
 
   void check_initial_state(const Digest& agreed) {
@@ -106,6 +153,7 @@ class Rounds {
     // A restart needs none of the aggregates again, unless it takes the generation before.
     save_now();
     forget_before(first);
+    exchange_.forget_donated();
     kill_point("train.caught_up");
     if (exchange_.round().value() < rounds_) exchange_.announce(generation_);
   }
@@ -191,7 +239,8 @@ class Rounds {
                entries_.record(entry);
                kill_point("train.entry_handed");
              },
-         .published = [this](const checkpoint::Saved& saved) { generation_ = saved.name; }});
+         .published = [this](const checkpoint::Saved& saved) { generation_ = saved.name; },
+         .pins = pins()});
     begun_ = now;
   }
 
@@ -215,6 +264,7 @@ class Rounds {
 
   Engine& engine_;
   JobControl& control_;
+  FileSystem& fs_;
   std::uint32_t rounds_;
   std::int64_t inner_steps_;
   std::string scope_;

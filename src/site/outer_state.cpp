@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "concordat/parallel/state_digest.hpp"
+#include "site/state_import.hpp"
 
 namespace concordat::site {
 
@@ -94,6 +95,21 @@ std::vector<checkpoint::NamedTensor> OuterState::named_tensors() const {
   scales.owned = scales.held;
   named.push_back(std::move(scales));
   return named;
+}
+
+void OuterState::read_import(FileSystem& fs, const FileSystem::Path& run_folder) {
+  begin();
+  const auto read = [&](const char* vector, const Tensor& tensor, std::int64_t first) {
+    if (tensor.empty()) return;
+    const std::span<float> values = tensor.span<float>();
+    fs.open(import_vector(run_folder, vector), OpenMode::read)
+        ->read_at(4 * static_cast<std::uint64_t>(first),
+                  {reinterpret_cast<std::uint8_t*>(values.data()), values.size_bytes()});
+  };
+  read("model", phi_, slice_.begin);
+  read("m", m_, slice_.begin);
+  read("v", v_, slice_.begin);
+  read("scales", scales_, scales_begin_);
 }
 
 Digest OuterState::digest(comm::Communicator& comm, Round round) const {

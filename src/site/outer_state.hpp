@@ -56,6 +56,8 @@ class OuterState {
   /// Moments and error become 0, scales the first ones; phi is the caller's to fill.
   void begin();
   std::vector<checkpoint::NamedTensor> named_tensors() const;
+  /// Fills phi, moments and scales of the slice from a donor's state; the error becomes 0.
+  void read_import(FileSystem& fs, const FileSystem::Path& run_folder);
   /// Collective over `comm`.
   Digest digest(comm::Communicator& comm, Round round) const;
 

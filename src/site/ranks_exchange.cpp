@@ -11,6 +11,7 @@
 #include "site/ranks_upload.hpp"
 #include "site/run_folder.hpp"
 #include "site/run_records.hpp"
+#include "site/state_import.hpp"
 #include "site/wait.hpp"
 
 namespace concordat::site {
@@ -84,6 +85,48 @@ void RanksExchange::start(const Tensor& local_weights) {
 void RanksExchange::resume(Round round) {
   parts_->round = round;
   parts_->digest.reset();
+}
+
+std::optional<Round> RanksExchange::donated() {
+  Parts& p = *parts_;
+  Bytes text;
+  comm::agreed(p.comm, [&] {
+    if (p.comm.rank() != 0) return;
+    if (const auto record = read_imported(p.seams.fs, p.folder->root())) {
+      ByteWriter out;
+      out.u32(record->exchange.round.value());
+      text = std::move(out).bytes();
+    }
+  });
+  p.comm.broadcast_bytes(text, 0);
+  if (text.empty()) return std::nullopt;
+  return Round(ByteReader(text, "donated round").u32());
+}
+
+void RanksExchange::take_donated() {
+  Parts& p = *parts_;
+  comm::agreed(p.comm, [&] { p.state.read_import(p.seams.fs, p.folder->root()); });
+  const std::optional<ImportedRecord> record = read_imported(p.seams.fs, p.folder->root());
+  CONCORDAT_REQUIRE(record.has_value(), "donated() comes first");
+  p.round = record->exchange.round;
+  p.digest.reset();
+  const Digest& found = state_digest();
+  comm::agreed(p.comm, [&] {
+    if (found == record->state) return;
+    throw Error(errors::state_differs,
+                {.what = "the state that a donor gave is not on the disk as it was checked",
+                 .where = import_folder(p.folder->root()).string(),
+                 .found = found.hex(),
+                 .expected = record->state.hex(),
+                 .remedy = "check the disk; remove the folder and have the state given again"});
+  });
+}
+
+void RanksExchange::forget_donated() {
+  Parts& p = *parts_;
+  comm::agreed(p.comm, [&] {
+    if (p.comm.rank() == 0) p.seams.fs.remove_all(import_folder(p.folder->root()));
+  });
 }
 
 std::vector<checkpoint::NamedTensor> RanksExchange::named_state() {

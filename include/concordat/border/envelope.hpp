@@ -57,6 +57,12 @@ Envelope seal_message(ledger::Written<ledger::Decision>&& written, const Header&
 /// @throws Error(not_authentic).
 Envelope restore_message(ByteView wire, const Identity& me, const PeerDirectory& peers);
 
+/// The Envelope of another party's message of type 18, which this process hands on unopened. The
+/// signature is checked, and the decision compared and used up as in seal_message.
+/// @throws Error(decision_mismatch | crossing_refused | malformed | unknown_peer | not_authentic).
+Envelope pass_on(ledger::Written<ledger::Decision>&& written, ByteView wire,
+                 const PeerDirectory& peers);
+
 /// Sealed size of a message with a body of this size; what a decision's max_bytes must cover.
 std::uint64_t sealed_message_bytes(std::uint64_t body_bytes);
 

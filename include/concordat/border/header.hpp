@@ -35,12 +35,12 @@ enum class MessageType : std::uint16_t {
   withdraw = 14,  ///< reserved: attempts
   block = 16,
   block_ack = 17,
-  state = 18,  ///< reserved: donors
+  state = 18,  ///< from a donor to a site; the coordinator passes it on unopened
 };
 
 /// "ready", "manifest", ...; "unknown" for another number.
 std::string_view name_of(MessageType type);
-/// The type of a number that came in, if a signed message may carry it (1 to 14).
+/// The type of a number that came in, if a signed message may carry it (1 to 14, and 18).
 std::optional<MessageType> message_type_from(std::uint16_t number);
 /// True for the two messages that announce block frames: header (6) and aggregate (11).
 bool announces_frames(MessageType type);

@@ -20,6 +20,11 @@ inline constexpr ErrorCode not_open{"coordinator.not_open", Severity::request, E
 /// another one.
 inline constexpr ErrorCode aggregate_gone{"coordinator.aggregate_gone", Severity::request,
                                           ExitCode::data};
+/// A site's message to another that no policy lets through.
+inline constexpr ErrorCode not_passed_on{"coordinator.not_passed_on", Severity::request,
+                                         ExitCode::refused};
+/// A donor is faster than its recipient: the donor waits.
+inline constexpr ErrorCode relay_full{"coordinator.relay_full", Severity::request, ExitCode::saved};
 /// A stored upload does not open any more: the disk changed it.
 inline constexpr ErrorCode upload_damaged{"coordinator.upload_damaged", Severity::process,
                                           ExitCode::data};

@@ -65,6 +65,10 @@ std::uint32_t threshold(std::uint32_t participants, std::uint32_t colluding);
 std::uint32_t least_participants(std::uint32_t num_sites, std::uint32_t minimum,
                                  std::uint32_t colluding);
 
+/// Most messages that a donor's state takes: its contents, then one for each block of the model, of
+/// up to two outer moments, of the scales and of the aggregate.
+std::uint32_t most_state_messages(const ExchangeTerms& terms);
+
 /// Ed25519 over a statement; a machine holds no key. Deterministic, so a replay signs the same.
 using Signer = std::function<crypto::Signature(ByteView statement)>;
 

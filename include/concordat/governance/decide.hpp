@@ -13,8 +13,10 @@
 //
 // Rules, in the order in which they are asked; the name is in the decision and in the ledger:
 //   not_a_member       this party or the recipient is not in the roster
-//   not_part_of_recovery_none   the message belongs to attempts, shares or donors
-//   wrong_direction    sites speak to the coordinator only, the coordinator to sites only
+//   not_part_of_recovery_none   the message belongs to attempts or shares
+//   wrong_direction    sites speak to the coordinator only, the coordinator to sites only; a
+//                      donor's state goes from a site to another
+//   not_a_recipient    this site's configuration gives its state to nobody, or to others
 //   wrong_exchange     round outside of the run, fragment or attempt not 0, or not the exchange
 //                      that is open here
 //   exchange_closed    nothing new leaves for an exchange whose closing record is known
@@ -25,6 +27,9 @@
 //   too_large          more bytes than the agreement entails for this kind
 //   catching_up        permitted: manifest, go, survivors, aggregate and closed of an exchange that
 //                      every participant has received, to a site of the roster that it went without
+//   donated            permitted: state of the exchange that is given, to a site that this one's
+//                      configuration names
+//   passed_on          permitted at the coordinator: a donor's state of a closed exchange
 //   entailed           permitted
 #pragma once
 
@@ -59,7 +64,25 @@ struct AgreementCaps {
   std::uint64_t max_message_bytes = 0;    ///< of a message without frames
   std::uint64_t max_upload_bytes = 0;     ///< header and all frames of one upload
   std::uint64_t max_aggregate_bytes = 0;  ///< the same downward
+  std::uint64_t max_state_bytes = 0;      ///< of one message with a piece of a donor's state
+  std::uint32_t max_state_messages = 0;   ///< that hold the whole of it
 };
+
+/// The state of a closed exchange that this site gives away. No agreement entails that: its own
+/// configuration says to whom, and by default to nobody.
+struct DonationView {
+  std::vector<SiteId> recipients;
+  ExchangeId exchange{};
+  Digest manifest{};
+};
+
+/// How the index of a `state` message counts: which donation of this exchange to this site, and
+/// which of its messages.
+inline constexpr std::uint32_t state_position_bits = 24;
+constexpr std::uint32_t state_position(std::uint32_t index) {
+  return index & ((1U << state_position_bits) - 1);
+}
+constexpr std::uint32_t state_serial(std::uint32_t index) { return index >> state_position_bits; }
 
 /// The one exchange that is open at this party.
 struct ExchangeView {
@@ -75,6 +98,7 @@ struct PolicyContext {
   std::vector<SiteId> sites;  ///< of the roster
   AgreementCaps caps;
   ExchangeView exchange;
+  DonationView donation{};
 };
 
 struct Request {

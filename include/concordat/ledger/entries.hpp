@@ -52,6 +52,8 @@ inline constexpr std::string_view agree = "agree";
 inline constexpr std::string_view aggregate = "aggregate";
 inline constexpr std::string_view received = "received";
 inline constexpr std::string_view closed = "closed";
+inline constexpr std::string_view state_blocks = "state_blocks";  ///< a donor's state
+inline constexpr std::string_view passed_on = "passed_on";  ///< coordinator: another's message
 }  // namespace kinds
 
 /// Inverse of ExchangeId::text(). @throws Error(ledger.malformed).
@@ -190,6 +192,21 @@ Fields received_facts(const Digest& root, std::uint64_t tokens, const crypto::Si
 /// kind closed: `document` is the closing record's digest, `tokens` the sum of weights W.
 Fields closed_facts(const Digest& document, const Digest& root, std::uint64_t tokens,
                     std::span<const SiteId> survivors);
+
+/// kind state_blocks: digest of the state that the manifest in the header names.
+Fields state_facts(const Digest& state);
+
+/// What the coordinator took from one site and keeps for another, without being able to open it.
+struct PassedOn {
+  CrossingKind kind{};
+  ExchangeId exchange{};
+  SiteId from{};
+  SiteId to{};
+  std::uint32_t index = 0;
+  Digest digest{};
+  std::uint64_t message_bytes = 0;
+};
+Entry passed_on_entry(const PassedOn& message);
 
 /// "concordat/NAME/KEY": the origin of a party's log; KEY is eight hex digits of its log key.
 std::string log_origin(std::string_view name, const crypto::VerifyKey& log_key);

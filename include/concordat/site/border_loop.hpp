@@ -21,7 +21,9 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "concordat/border/road.hpp"
 #include "concordat/core/clock.hpp"
@@ -47,6 +49,12 @@ struct BorderPlan {
   FileSystem::Path run_folder;
   federation::SignedRoster roster;
   federation::SignedAgreement agreement;
+  /// Whose state this site takes when its own is lost; unset: nobody's.
+  std::optional<SiteId> donor{};
+  /// Whom it gives its own to when asked to.
+  std::vector<SiteId> donate_to{};
+  /// Scales of each block of the model; needed to give.
+  std::vector<std::uint32_t> scales_per_block{};
   StopLimits limits{};                            ///< of the batch job that it runs in, if any
   std::chrono::milliseconds fetch_wait{500};      ///< longest wait for a message in one turn
   std::chrono::milliseconds poll_wait{100};       ///< between looks at the run folder

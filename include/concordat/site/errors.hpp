@@ -20,6 +20,13 @@ inline constexpr ErrorCode already_committed{"site.already_committed", Severity:
 
 /// This site missed more rounds than the coordinator keeps aggregates of.
 inline constexpr ErrorCode too_far_behind{"site.too_far_behind", Severity::process, ExitCode::data};
+/// What a donor sent is not the state that the participants of the exchange cosigned.
+inline constexpr ErrorCode state_refused{"site.state_refused", Severity::request, ExitCode::data};
+/// This site has not what a donor has to give, or has it no more.
+inline constexpr ErrorCode nothing_to_give{"site.nothing_to_give", Severity::request,
+                                           ExitCode::data};
+/// What the run needs is lost here, and a donor's state has not come yet.
+inline constexpr ErrorCode needs_state{"site.needs_state", Severity::process, ExitCode::saved};
 /// Jobs that begin at one place of the run again and again and get no further.
 inline constexpr ErrorCode no_progress{"site.no_progress", Severity::process,
                                        ExitCode::no_progress};

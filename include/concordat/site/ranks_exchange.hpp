@@ -88,6 +88,15 @@ class RanksExchange {
   /// After a restore filled named_state(): the state is that of the beginning of `round`.
   void resume(Round round);
 
+  /// The round whose state a donor gave and the border put into the run folder; nullopt without
+  /// one. Collective.
+  std::optional<Round> donated();
+  /// Takes that state: what round() starts from, as the participants cosigned it, with no error
+  /// feedback. @pre donated(). @throws Error(site.state_differs), agreed.
+  void take_donated();
+  /// Removes what the donor gave, once a generation holds it.
+  void forget_donated();
+
   /// The tensors that a generation holds besides the trainer's: "outer/phi", "outer/m", "outer/v",
   /// "outer/error", "outer/scales". Views of the state: they are restored in place.
   std::vector<checkpoint::NamedTensor> named_state();

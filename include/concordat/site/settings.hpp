@@ -98,6 +98,8 @@ struct FederationSettings {
   std::filesystem::path agreement;
   std::string address;       ///< HOST:PORT of the coordinator; empty: the roster's
   std::string road = "tls";  ///< tls, or mpi: all parties in one mpirun
+  std::string donor;         ///< site whose state this one takes when its own is lost; empty: none
+  std::vector<std::string> donate_to;  ///< sites that may be given this one's state
 };
 
 struct SiteSettings {

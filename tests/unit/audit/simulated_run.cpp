@@ -1,5 +1,7 @@
 #include "simulated_run.hpp"
 
+#include <utility>
+
 #include "concordat/crypto/hash.hpp"
 #include "concordat/federation/terms.hpp"
 
@@ -92,6 +94,23 @@ void SimulatedRun::cross(CrossingKind kind, SiteId from, SiteId to, const ledger
   crossing.direction = Direction::in;
   crossing.decision.clear();
   append(to, ledger::crossing_entry(crossing));
+}
+
+void SimulatedRun::give_state(std::uint32_t round, SiteId from, SiteId to) {
+  const std::uint32_t now = std::exchange(round_, round);
+  const ExchangeId exchange{Round{round_}, {}, {}};
+  cross(CrossingKind::state_blocks, from, to, ledger::state_facts(digest_of("state " + scope())));
+  append(coordinator_id,
+         ledger::passed_on_entry(
+             {.kind = CrossingKind::state_blocks,
+              .exchange = exchange,
+              .from = from,
+              .to = to,
+              .index = 0,
+              .digest = digest_of(ledger::decision_id(CrossingKind::state_blocks, exchange, to) +
+                                  ledger::party(from)),
+              .message_bytes = 300}));
+  round_ = now;
 }
 
 std::vector<SiteId> SimulatedRun::participants() const {

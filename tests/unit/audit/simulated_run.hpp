@@ -39,6 +39,8 @@ class SimulatedRun {
   void play_until(std::uint32_t round, ledger::CrossingKind last);
   /// A site says that it is ready for a round that begins without it.
   void say_late_ready(std::uint32_t round, SiteId site);
+  /// One site gives another its state of a closed round, over the coordinator.
+  void give_state(std::uint32_t round, SiteId from, SiteId to);
   void sign_all();
   /// The rounds that follow go without this site; nullopt: with all.
   void go_without(std::optional<SiteId> site) { missing_ = site; }

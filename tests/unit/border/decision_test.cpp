@@ -95,5 +95,41 @@ TEST(Decision, NobodySealsInTheNameOfAnother) {
             "border.unknown_peer");
 }
 
+TEST(Decision, OnlyADonorsStateIsPassedOnUnopenedAndOnlyWithADecision) {
+  World world;
+  Header header = world.header(MessageType::state, alba, cala);
+  header.index = 7;
+  const Envelope sealed = world.seal(header, as_bytes("state"));
+  const Envelope passed =
+      pass_on(world.written(world.decision(header)), sealed.wire(), world.peers);
+  EXPECT_EQ(to_hex(passed.wire()), to_hex(sealed.wire()));
+  EXPECT_EQ(to_string(world.open(passed.wire(), cala).body), "state");
+  EXPECT_EQ(code_of([&] { world.open(passed.wire(), coordinator_id); }), "border.not_authentic");
+  Header other = header;
+  other.recipient = brio;
+  EXPECT_EQ(
+      code_of([&] { pass_on(world.written(world.decision(other)), sealed.wire(), world.peers); }),
+      "border.decision_mismatch");
+  other = header;
+  other.index = 8;
+  EXPECT_EQ(
+      code_of([&] { pass_on(world.written(world.decision(other)), sealed.wire(), world.peers); }),
+      "border.decision_mismatch");
+  EXPECT_EQ(code_of([&] {
+              pass_on(world.written(world.decision(header, sealed.wire().size() - 1)),
+                      sealed.wire(), world.peers);
+            }),
+            "border.decision_mismatch");
+  Bytes damaged(sealed.wire().begin(), sealed.wire().end());
+  damaged[damaged.size() - 70] ^= 1U;
+  EXPECT_EQ(code_of([&] { pass_on(world.written(world.decision(header)), damaged, world.peers); }),
+            "border.not_authentic");
+  const Header cosign = world.header(MessageType::cosign);
+  const Envelope own = world.seal(cosign, as_bytes("x"));
+  EXPECT_EQ(
+      code_of([&] { pass_on(world.written(world.decision(cosign)), own.wire(), world.peers); }),
+      "border.not_authentic");
+}
+
 }  // namespace
 }  // namespace concordat::border::testing

@@ -169,6 +169,16 @@ TEST_F(StatusView, NamesWhatTheJobIsAskedFor) {
       << text();
 }
 
+TEST_F(StatusView, NamesAStateThatIsLostAndOneThatIsGiven) {
+  EXPECT_EQ(text().find("NEEDS_STATE"), std::string::npos);
+  write("NEEDS_STATE", "brio\n");
+  write("DONATE", "cala\n");
+  EXPECT_NE(text().find("waits for brio to give its own; DONATE: the border is asked to give its "
+                        "state to cala"),
+            std::string::npos)
+      << text();
+}
+
 TEST_F(StatusView, NamesJobsThatGotNoFurther) {
   const auto started = [&](int jobs, const std::string& reached) {
     write("progress.json", "{\"step\": 40, \"round\": 1, \"starts\": " + std::to_string(jobs) +

@@ -225,5 +225,69 @@ TEST(Decide, refusal_is_in_the_ledger_and_ends_with_77) {
   std::filesystem::remove_all(folder);
 }
 
+PolicyContext donor_of(std::vector<SiteId> recipients) {
+  PolicyContext context = context_of(SiteId{0}, Stage::idle);
+  context.caps.max_state_bytes = 5000;
+  context.caps.max_state_messages = 13;
+  context.donation = {
+      .recipients = std::move(recipients), .exchange = {Round{2}, {}, {}}, .manifest = manifest};
+  return context;
+}
+
+Request state_to(SiteId recipient) {
+  return {.kind = CrossingKind::state_blocks,
+          .exchange = {Round{2}, {}, {}},
+          .manifest = manifest,
+          .recipient = recipient,
+          .bytes = 4900,
+          .index = 12};
+}
+
+TEST(Decide, ASiteGivesItsStateToNobodyUnlessItsConfigurationSaysSo) {
+  EXPECT_EQ(rule(state_to(SiteId{2}), context_of(SiteId{0}, Stage::idle)), "not_a_recipient");
+  EXPECT_EQ(rule(state_to(SiteId{2}), donor_of({})), "not_a_recipient");
+  EXPECT_EQ(rule(state_to(SiteId{2}), donor_of({SiteId{1}})), "not_a_recipient");
+  EXPECT_EQ(rule(state_to(SiteId{2}), donor_of({SiteId{2}})), "donated");
+  EXPECT_EQ(rule(state_to(SiteId{7}), donor_of({SiteId{7}})), "not_a_member");
+  EXPECT_EQ(rule(state_to(SiteId{0}), donor_of({SiteId{0}})), "wrong_direction");
+  EXPECT_EQ(rule(state_to(coordinator_id), donor_of({coordinator_id})), "wrong_direction");
+}
+
+TEST(Decide, AStateIsOfTheExchangeThatIsGivenAndNoLargerThanItIs) {
+  const PolicyContext context = donor_of({SiteId{2}});
+  Request request = state_to(SiteId{2});
+  request.exchange = round_3;
+  EXPECT_EQ(rule(request, context), "wrong_exchange");
+  request = state_to(SiteId{2});
+  request.manifest = agreement;
+  EXPECT_EQ(rule(request, context), "wrong_manifest");
+  request = state_to(SiteId{2});
+  request.bytes = 5001;
+  EXPECT_EQ(rule(request, context), "too_large");
+  request = state_to(SiteId{2});
+  request.index = 13;
+  EXPECT_EQ(rule(request, context), "too_large");
+  // The serial above the position counts donations, not messages.
+  request.index = 3U << state_position_bits | 12;
+  EXPECT_EQ(rule(request, context), "donated");
+}
+
+TEST(Decide, TheCoordinatorPassesOnTheStateOfAClosedExchangeAlone) {
+  PolicyContext context = context_of(coordinator_id, Stage::manifest_known);
+  context.caps.max_state_bytes = 5000;
+  context.caps.max_state_messages = 13;
+  EXPECT_EQ(rule(state_to(SiteId{2}), context), "passed_on");
+  Request open = state_to(SiteId{2});
+  open.exchange = round_3;
+  EXPECT_EQ(rule(open, context), "wrong_exchange");
+  Request none = state_to(SiteId{2});
+  none.manifest = Digest{};
+  EXPECT_EQ(rule(none, context), "wrong_manifest");
+  EXPECT_EQ(rule(state_to(coordinator_id), context), "wrong_direction");
+  Request large = state_to(SiteId{2});
+  large.bytes = 5001;
+  EXPECT_EQ(rule(large, context), "too_large");
+}
+
 }  // namespace
 }  // namespace concordat::governance

@@ -218,9 +218,8 @@ TEST(BorderMissing, AJobWhoseRunFolderWasLostIsNamedInsteadOfWaitedFor) {
   posix_files().remove_all(run / "inbox");
   posix_files().remove_all(run / "outbox");
   const auto key = crypto::OpeningKey::generate(crypto::system_random());
-  world.ranks[0].folder().write_key(
-      {}, make_nonce(crypto::system_random()),
-      {key.seal_key(), crypto::sha256(as_bytes("state 0")), 1, "none"});
+  world.ranks[0].folder().write_key({}, make_nonce(crypto::system_random()),
+                                    {key.seal_key(), KnownRanks::state_of(0), 1, "none"});
   const auto look = [&] {
     for (int i = 0; i < 20; ++i) {
       world.clock.sleep(std::chrono::seconds(6));

@@ -4,8 +4,10 @@
 
 #include "concordat/audit/audit.hpp"
 #include "concordat/border/frames.hpp"
+#include "concordat/checkpoint/checkpoint.hpp"
 #include "concordat/core/log.hpp"
 #include "concordat/crypto/merkle.hpp"
+#include "concordat/parallel/state_digest.hpp"
 
 namespace concordat::site::testing {
 namespace {
@@ -48,7 +50,7 @@ federation::SignedAgreement make_agreement(const federation::SignedRoster& roste
   run.weight_cap = 1000;
   run.block_log2 = block_log2;
   run.num_elements = num_elements;
-  run.initial_state = crypto::sha256(as_bytes("state 0"));
+  run.initial_state = KnownRanks::state_of(0);
   run.roster = roster.digest;
   Bytes document = encode(run);
   federation::Signatures signatures;
@@ -74,9 +76,58 @@ std::uint16_t KnownRanks::code(SiteId site, std::uint32_t round, std::uint64_t i
   return static_cast<std::uint16_t>((index * 7 + site.value() * 31 + round * 13) % 256);
 }
 
-Digest KnownRanks::state() const {
-  return crypto::sha256(as_bytes("state " + std::to_string(round_)));
+std::vector<float> KnownRanks::outer(const std::string& vector, std::uint32_t round) {
+  const std::uint64_t count = vector == "scales" ? 3 : num_elements;
+  std::vector<float> values;
+  for (std::uint64_t i = 0; i < count; ++i) {
+    values.push_back(static_cast<float>(vector.size()) + 0.25F * static_cast<float>(round) +
+                     0.001F * static_cast<float>(i));
+  }
+  return values;
 }
+
+Digest KnownRanks::state_of(std::uint32_t round) {
+  static std::map<std::uint32_t, Digest>& known = *new std::map<std::uint32_t, Digest>;
+  const auto before = known.find(round);
+  if (before != known.end()) return before->second;
+  std::vector<parallel::VectorLeaves> vectors;
+  for (const char* name : {"model", "m", "scales"}) {
+    const std::vector<float> values = outer(name, round);
+    const std::uint64_t length = values.size() == 3 ? 1 : std::uint64_t{1} << block_log2;
+    std::vector<Digest> leaves;
+    for (std::uint64_t at = 0; at < values.size(); at += length) {
+      const std::uint64_t count = std::min(length, values.size() - at);
+      leaves.push_back(
+          parallel::state_leaf(name, static_cast<std::int64_t>(leaves.size()),
+                               {reinterpret_cast<const std::uint8_t*>(&values[at]), 4 * count}));
+    }
+    vectors.push_back({name, leaves});
+  }
+  return known[round] = parallel::state_root(Round{round}, num_elements, block_log2, vectors);
+}
+
+void KnownRanks::keep_generation(std::uint32_t round) {
+  std::vector<checkpoint::NamedTensor> tensors;
+  const auto add = [&](const std::string& vector, const std::string& name) {
+    const std::vector<float> values = outer(vector, round);
+    const auto count = static_cast<std::int64_t>(values.size());
+    Tensor tensor = host_tensor(Dtype::f32, {count});
+    std::ranges::copy(values, tensor.span<float>().begin());
+    tensors.push_back(
+        checkpoint::named_slice(name, count, Dtype::f32, tensor,
+                                {.begin_block = 0, .end_block = 3, .begin = 0, .end = count}));
+  };
+  add("model", "outer/phi");
+  add("m", "outer/m");
+  add("m", "outer/error");
+  add("scales", "outer/scales");
+  const auto comm = comm::self_communicator();
+  checkpoint::save_generation(
+      *comm, posix_files(), folder_.checkpoints(), {.step = 1000 + round, .round = round}, tensors,
+      {{std::string(checkpoint::keys::state_digest), state_of(round).hex()}}, {.keep = 100});
+}
+
+Digest KnownRanks::state() const { return state_of(round_); }
 
 void KnownRanks::write_key() {
   key_ = crypto::OpeningKey::generate(crypto::system_random());
@@ -151,7 +202,8 @@ void KnownRanks::check_aggregate(const ClosedRecord& closed) {
   for (const SiteId site : closed.survivors) total += weight(site);
   EXPECT_EQ(closed.total_weight, total);
   EXPECT_GE(closed.survivors.size(), 3U);
-  EXPECT_EQ(closed.took_part, std::ranges::binary_search(closed.survivors, id_));
+  EXPECT_EQ(closed.took_part,
+            round_ != donated_ && std::ranges::binary_search(closed.survivors, id_));
   EXPECT_EQ(closed.state_digest, state());
   Bytes sums = read_file(folder_.files(), folder_.aggregate_blocks(exchange()));
   ASSERT_EQ(sums.size(), 2 * num_elements);
@@ -174,7 +226,7 @@ void KnownRanks::check_aggregate(const ClosedRecord& closed) {
 RankSecrets KnownRanks::ask_again(const ExchangeId& id, const std::function<void()>& turn) {
   auto key = crypto::OpeningKey::generate(crypto::system_random());
   std::string nonce = make_nonce(crypto::system_random());
-  Digest before = crypto::sha256(as_bytes("state " + std::to_string(id.round.value())));
+  Digest before = state_of(id.round.value());
   folder_.write_key(id, nonce, {key.seal_key(), before, 2, "none"});
   for (int i = 0; i < 200 && !folder_.has_secrets(id, nonce); ++i) turn();
   auto sealed = folder_.read_secrets(id, nonce);
@@ -234,6 +286,9 @@ void BorderWorld::start_border(std::uint32_t site) {
   plan.roster = roster;
   plan.agreement = agreement;
   plan.fetch_wait = std::chrono::milliseconds(0);
+  if (donor.contains(site)) plan.donor = donor.at(site);
+  if (donate_to.contains(site)) plan.donate_to = donate_to.at(site);
+  plan.scales_per_block = {1, 1, 1};
   borders[site] = std::make_unique<BorderLoop>(
       BorderSeams{*files[site], clock, crypto::system_random(), *roads[site]}, std::move(plan),
       keys[site]);

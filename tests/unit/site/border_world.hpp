@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <map>
 #include <memory>
 
 #include "concordat/border/errors.hpp"
@@ -56,6 +57,17 @@ class KnownRanks {
   static std::uint16_t code(SiteId site, std::uint32_t round, std::uint64_t index);
   static std::uint32_t weight(SiteId site) { return 100 + site.value(); }
   Digest state() const;
+  /// What all sites share at the beginning of a round: "model", "m" and "scales".
+  static std::vector<float> outer(const std::string& vector, std::uint32_t round);
+  static Digest state_of(std::uint32_t round);
+  /// A generation with that in it, as a training job would have saved it.
+  void keep_generation(std::uint32_t round);
+  /// A job that starts from the state of this round.
+  void begin_at(std::uint32_t round) {
+    round_ = round;
+    donated_ = round;
+    key_written_ = false;
+  }
 
  private:
   ExchangeId exchange() const { return {Round{round_}, {}, {}}; }
@@ -68,6 +80,7 @@ class KnownRanks {
   const federation::RunAgreement& agreement_;
   std::uint32_t round_ = 0;
   std::uint32_t missed_ = 0;
+  std::optional<std::uint32_t> donated_{};  ///< its outer step needs no secrets, whoever took part
   bool key_written_ = false;
   std::string nonce_;
   std::optional<crypto::OpeningKey> key_;
@@ -149,6 +162,8 @@ class BorderWorld {
   federation::SignedAgreement agreement;
   std::chrono::milliseconds deadline;
   std::uint32_t keep_rounds;
+  std::map<std::uint32_t, SiteId> donor;                   ///< by site; for borders that start
+  std::map<std::uint32_t, std::vector<SiteId>> donate_to;  ///< the same
   border::LoopbackRoad road;
   border::ByteBudget budget{4U << 20U};
   std::vector<std::unique_ptr<border::SiteRoad>> ends;

@@ -1,0 +1,164 @@
+// Taking: a donor's state, when this site's own is lost.
+#include <algorithm>
+
+#include "concordat/border/errors.hpp"
+#include "concordat/core/log.hpp"
+#include "concordat/crypto/hash.hpp"
+#include "concordat/site/errors.hpp"
+#include "site/border_state.hpp"
+#include "site/donation_request.hpp"
+
+namespace concordat::site {
+
+namespace {
+
+constexpr std::chrono::seconds look_at_need_every{10};
+
+[[noreturn]] void refuse(const border::Header& header, std::string what, std::string found,
+                         std::string expected) {
+  throw Error(errors::state_refused, {.what = std::move(what),
+                                      .where = header.text(),
+                                      .found = std::move(found),
+                                      .expected = std::move(expected),
+                                      .remedy = "nothing of it was taken"});
+}
+
+std::uint32_t newest_round(FileSystem& fs, const FileSystem::Path& checkpoints) {
+  std::uint32_t newest = 0;
+  for (const std::string& name : checkpoint::list_generations(fs, checkpoints)) {
+    try {
+      const auto position = checkpoint::read_manifest(fs, checkpoints / name).position;
+      newest = std::max(newest, static_cast<std::uint32_t>(position.round));
+    } catch (const Error&) {
+      continue;
+    }
+  }
+  return newest;
+}
+
+}  // namespace
+
+// The ranks begin with their newest generation, or an import, or the initial state, and take the
+// outer step of every exchange from there on; each has to be in the inbox.
+bool BorderLoop::State::needs_state() const {
+  std::uint32_t begin = newest_round(seams.fs, folder.checkpoints());
+  if (const auto imported = read_imported(seams.fs, folder.root())) {
+    begin = std::max(begin, imported->exchange.round.value());
+  }
+  return std::ranges::any_of(closed, [&](const auto& one) {
+    const ExchangeId& id = one.first;
+    const bool here = folder.has_closed(id) && seams.fs.exists(folder.aggregate_blocks(id));
+    return id.round.value() >= begin && !here;
+  });
+}
+
+// Says once, and in the run folder for the training job, that a donor's state is waited for.
+void BorderLoop::State::watch_need() {
+  if (!plan.donor) return;
+  const auto now = seams.clock.monotonic();
+  if (now < next_look_at_need) return;
+  next_look_at_need = now + look_at_need_every;
+  const bool needed = needs_state();
+  const std::string donor = plan.roster.roster.sites[plan.donor->value()].name;
+  write_needed_state(seams.fs, folder.root(), needed ? donor : "");
+  if (needed && !needy) {
+    log::warn("the state of this run is lost here; it comes back when " + donor +
+              " gives its own: 'concordat donate SITE.toml --to=" + keys.name + "' there");
+  }
+  needy = needed;
+}
+
+// True: the message is done with. A site that sends what nobody asked for must neither end this
+// border nor stand in the way of what comes behind it.
+bool BorderLoop::State::take_state(ByteView wire, const Digest& digest) {
+  try {
+    const border::OpenedMessage message = border::open_message(wire, me, peers);
+    if (message.header.exchange >= exchange() && plan.donor == message.header.sender) {
+      // This site will be told how that exchange ended, and can check the state then.
+      pause(plan.poll_wait);
+      return false;
+    }
+    take_piece(message, wire.size());
+  } catch (const Error& error) {
+    const bool own_trouble =
+        error.code().name.starts_with("core.") && !(error.code() == concordat::errors::malformed);
+    if (own_trouble || error.code().name.starts_with("ledger.")) throw;
+    log::warn(std::string("turned away: ") + error.what());
+    ledger.append(ledger::refusal_entry(digest.hex(), error.code().name, error.fields().what));
+    ledger.checkpoint();
+  }
+  return true;
+}
+
+void BorderLoop::State::take_piece(const border::OpenedMessage& message,
+                                   std::uint64_t message_bytes) {
+  const border::Header& header = message.header;
+  if (plan.donor != header.sender) {
+    refuse(header, "a site sends its state that is not this one's donor",
+           border::text_of(header.sender),
+           plan.donor ? border::text_of(*plan.donor) : "nobody: federation.donor is empty");
+  }
+  const auto known = closed.find(header.exchange);
+  if (known == closed.end() || known->second.manifest != header.manifest) {
+    refuse(header, "a state of an exchange that this site does not know as closed",
+           header.manifest.hex(),
+           known == closed.end() ? "an exchange of its journal" : known->second.manifest.hex());
+  }
+  const DonationId id{header.exchange, header.sender, governance::state_serial(header.index)};
+  const std::uint32_t position = governance::state_position(header.index);
+  const bool same = import->donation() == id;
+  if (same && position < import->next()) return;  // it has been taken
+  if (!needs_state()) {
+    refuse(header, "a state that this site has no need of", "the state of another site",
+           "nothing: every outer step can be taken from what is here");
+  }
+  const bool fits = position == 0 || (same && position == import->next());
+  if (!fits) {
+    refuse(header, "a piece of a state that does not follow the one before",
+           "position " + std::to_string(position),
+           "position " + std::to_string(same ? import->next() : 0));
+  }
+  ledger::Crossing crossing{.kind = ledger::CrossingKind::state_blocks,
+                            .direction = ledger::Direction::in,
+                            .exchange = header.exchange,
+                            .manifest = header.manifest,
+                            .from = header.sender,
+                            .to = own,
+                            .index = header.index,
+                            .digest = message.digest,
+                            .message_bytes = message_bytes,
+                            .frame_bytes = 0,
+                            .decision = {},
+                            .facts = ledger::state_facts(known->second.state)};
+  const ledger::Entry entry = ledger::crossing_entry(crossing);
+  if (const auto index = ledger.find(entry.key);
+      index && ledger.entry(*index).entry.at("digest") != message.digest.hex()) {
+    throw Error(border::errors::equivocation,
+                {.what = "a second, different message under one identity",
+                 .where = header.text(),
+                 .found = "digest " + message.digest.hex(),
+                 .expected = "digest " + ledger.entry(*index).entry.at("digest"),
+                 .remedy = "the donor has to give its state anew"});
+  }
+  import->check(known->second, position, message.body);
+  ledger.append(entry);
+  if (position == 0) {
+    import->begin(id, known->second, message.body);
+    say("the state of exchange " + header.exchange.text() + " begins to come from " +
+        border::text_of(header.sender));
+  } else {
+    import->take(known->second, position, message.body);
+  }
+  if (!import->complete()) return;
+  // A job that began without the state has announced rounds that are over.
+  for (const ExchangeId& stale : folder.in_outbox()) {
+    if (stale < header.exchange) folder.remove_exchange(stale);
+  }
+  next_look_at_need = {};
+  watch_need();
+  ledger.checkpoint();
+  say("the state of exchange " + header.exchange.text() + " is here, " +
+      std::to_string(import->next()) + " messages; the training job can start");
+}
+
+}  // namespace concordat::site
