@@ -73,6 +73,7 @@ Listed inspect_generation(FileSystem& fs, const Path& generation) {
     }
   } catch (const Error& error) {
     row.reason = short_reason(error);
+    row.newer = error.code() == errors::newer_version;
   }
   try {
     check_length(fs, generation, row);

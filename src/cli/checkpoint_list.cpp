@@ -29,7 +29,11 @@ std::string note(const Listed& row) {
   if (row.standing != Standing::generation) add(std::string(name_of(row.standing)));
   // What is being written or removed is not whole, and nobody is to worry about it.
   const bool passing = row.standing == Standing::unfinished || row.standing == Standing::removed;
-  if (!row.reason.empty() && !passing) add("DAMAGED: " + row.reason);
+  if (row.newer && row.standing == Standing::generation) {
+    add("a restart refuses: " + row.reason);
+  } else if (!row.reason.empty() && !passing) {
+    add("DAMAGED: " + row.reason);
+  }
   return text;
 }
 
@@ -60,7 +64,8 @@ JsonValue document(const std::string& folder, const std::vector<Listed>& rows) {
         .add("latest", row.latest)
         .add("bytes", row.bytes)
         .add("saved_unix_seconds", row.saved_unix_seconds)
-        .add("problem", row.reason);
+        .add("problem", row.reason)
+        .add("newer", row.newer);
     if (row.manifest) {
       one.add("step", row.manifest->position.step)
           .add("round", row.manifest->position.round)

@@ -91,6 +91,9 @@ body = json.dumps(page["body"], sort_keys=True, separators=(",", ":"), ensure_as
 page["sha256"] = hashlib.sha256(body.encode()).hexdigest()
 json.dump(page, open(sys.argv[1], "w"))
 PY
+says 0 '^step-000004 .*a restart refuses: a checkpoint was written by a newer version' checkpoint list "$run"
+! grep -q DAMAGED "$work/out" || fail "it is not damaged: $(cat "$work/out")"
+says 0 '"newer": true' checkpoint list "$run" --json
 says 65 '^step-000004 NEWER: .*concordat-checkpoint-2' checkpoint verify "$run"
 grep -q '^step-000002 ok: ' "$work/out" || fail "the older one: $(cat "$work/out")"
 grep -q '^a restart refuses: step-000004 was written by a newer version' "$work/out" || fail "what a restart does: $(cat "$work/out")"

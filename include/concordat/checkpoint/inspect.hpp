@@ -32,7 +32,8 @@ struct Listed {
   bool latest = false;                 ///< LATEST names it
   std::optional<Manifest> manifest{};  ///< absent if it cannot be read
   std::string reason{};                ///< what is wrong; empty if nothing that a look can tell
-  std::uint64_t bytes = 0;             ///< of state.h5, as it is
+  bool newer = false;       ///< a newer version wrote it: a restart refuses, and takes no older one
+  std::uint64_t bytes = 0;  ///< of state.h5, as it is
   /// When the manifest was written, else the directory; seconds since 1970, UTC.
   std::int64_t saved_unix_seconds = 0;
 };
