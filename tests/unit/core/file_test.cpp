@@ -232,7 +232,9 @@ TEST_F(FileTest, ADirectFileGoesAroundThePageCacheWhereTheFileSystemCan) {
   const int fd = ::open(path.c_str(), O_WRONLY | O_DIRECT);
   const bool able = fd >= 0 && ::pwrite(fd, storage->data(), direct_alignment, 0) > 0;
   if (fd >= 0) ::close(fd);
-  if (!able) GTEST_SKIP() << folder_ << " lies on a file system without direct access";
+  // Some take the flag and cache all the same: tmpfs does since Linux 6.6.
+  if (!able || pages_in_cache(path) != 0)
+    GTEST_SKIP() << folder_ << " lies on a file system without direct access";
   const ByteView all{reinterpret_cast<const std::uint8_t*>(storage->data()), bytes};
   posix_files().open(path, OpenMode::read_write_direct)->write_at(0, all);
   EXPECT_EQ(pages_in_cache(path), 0U);
