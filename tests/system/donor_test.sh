@@ -10,22 +10,10 @@ train_flags[alba]+=" --train.save_every=1"
 work=$(mktemp -d "${TMPDIR:-/tmp}/concordat-donor-XXXXXX")
 trap 'status=$?; end_all $(jobs -p); [ $status -eq 0 ] && rm -rf "$work" || echo "left in $work" >&2' EXIT
 
-wait_for() { # wait_for SECONDS WHAT COMMAND...
-  local left=$(($1 * 10)) what=$2
-  shift 2
-  until "$@" >/dev/null 2>&1; do
-    left=$((left - 1))
-    [ "$left" -gt 0 ] || { tail -n 5 "$run"/hub/log "$run"/*/border.log "$run"/*/train.log >&2; fail "waited in vain: $what"; }
-    sleep 0.1
-  done
-}
-
 run=$work/run
 make_template "$run"
 sed -i '/^\[federation\]/a donate_to = ["cala"]' "$run/alba/site.toml"
 sed -i '/^\[federation\]/a donor = "alba"' "$run/cala/site.toml"
-pids=() names=()
-begin() { "$@" & pids+=($!); names+=("$*"); }
 begin start_coordinator "$run"
 for site in alba brio; do
   begin start_border "$run" "$site"
@@ -55,9 +43,7 @@ grep -q 'federation.donate_to' "$work/refused" || fail "the refusal does not nam
 "$concordat" donate "$run/alba/site.toml" --to=cala >"$work/asked"
 wait_for 60 "the state of alba" grep -q 'the training job can start' "$run/cala/border.log"
 begin start_training "$run" cala
-for i in "${!pids[@]}"; do
-  wait "${pids[i]}" || { tail -n 5 "$run"/hub/log "$run"/*/border.log "$run"/*/train.log >&2; fail "${names[i]} ended with an error"; }
-done
+all_end_well
 echo "all ended with $(final_state "$run")"
 grep -q 'that another site gave' "$run/cala/train.log" || fail "cala did not take the state that was given"
 [ ! -e "$run/cala/runs/quickstart/import" ] || fail "the state that was given is still there"

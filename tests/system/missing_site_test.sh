@@ -11,21 +11,9 @@ tiny=("${tiny[@]/--run.rounds=2/--run.rounds=20}")
 work=$(mktemp -d "${TMPDIR:-/tmp}/concordat-missing-XXXXXX")
 trap 'status=$?; end_all $(jobs -p); [ $status -eq 0 ] && rm -rf "$work" || echo "left in $work" >&2' EXIT
 
-wait_for() { # wait_for SECONDS WHAT COMMAND...
-  local left=$(($1 * 10)) what=$2
-  shift 2
-  until "$@" >/dev/null 2>&1; do
-    left=$((left - 1))
-    [ "$left" -gt 0 ] || { tail -n 5 "$run"/hub/log "$run"/*/border.log "$run"/*/train.log >&2; fail "waited in vain: $what"; }
-    sleep 0.1
-  done
-}
-
 run=$work/run
 make_template "$run"
 sed -i 's/^deadline_s = 0 /deadline_s = 1 /' "$run/hub/coordinator.toml"
-pids=() names=()
-begin() { "$@" & pids+=($!); names+=("$*"); }
 start_coordinator "$run" & hub=$!
 for site in alba brio cala; do
   begin start_border "$run" "$site"
@@ -62,9 +50,7 @@ sed -i 's/^deadline_s = 1 /deadline_s = 0 /' "$run/hub/coordinator.toml"
 begin start_coordinator "$run"
 begin start_border "$run" dora
 begin start_training "$run" dora
-for i in "${!pids[@]}"; do
-  wait "${pids[i]}" || { tail -n 5 "$run"/hub/log "$run"/*/border.log "$run"/*/train.log >&2; fail "${names[i]} ended with an error"; }
-done
+all_end_well
 echo "all four ended with $(final_state "$run")"
 grep -q '"kind":"upload"' "$run/dora/ledger/log.jsonl" || fail "dora never took part"
 "$concordat" audit --roster "$run/roster.json" --agreement "$run/agreement.json" --party "hub=$run/hub" \

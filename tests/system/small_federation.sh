@@ -62,3 +62,25 @@ audit_all() {
     fail "the audit of $1 found faults"
   }
 }
+
+# For the tests that drive the federation in the folder $run themselves.
+last_words() { tail -n 5 "$run"/hub/log "$run"/*/border.log "$run"/*/train.log >&2 || true; }
+wait_for() { # wait_for SECONDS WHAT COMMAND...
+  local left=$(($1 * 10)) what=$2
+  shift 2
+  until "$@" >/dev/null 2>&1; do
+    left=$((left - 1))
+    [ "$left" -gt 0 ] || { last_words; fail "waited in vain: $what"; }
+    sleep 0.1
+  done
+}
+
+# begin COMMAND...: one more of the processes that have to end well.
+pids=() names=()
+begin() { "$@" & pids+=($!); names+=("$*"); }
+all_end_well() {
+  local i
+  for i in "${!pids[@]}"; do
+    wait "${pids[i]}" || { last_words; fail "${names[i]} ended with an error"; }
+  done
+}

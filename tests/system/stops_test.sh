@@ -16,15 +16,6 @@ fi
 run_federation "$work/undisturbed" >/dev/null
 expected=$(final_state "$work/undisturbed")
 
-wait_for() { # wait_for SECONDS WHAT COMMAND...
-  local left=$(($1 * 5)) what=$2
-  shift 2
-  until "$@" 2>/dev/null; do
-    left=$((left - 1))
-    [ "$left" -gt 0 ] || fail "waited in vain for: $what"
-    sleep 0.2
-  done
-}
 expect_code() { # expect_code CODE PID WHAT
   local code=0
   wait "$2" || code=$?
