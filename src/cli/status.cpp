@@ -154,6 +154,9 @@ std::string status_row(std::string_view label, std::string_view text) {
 std::string ago(std::int64_t unix_seconds, std::int64_t now) {
   constexpr std::int64_t minute = 60;
   const std::int64_t seconds = now - unix_seconds;
+  if (seconds < -minute) {
+    return observe::short_time(static_cast<double>(-seconds)) + " from now by this clock";
+  }
   if (seconds <= 2) return "just now";
   if (seconds < 2 * minute) return std::to_string(seconds) + " s ago";
   constexpr std::int64_t day = 24 * 60 * minute;

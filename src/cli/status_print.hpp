@@ -10,7 +10,8 @@ namespace concordat::cli {
 
 /// "label       text\n".
 std::string status_row(std::string_view label, std::string_view text);
-/// "12 s ago", "3:05 ago", ...; "just now" for the last two seconds and for clocks that are ahead.
+/// "12 s ago", "3:05 ago", ...; "just now" for the last two seconds and for clocks that are ahead
+/// by up to a minute. More than that is said: a clock was set, and ages mean little.
 std::string ago(std::int64_t unix_seconds, std::int64_t now);
 
 /// A run of a site. `site` is the site's folder.

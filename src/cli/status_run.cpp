@@ -42,17 +42,22 @@ std::string holder_text(const Holder& holder) {
   return "not running as seen from this host; last: " + holder.line;
 }
 
+/// A file of the future is of before a clock was set back, and as old as any.
+bool fresh(std::int64_t unix_seconds, std::int64_t limit, std::int64_t now) {
+  return std::abs(now - unix_seconds) <= limit;
+}
+
 std::string ranks_text(const RunView& view, std::int64_t now) {
   std::string text = holder_text(view.ranks);
   if (view.ranks.held || view.finished() || !view.pace) return text;
-  if (now - view.pace->unix_seconds > metrics_are_fresh) return text;
+  if (!fresh(view.pace->unix_seconds, metrics_are_fresh, now)) return text;
   return text + "; its newest step is from " + ago(view.pace->unix_seconds, now) +
          ", so it may run on another host";
 }
 
 bool border_seems_to_run(const RunView& view, const Holder& border, std::int64_t now) {
   if (border.held) return true;
-  return view.border && view.border->end.empty() && now - view.border->updated <= page_is_fresh;
+  return view.border && view.border->end.empty() && fresh(view.border->updated, page_is_fresh, now);
 }
 
 /// Why the site does not go on by itself, as far as its own files tell.

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <charconv>
@@ -11,6 +12,7 @@
 #include <string_view>
 
 #include "concordat/core/error.hpp"
+#include "concordat/core/log.hpp"
 #include "core/stop_signals.hpp"
 
 namespace concordat {
@@ -21,6 +23,11 @@ std::atomic<bool> requeue_asked{false};
 std::atomic<std::int64_t> stop_asked_ns{0};  ///< when the TERM or INT that counts came; 0: none did
 static_assert(std::atomic<bool>::is_always_lock_free &&
               std::atomic<std::int64_t>::is_always_lock_free);
+
+// A century: what is further away does not fit into nanoseconds.
+constexpr std::int64_t longest_left = std::int64_t{100} * 366 * 86400;
+// Two clocks that are disciplined apart differ by less.
+constexpr std::chrono::seconds clock_was_set{60};
 
 extern "C" void on_requeue(int) { requeue_asked = true; }
 
@@ -46,6 +53,7 @@ std::optional<std::int64_t> end_time() {
   std::int64_t value = 0;
   auto [end, status] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
   if (status != std::errc() || end != digits.data() + digits.size()) return std::nullopt;
+  if (value <= 0) return std::nullopt;
   return value;
 }
 
@@ -69,17 +77,30 @@ void StopRequests::catch_signals() {
 StopRequests::StopRequests(FileSystem& fs, FileSystem::Path folder, Clock& clock,
                            const StopLimits& limits)
     : fs_(fs), folder_(std::move(folder)), clock_(clock), end_unix_seconds_(end_time()) {
-  if (end_unix_seconds_) *end_unix_seconds_ -= limits.margin.count();
+  const std::chrono::nanoseconds now = clock_.monotonic();
+  if (end_unix_seconds_) {
+    *end_unix_seconds_ -= limits.margin.count();
+    const std::int64_t left = *end_unix_seconds_ - clock_.unix_seconds();
+    end_monotonic_ = now + std::chrono::seconds(std::clamp(left, -longest_left, longest_left));
+  }
   if (limits.walltime.count() > 0) {
-    end_monotonic_ = clock_.monotonic() + limits.walltime - limits.margin;
+    const std::chrono::nanoseconds end = now + limits.walltime - limits.margin;
+    end_monotonic_ = end_monotonic_ ? std::min(*end_monotonic_, end) : end;
   }
   catch_signals();
   fs_.remove(folder_ / "REQUEUE");
 }
 
-bool StopRequests::time_is_up() const {
-  if (end_unix_seconds_ && clock_.unix_seconds() >= *end_unix_seconds_) return true;
-  return end_monotonic_ && clock_.monotonic() >= *end_monotonic_;
+bool StopRequests::time_is_up() {
+  const std::chrono::nanoseconds now = clock_.monotonic();
+  if (end_monotonic_ && now >= *end_monotonic_) return true;
+  if (!end_unix_seconds_ || clock_.unix_seconds() < *end_unix_seconds_) return false;
+  const auto early = std::chrono::duration_cast<std::chrono::seconds>(*end_monotonic_ - now);
+  if (early > clock_was_set) {
+    log::warn("this machine's clock was set forward while the job ran: by it the job's end is " +
+              std::to_string(early.count()) + " s nearer than it was; leaving as if it were right");
+  }
+  return true;
 }
 
 bool StopRequests::files_are_due() {

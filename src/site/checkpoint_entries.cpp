@@ -34,8 +34,7 @@ bool CheckpointEntries::wait_for(const std::function<bool()>& done, JobControl& 
                                  const std::function<void()>& waiting) {
   return wait_until(comm_, clock_, done, [&control, &waiting] {
     if (waiting) waiting();
-    const StopKind stop = control.poll();
-    return stop == StopKind::stop || stop == StopKind::requeue;
+    return control.stop_asked();
   });
 }
 

@@ -182,15 +182,16 @@ void Engine::read_loss_scale(const checkpoint::Metadata& metadata) {
   trainer_.restore_loss_scale(state);
 }
 
-std::optional<double> Engine::validate() {
+std::optional<double> Engine::validate(const std::function<bool()>& stop) {
   double bits = 0.0;
   std::int64_t bytes = 0;
   for (data::Dataset& dataset : held_out_) {
     train::DatasetValidation windows(dataset, train::GlobalLength(settings_.inner.length),
                                      static_cast<std::uint64_t>(settings_.local.eval_windows));
-    train::ValidationReport report = trainer_.validate(windows);
-    bits += report.bits_per_byte * static_cast<double>(report.bytes);
-    bytes += report.bytes;
+    const auto report = trainer_.validate(windows, stop);
+    if (!report) return std::nullopt;
+    bits += report->bits_per_byte * static_cast<double>(report->bytes);
+    bytes += report->bytes;
   }
   if (bytes == 0) return std::nullopt;
   return bits / static_cast<double>(bytes);

@@ -69,8 +69,9 @@ class Engine {
   /// One line of every step goes to metrics.jsonl, one of every log_every to the log (rank 0), and
   /// before them what the run will need and after the first step what it took. Collective.
   void report_steps(std::int64_t total_steps);
-  /// Bits per byte of the validation splits, weighted by bytes; nullopt if eval_windows is 0.
-  std::optional<double> validate();
+  /// Bits per byte of the validation splits, weighted by bytes; nullopt if eval_windows is 0, or
+  /// when `stop`, which is asked as in Trainer::validate(), said true.
+  std::optional<double> validate(const std::function<bool()>& stop);
 
  private:
   checkpoint::Metadata metadata_now(checkpoint::Metadata metadata) const;

@@ -147,6 +147,7 @@ class Rounds {
       exchange_.catch_up(weights_);
       say("round " + std::to_string(round) + " went on without this site; state " +
           exchange_.state_digest().hex().substr(0, 16));
+      if (control_.stop_asked()) break;  // the next job catches up with what is left
     }
     engine_.trainer().write_weights(weights_);
     engine_.trainer().skip_to(static_cast<std::int64_t>(exchange_.round().value()) * inner_steps_);
@@ -206,10 +207,12 @@ class Rounds {
     engine_.trainer().write_weights(weights_);
     std::string line = "round " + std::to_string(round.value()) + " closed; state " +
                        exchange_.state_digest().hex().substr(0, 16);
-    if (auto bits = engine_.validate()) {
+    if (auto bits = engine_.validate([this] { return control_.stop_asked(); })) {
       char text[48];
       std::snprintf(text, sizeof text, "; validation %.4f bits per byte", *bits);
       line += text;
+    } else if (engine_.settings().local.eval_windows > 0) {
+      line += "; validation left out, as asked to stop";
     }
     say(line);
     forget_before(round);

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdlib>
+#include <utility>
 
 #include "concordat/comm/agree.hpp"
 #include "concordat/core/error.hpp"
@@ -50,12 +51,20 @@ StopKind JobControl::poll() {
   if (comm_.size() > 1) comm::all_reduce_host<std::int32_t>(comm_, mine, comm::ReduceOp::max);
   all_idle_ = mine[1] == 0;
   noticed_ = mine[2] != 0;
-  const auto found = static_cast<StopKind>(mine[0]);
+  auto found = static_cast<StopKind>(mine[0]);
+  if (std::exchange(save_asked_, false) && found == StopKind::none) found = StopKind::save;
   if (guard_ && !told_guard_ && found == StopKind::stop) {
     told_guard_ = true;
     guard_->stopped();
   }
   return found;
+}
+
+bool JobControl::stop_asked() {
+  const StopKind found = poll();
+  // Said again by poll(), it is kept again.
+  save_asked_ = found == StopKind::save;
+  return found == StopKind::stop || found == StopKind::requeue;
 }
 
 bool JobControl::look_again() {
@@ -84,8 +93,7 @@ void JobControl::reached_exchange() {
 }
 
 bool JobControl::leave_wait() {
-  const StopKind stop = poll();
-  asked_ = stop == StopKind::stop || stop == StopKind::requeue;
+  asked_ = stop_asked();
   if (asked_ || !exit_between_rounds_) return asked_;
   std::array<std::int32_t, 1> over{0};
   if (comm_.rank() == 0 && clock_.monotonic() >= patience_ends_) over[0] = 1;

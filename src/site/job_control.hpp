@@ -27,6 +27,9 @@ class JobControl {
   /// file. An error of it counts as yes; who looks closely then gets it on all ranks.
   void watch(std::function<bool()> look) { look_ = std::move(look); }
   StopKind poll();
+  /// poll() for what can only end early: whether to stop. A wish to save is kept for the next
+  /// poll().
+  bool stop_asked();
   /// Whether the last poll() saw what is watched for: the same on all ranks.
   bool noticed() const { return noticed_; }
   /// Whether no rank was busy at the last poll(): the same on all ranks.
@@ -52,6 +55,7 @@ class JobControl {
   std::function<bool()> look_;
   std::optional<std::chrono::nanoseconds> looked_at_;  ///< rank 0
   bool noticed_ = false;
+  bool save_asked_ = false;  ///< seen by stop_asked(), the same on all ranks
   FileSystem& fs_;
   FileSystem::Path run_folder_;
   Clock& clock_;

@@ -54,7 +54,13 @@ ExitCode train_alone(Engine& engine, JobControl& control, const JobSeams& seams)
   begin_save();
   engine.finish_save();
   entries.wait_while_border_runs(control);
-  if (auto bits = engine.validate(); bits && root) {
+  bool stopped = false;
+  const auto bits = engine.validate([&] { return stopped = control.stop_asked(); });
+  if (stopped) {
+    if (root) log::info("stopped as asked in the validation; run the same command to validate");
+    return ExitCode::saved;
+  }
+  if (bits && root) {
     char text[32];
     std::snprintf(text, sizeof text, "%.4f", *bits);
     log::info(std::string("done; validation ") + text + " bits per byte");

@@ -6,8 +6,18 @@
 #include "concordat/train/trainer.hpp"
 
 namespace concordat::train {
+namespace {
 
-ValidationReport Trainer::validate(ValidationData& data) {
+std::int64_t units_of(std::int64_t sequences, std::int64_t unit) {
+  return (sequences + unit - 1) / unit;
+}
+
+}  // namespace
+
+ValidationReport Trainer::validate(ValidationData& data) { return *validate(data, {}); }
+
+std::optional<ValidationReport> Trainer::validate(ValidationData& data,
+                                                  const std::function<bool()>& stop) {
   const auto windows = static_cast<std::int64_t>(data.num_windows());
   if (windows == 0) {
     throw Error(
@@ -21,12 +31,19 @@ ValidationReport Trainer::validate(ValidationData& data) {
   stage_.open_validation();
   // Groups of windows as there are groups of a step, so that the loss depends on no more than its.
   const auto length = static_cast<std::size_t>(settings_.length.value());
+  // What all ranks ask they ask equally often, also those with a window less.
+  const std::int64_t most = units_of(share_of(windows, plan_.num_groups, 0).count, plan_.unit);
+  const std::int64_t units_of_a_step =
+      std::max<std::int64_t>(1, units_of(settings_.batch / plan_.num_groups, plan_.unit));
   std::vector<std::int32_t> tokens;
   std::int64_t bytes = 0;
   for (int group = 0; group < plan_.groups.count(); ++group) {
     const Share mine = share_of(windows, plan_.num_groups, plan_.first_group + group);
-    for (std::int64_t done = 0; done < mine.count; done += plan_.unit) {
+    for (std::int64_t unit = 0; unit < most; ++unit) {
+      if (stop && unit % units_of_a_step == 0 && stop()) return std::nullopt;
+      const std::int64_t done = unit * plan_.unit;
       const std::int64_t count = std::min(plan_.unit, mine.count - done);
+      if (count <= 0) continue;
       MicroBatches batch(exec_, {.sequences = count,
                                  .per_micro_batch = count,
                                  .length = settings_.length,

@@ -35,6 +35,13 @@ caught_up=$(grep -c 'went on without this site' "$run/dora/train.log")
 last=$(sed -n 's/.*round \([0-9]*\) went on without this site.*/\1/p' "$run/dora/train.log" | tail -n 1)
 newest=$((last + 2))
 wait_for 60 "round $newest at dora's border" test -e "$dora/inbox/round-$newest.0.0/CLOSED"
+# Asked to stop it takes one more outer step, keeps that, and leaves the rest.
+touch "$dora/STOP"
+code=0
+start_training "$run" dora || code=$?
+[ "$code" -eq 75 ] || fail "a job that catches up ended with $code on STOP"
+[ "$(grep -c 'went on without this site' "$run/dora/train.log")" -eq $((caught_up + 1)) ] || fail "a job that was asked to stop caught up with more than a round"
+grep -q "stopped as asked in round $newest" "$run/dora/train.log" || fail "dora's job did not stop in round $newest"
 CONCORDAT_KILL_AT=train.caught_up:1 start_training "$run" dora 2>>"$work/killed" || true
 [ ! -e "$dora/inbox/round-0.0.0" ] && [ ! -e "$dora/outbox/round-0.0.0" ] || fail "old exchanges stay although no generation repeats them"
 [ -e "$dora/inbox/round-$newest.0.0" ] || fail "what the generation before needs is gone"

@@ -122,6 +122,18 @@ expect_code 75 "$solo" "training alone after TERM"
 grep -q '"event":"save".*"pause_s":' "$alone/metrics.jsonl" || fail "no save in metrics.jsonl"
 [ ! -e "$alone/REQUEUE" ] || fail "TERM left REQUEUE"
 
+# A validation ends when asked to: minutes of it are left out, and the steps are saved already.
+mkdir "$work/long"
+for i in $(seq 40); do seq -f "Satz %.0f von vielen in Dokument $i." 600 >"$work/long/$i.txt"; done
+"$concordat" ingest --site "$run/alba" --name long --source "$work/long" --language de --purpose long --validation-permille 500 >/dev/null
+alone=$run/alba/runs/validates
+OMP_NUM_THREADS=1 "$concordat" train "$run/alba/solo.toml" "${flags[@]}" --model.width=512 --run.name=validates --run.rounds=1 --run.inner_steps=1 \
+  --data.datasets=long --train.batch=1 --train.micro_batch=1 --train.eval_windows=1000000 >"$run/alba/validates.log" 2>&1 & solo=$!
+wait_for 60 "the last step saved" has_generation
+kill -TERM "$solo"
+expect_code 75 "$solo" "a validation after TERM"
+grep -q 'stopped as asked in the validation' "$run/alba/validates.log" || fail "no validation was stopped: $(tail -n 2 "$run/alba/validates.log")"
+
 # A federation of which one job cannot start ends as a whole and leaves nothing running.
 broken=$work/broken
 fresh_copy "$template" "$broken"
@@ -130,4 +142,4 @@ sed -i 's/^pp = .*/pp = 7/' "$broken/brio/site.toml"
 grep -q 'training of brio .* failed' "$work/broken.log" || fail "who failed is not said: $(cat "$work/broken.log")"
 none_left() { ! pgrep -f "concordat [a-z]* $broken/" >/dev/null; }
 wait_for 20 "the other programs of a failed federation" none_left
-echo "stops: 10 passed"
+echo "stops: 11 passed"

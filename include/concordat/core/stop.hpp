@@ -15,6 +15,11 @@
 // once if it comes 10 to 30 seconds after the first: sooner it is taken for the same one, because a
 // batch system and its launcher both deliver it, and later for a first one again. Never send TERM
 // to mpirun (docs/running.md).
+//
+// SLURM_JOB_END_TIME is a time of the wall clock, which may be set while a job runs: it is read
+// against that clock once, when the job starts, and counted on the monotonic one from there; the
+// wall clock is asked too, and the earlier of both counts. So a clock that is set back makes no job
+// stay too long, and one that is set forward makes it leave early once, which costs a start.
 #pragma once
 
 #include <chrono>
@@ -50,12 +55,12 @@ class StopRequests {
  private:
   bool files_are_due();
   StopKind from_files();
-  bool time_is_up() const;
+  bool time_is_up();
   FileSystem& fs_;
   FileSystem::Path folder_;
   Clock& clock_;
   std::optional<std::int64_t> end_unix_seconds_;
-  std::optional<std::chrono::nanoseconds> end_monotonic_;
+  std::optional<std::chrono::nanoseconds> end_monotonic_;  ///< of the job and of `walltime`
   std::chrono::nanoseconds next_look_{0};
   StopKind kind_ = StopKind::none;
 };

@@ -21,6 +21,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 
 #include "concordat/core/clock.hpp"
 #include "concordat/model/stage.hpp"
@@ -83,6 +84,10 @@ class Trainer {
   /// Mean loss over all windows, shared out over the replicas. Changes nothing.
   /// @throws Error(train.bad_settings) if there are no windows.
   ValidationReport validate(ValidationData& data);
+  /// The same, unless `stop` says true in between: nullopt then. All ranks ask it at the same
+  /// points, before the first window and once for as many windows as a step has samples, so it may
+  /// be collective over the mesh.
+  std::optional<ValidationReport> validate(ValidationData& data, const std::function<bool()>& stop);
 
   const TrainSettings& settings() const { return settings_; }
   const parallel::CanonicalSpace& space() const { return space_; }

@@ -160,6 +160,28 @@ TEST_F(StatusView, SaysWhatTheBorderWaitsFor) {
   EXPECT_NE(text().find("no border runs"), std::string::npos) << text();
 }
 
+// The clock was set back: what was written before it is of the future, and proves no life.
+TEST_F(StatusView, AFileOfTheFutureIsNotFresh) {
+  plan(true);
+  steps(0, 6, 1);
+  site::BorderPage page{.site = "alba",
+                        .coordinator = "hub:7443",
+                        .rounds = 3,
+                        .phase = "ready",
+                        .phase_since = start + 110,
+                        .updated = start + 110};
+  site::write_border_page(posix_files(), folder_.path(), page);
+  EXPECT_EQ(text().find("no border runs"), std::string::npos) << text();
+  EXPECT_NE(text().find("it may run on another host"), std::string::npos) << text();
+  page.updated = page.phase_since = start + 5000;
+  site::write_border_page(posix_files(), folder_.path(), page);
+  metrics_.clear();
+  steps(0, 6, 1, start + 5000);
+  EXPECT_NE(text().find("no border runs"), std::string::npos) << text();
+  EXPECT_EQ(text().find("it may run on another host"), std::string::npos) << text();
+  EXPECT_NE(text().find("newest step 1:21:45 from now by this clock"), std::string::npos) << text();
+}
+
 TEST_F(StatusView, NamesWhatTheJobIsAskedFor) {
   write("STOP", "");
   write("REQUEUE", "1\n");
@@ -219,7 +241,8 @@ TEST_F(StatusView, APageThatCannotBeReadIsNoFailure) {
 
 TEST(Ago, SpeaksOfSecondsHoursAndDays) {
   EXPECT_EQ(ago(10, 11), "just now");
-  EXPECT_EQ(ago(20, 10), "just now");
+  EXPECT_EQ(ago(70, 10), "just now");
+  EXPECT_EQ(ago(71, 10), "1:01 from now by this clock");
   EXPECT_EQ(ago(0, 90), "90 s ago");
   EXPECT_EQ(ago(0, 3725), "1:02:05 ago");
   EXPECT_EQ(ago(0, 3 * 86'400), "3 days ago");

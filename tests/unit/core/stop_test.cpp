@@ -22,11 +22,14 @@ class FakeClock : public Clock {
  public:
   std::chrono::nanoseconds monotonic() const override { return now_; }
   std::int64_t unix_seconds() const override {
-    return 1'800'000'000 + std::chrono::duration_cast<std::chrono::seconds>(now_).count();
+    return 1'800'000'000 + set_ + std::chrono::duration_cast<std::chrono::seconds>(now_).count();
   }
   void sleep(std::chrono::nanoseconds duration) override { now_ += duration; }
+  /// As an administrator or NTP would: by this much, at once.
+  void set(std::chrono::seconds by) { set_ += by.count(); }
 
  private:
+  std::int64_t set_ = 0;
   std::chrono::nanoseconds now_{0};
 };
 
@@ -90,6 +93,53 @@ TEST_F(Stops, TheEndTimeRequeuesTwoMinutesBefore) {
             0);
 }
 
+TEST_F(Stops, AClockThatIsSetBackMakesNoJobStayTooLong) {
+  EXPECT_EQ(in_child([&] {
+              ::setenv("SLURM_JOB_END_TIME", std::to_string(1'800'000'000 + 300).c_str(), 1);
+              StopRequests stops(fs_, folder_.path(), clock_);
+              clock_.set(-3600s);
+              clock_.sleep(178s);
+              if (later(stops) != StopKind::none || there("REQUEUE")) return false;
+              return later(stops) == StopKind::requeue && there("REQUEUE");
+            }),
+            0);
+}
+
+TEST_F(Stops, AClockThatIsSetForwardEndsAJobByItsNewTime) {
+  EXPECT_EQ(in_child([&] {
+              ::setenv("SLURM_JOB_END_TIME", std::to_string(1'800'000'000 + 7200).c_str(), 1);
+              StopRequests stops(fs_, folder_.path(), clock_);
+              clock_.set(3600s);
+              if (later(stops) != StopKind::none || there("REQUEUE")) return false;
+              clock_.set(3600s);
+              return later(stops) == StopKind::requeue && there("REQUEUE");
+            }),
+            0);
+}
+
+TEST_F(Stops, TheLongestRunIsCountedOnTheMonotonicClock) {
+  EXPECT_EQ(in_child([&] {
+              ::unsetenv("SLURM_JOB_END_TIME");
+              StopRequests stops(fs_, folder_.path(), clock_, {.margin = 20s, .walltime = 100s});
+              clock_.set(3600s);
+              if (later(stops) != StopKind::none) return false;
+              clock_.set(-7200s);
+              clock_.sleep(77s);
+              if (later(stops) != StopKind::none) return false;
+              return later(stops) == StopKind::requeue;
+            }),
+            0);
+}
+
+TEST_F(Stops, AnEndTimeBeyondAllClocksIsFarAway) {
+  EXPECT_EQ(in_child([&] {
+              ::setenv("SLURM_JOB_END_TIME", "9223372036854775807", 1);
+              StopRequests stops(fs_, folder_.path(), clock_);
+              return later(stops) == StopKind::none;
+            }),
+            0);
+}
+
 TEST_F(Stops, TheMarginBeforeTheEndTimeIsTheCallersChoice) {
   EXPECT_EQ(in_child([&] {
               ::setenv("SLURM_JOB_END_TIME", std::to_string(1'800'000'000 + 300).c_str(), 1);
@@ -123,14 +173,17 @@ TEST_F(Stops, ARequestThatComesWhileTheProcessStartsIsKept) {
             0);
 }
 
-TEST_F(Stops, AnEndTimeThatIsNoNumberIsNone) {
-  EXPECT_EQ(in_child([&] {
-              ::setenv("SLURM_JOB_END_TIME", "soon", 1);
-              StopRequests stops(fs_, folder_.path(), clock_);
-              clock_.sleep(1'000'000'000s);
-              return stops.poll() == StopKind::none;
-            }),
-            0);
+TEST_F(Stops, AnEndTimeThatIsNoTimeIsNone) {
+  for (const char* text : {"soon", "", "0", "-9223372036854775808", "9223372036854775808"}) {
+    EXPECT_EQ(in_child([&] {
+                ::setenv("SLURM_JOB_END_TIME", text, 1);
+                StopRequests stops(fs_, folder_.path(), clock_);
+                clock_.sleep(1'000'000'000s);
+                return stops.poll() == StopKind::none;
+              }),
+              0)
+        << text;
+  }
 }
 
 TEST_F(Stops, Usr1RequeuesAndALaterTermStaysStopped) {

@@ -54,5 +54,27 @@ TEST(JobControl, ALookThatFailsIsAskedAboutOnAllRanks) {
   });
 }
 
+TEST(JobControl, AWishToSaveThatComesWhereNothingCanBeSavedIsKept) {
+  testing_support::TemporaryFolder home;
+  comm::run_threads(2, [&](comm::Communicator& comm) {
+    testing::TestClock clock;
+    JobControl control(comm, quick_files(), home.path(), clock);
+    const auto touch = [&](const char* name) {
+      if (comm.rank() == 0) write_atomically(quick_files(), home.path() / name, as_bytes(""));
+      clock.sleep(std::chrono::seconds(1));
+    };
+    touch("SAVE");
+    EXPECT_FALSE(control.stop_asked());
+    EXPECT_FALSE(control.stop_asked()) << "asked twice, and still kept";
+    EXPECT_EQ(control.poll(), StopKind::save);
+    EXPECT_EQ(control.poll(), StopKind::none) << "used up";
+    touch("SAVE");
+    EXPECT_FALSE(control.stop_asked());
+    touch("STOP");
+    EXPECT_TRUE(control.stop_asked());
+    EXPECT_EQ(control.poll(), StopKind::stop) << "the stronger one counts";
+  });
+}
+
 }  // namespace
 }  // namespace concordat::site

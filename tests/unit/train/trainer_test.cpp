@@ -134,6 +134,37 @@ TEST(Trainer, ValidationCountsBytesAndSeparatorsApart) {
   EXPECT_EQ(code_of([&] { solo.trainer.validate(nothing); }), "train.bad_settings");
 }
 
+// Ranks with a window less than others ask as often: a question may be collective.
+TEST(Trainer, ValidationAsksOnceForAsManyWindowsAsAStepHasAndEndsWhenTold) {
+  for (const int dp : {1, 2, 3}) {
+    comm::run_threads(dp, [&](comm::Communicator& comm) {
+      device::Session session("reference");
+      parallel::ProcessMesh mesh(comm, {.dp = dp});
+      MadeUpData data(11, 25);  // steps have 6 samples
+      Trainer trainer(tiny_settings(), session.exec(), mesh, data, system_clock());
+      int asked = 0;
+      const auto never = [&] {
+        comm.barrier();
+        ++asked;
+        return false;
+      };
+      const auto whole = trainer.validate(data, never);
+      ASSERT_TRUE(whole);
+      EXPECT_EQ(whole->nats_per_token, trainer.validate(data).nats_per_token);
+      EXPECT_EQ(asked, dp == 2 ? 4 : 5) << "dp " << dp;  // 13, 7 and 5 units, by 3, 2 and 1
+      int left = 2;
+      const auto ended = trainer.validate(data, [&] {
+        comm.barrier();
+        return left-- == 0;
+      });
+      EXPECT_FALSE(ended);
+      EXPECT_EQ(left, -1) << "not asked again";
+      // What was added up until then is forgotten.
+      EXPECT_EQ(whole->nats_per_token, trainer.validate(data).nats_per_token);
+    });
+  }
+}
+
 TEST(Trainer, SettingsThatCannotBeHonouredAreRefused) {
   const auto code = [](const auto& change, const parallel::MeshShape& mesh = {}) {
     TrainSettings settings = tiny_settings();
