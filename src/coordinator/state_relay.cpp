@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "concordat/border/errors.hpp"
 #include "concordat/coordinator/errors.hpp"
 #include "concordat/core/kill_point.hpp"
 #include "concordat/crypto/hash.hpp"
@@ -41,8 +42,9 @@ StateRelay::StateRelay(Office& office) : office_(office) {
       const auto number = number_of(name);
       if (!number) continue;
       const FileSystem::Path path = folder(site) / name;
-      queue.push_back(
-          {crypto::sha256(read_file(fs, path, border::max_message_wire_bytes())), path, *number});
+      const Bytes wire = read_file(fs, path, border::max_message_wire_bytes());
+      queue.push_back({crypto::sha256(wire), path, *number,
+                       border::verify_message(wire, office_.peers).sender});
     }
     std::ranges::sort(queue, {}, &Kept::number);
   }
@@ -52,15 +54,45 @@ FileSystem::Path StateRelay::folder(SiteId to) const {
   return office_.folder.root() / "relay" / ("site-" + std::to_string(to.value()));
 }
 
-ledger::Written<ledger::Decision> StateRelay::permit(const border::Header& header,
-                                                     std::uint64_t bytes,
-                                                     const governance::PolicyContext& context) {
-  return governance::permit(office_.ledger, request_of(header, bytes), context);
+// The ledger knows every exchange that was closed and under which manifest, however long ago.
+governance::DonationView StateRelay::closed_here(const ExchangeId& exchange) const {
+  for (const SiteId site : office_.peers.sites()) {
+    const ledger::Entry said = ledger::crossing_entry(
+        {.kind = ledger::CrossingKind::closed,
+         .direction = ledger::Direction::out,
+         .exchange = exchange,
+         .from = coordinator_id,
+         .to = site,
+         .decision = ledger::decision_id(ledger::CrossingKind::closed, exchange, site)});
+    const auto index = office_.ledger.find(said.key);
+    if (!index) continue;
+    const ledger::LoggedEntry logged = office_.ledger.entry(*index);
+    return {.recipients = {},
+            .exchange = exchange,
+            .manifest = digest_from_hex(logged.entry.at("manifest"), said.key)};
+  }
+  return {};
 }
 
-void StateRelay::accept(ByteView wire, const Digest& digest,
-                        const governance::PolicyContext& context) {
+// A donor's bytes are durable before they leave it, so an honest one never has two messages under
+// one identity.
+void StateRelay::require_only(const ledger::Entry& entry, const border::Header& header,
+                              const Digest& digest) const {
+  const auto index = office_.ledger.find(entry.key);
+  if (!index) return;
+  const std::string before = office_.ledger.entry(*index).entry.at("digest");
+  if (before == digest.hex()) return;
+  throw Error(border::errors::equivocation,
+              {.what = "a second, different message under one identity",
+               .where = header.text(),
+               .found = "digest " + digest.hex(),
+               .expected = "digest " + before,
+               .remedy = "the donor has to give its state anew"});
+}
+
+void StateRelay::accept(ByteView wire, const Digest& digest, governance::PolicyContext context) {
   const border::Header header = border::verify_message(wire, office_.peers);
+  context.donation = closed_here(header.exchange);
   // Asked first without the ledger: a site that sends nonsense must not end the coordinator.
   const ledger::Decision decision = governance::decide(request_of(header, wire.size()), context);
   if (!decision.permitted) {
@@ -72,34 +104,37 @@ void StateRelay::accept(ByteView wire, const Digest& digest,
   }
   std::deque<Kept>& queue = kept_[header.recipient];
   if (std::ranges::any_of(queue, [&](const Kept& one) { return one.digest == digest; })) return;
-  if (queue.size() >= max_kept()) {
-    throw Error(errors::relay_full,
-                {.what = "messages wait for a site that does not fetch them",
-                 .where = header.text(),
-                 .found = std::to_string(queue.size()) + " messages",
-                 .expected = "fewer than " + std::to_string(max_kept()),
-                 .remedy = "send it again later; start the recipient's border"});
-  }
-  // Decided before anything is kept; the Envelope is made, with the same decision, when the
-  // recipient asks.
-  permit(header, wire.size(), context);
-  const std::uint64_t number = queue.empty() ? 0 : queue.back().number + 1;
-  const FileSystem::Path path =
-      folder(header.recipient) / (std::to_string(number) + std::string(suffix));
-  FileSystem& fs = office_.folder.files();
-  fs.make_directories(folder(header.recipient));
-  office_.ledger.append(
+  const ledger::Entry entry =
       ledger::passed_on_entry({.kind = static_cast<ledger::CrossingKind>(header.type),
                                .exchange = header.exchange,
                                .from = header.sender,
                                .to = header.recipient,
                                .index = header.index,
                                .digest = digest,
-                               .message_bytes = wire.size()}));
+                               .message_bytes = wire.size()});
+  require_only(entry, header, digest);
+  const auto waiting = std::ranges::count(queue, header.sender, &Kept::from);
+  if (waiting >= static_cast<std::ptrdiff_t>(max_kept())) {
+    throw Error(errors::relay_full,
+                {.what = "messages wait for a site that does not fetch them",
+                 .where = header.text(),
+                 .found = std::to_string(waiting) + " messages of this sender",
+                 .expected = "fewer than " + std::to_string(max_kept()),
+                 .remedy = "send it again later; start the recipient's border"});
+  }
+  // Decided before anything is kept; the Envelope is made, with the same decision, when the
+  // recipient asks.
+  governance::permit(office_.ledger, request_of(header, wire.size()), context);
+  const std::uint64_t number = queue.empty() ? 0 : queue.back().number + 1;
+  const FileSystem::Path path =
+      folder(header.recipient) / (std::to_string(number) + std::string(suffix));
+  FileSystem& fs = office_.folder.files();
+  fs.make_directories(folder(header.recipient));
+  office_.ledger.append(entry);
   kill_point("coordinator.relay_recorded");
   write_atomically(fs, path, wire);
   kill_point("coordinator.relay_kept");
-  queue.push_back({digest, path, number});
+  queue.push_back({digest, path, number, header.sender});
 }
 
 bool StateRelay::has(SiteId to) const {
@@ -107,12 +142,15 @@ bool StateRelay::has(SiteId to) const {
   return queue != kept_.end() && !queue->second.empty();
 }
 
-border::Envelope StateRelay::front(SiteId to, const governance::PolicyContext& context) {
+border::Envelope StateRelay::front(SiteId to, governance::PolicyContext context) {
   const Kept& first = kept_.at(to).front();
   const Bytes wire =
       read_file(office_.folder.files(), first.path, border::max_message_wire_bytes());
   const border::Header header = border::verify_message(wire, office_.peers);
-  return border::pass_on(permit(header, wire.size(), context), wire, office_.peers);
+  context.donation = closed_here(header.exchange);
+  return border::pass_on(
+      governance::permit(office_.ledger, request_of(header, wire.size()), context), wire,
+      office_.peers);
 }
 
 void StateRelay::acknowledged(SiteId by, const Digest& digest) {

@@ -7,7 +7,9 @@
 //   relay.acknowledged(to, digest);                  // gone
 //
 // A recipient's messages lie in one folder, in the order in which they came; no more than
-// max_kept() of them, so a donor goes as fast as its recipient. Threads: the caller's lock.
+// max_kept() of them from one sender, so a donor goes as fast as its recipient and nobody stands in
+// its way. What it passes on is of an exchange that it closed, and one message under an identity:
+// a member that sends what it likes fills neither disk nor ledger. Threads: the caller's lock.
 #pragma once
 
 #include <deque>
@@ -22,11 +24,11 @@ class StateRelay {
   static constexpr std::size_t max_kept() { return 32; }
 
   /// A message that is here already is not kept twice.
-  /// @throws Error(border.* | ledger.refused | coordinator.relay_full).
-  void accept(ByteView wire, const Digest& digest, const governance::PolicyContext& context);
+  /// @throws Error(border.* | coordinator.not_passed_on | coordinator.relay_full).
+  void accept(ByteView wire, const Digest& digest, governance::PolicyContext context);
   bool has(SiteId to) const;
   /// @pre has(to).
-  border::Envelope front(SiteId to, const governance::PolicyContext& context);
+  border::Envelope front(SiteId to, governance::PolicyContext context);
   void acknowledged(SiteId by, const Digest& digest);
 
  private:
@@ -34,10 +36,12 @@ class StateRelay {
     Digest digest;
     FileSystem::Path path;
     std::uint64_t number = 0;
+    SiteId from{};
   };
   FileSystem::Path folder(SiteId to) const;
-  ledger::Written<ledger::Decision> permit(const border::Header& header, std::uint64_t bytes,
-                                           const governance::PolicyContext& context);
+  governance::DonationView closed_here(const ExchangeId& exchange) const;
+  void require_only(const ledger::Entry& entry, const border::Header& header,
+                    const Digest& digest) const;
 
   Office& office_;
   std::map<SiteId, std::deque<Kept>> kept_;

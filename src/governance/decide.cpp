@@ -152,14 +152,13 @@ std::optional<Refusal> refuse_state(const Request& request, const PolicyContext&
     return Refusal{"not_a_recipient", "this site's configuration does not give its state to " +
                                           party(request.recipient)};
   }
-  const bool closed = at_donor ? request.exchange == context.donation.exchange
-                               : request.exchange < context.exchange.id;
-  if (!closed) {
+  const bool closed = at_donor || request.exchange < context.exchange.id;
+  if (!closed || request.exchange != context.donation.exchange) {
     return Refusal{"wrong_exchange",
                    "exchange " + request.exchange.text() + " is not one whose state is given"};
   }
-  const bool right = at_donor ? request.manifest == context.donation.manifest : true;
-  if (!right || request.manifest.is_zero()) {
+  // Also where it is passed on: a decision is one of all sites, whoever asks for it first.
+  if (request.manifest != context.donation.manifest || request.manifest.is_zero()) {
     return Refusal{"wrong_manifest", "manifest " + request.manifest.hex() + " instead of " +
                                          context.donation.manifest.hex()};
   }

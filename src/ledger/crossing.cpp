@@ -162,7 +162,9 @@ Fields state_facts(const Digest& state) { return {{"state", state.hex()}}; }
 
 Entry passed_on_entry(const PassedOn& message) {
   return {.kind = std::string(kinds::passed_on),
-          .key = std::string(kinds::passed_on) + "/" + message.digest.hex(),
+          .key = std::string(kinds::passed_on) + "/" + message.exchange.text() + "/" +
+                 party(message.from) + "/" + party(message.to) + "/" +
+                 std::to_string(message.index),
           .fields = {{"type", name_of(message.kind)},
                      {"exchange", message.exchange.text()},
                      {"from", party(message.from)},

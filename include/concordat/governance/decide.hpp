@@ -69,7 +69,8 @@ struct AgreementCaps {
 };
 
 /// The state of a closed exchange that this site gives away. No agreement entails that: its own
-/// configuration says to whom, and by default to nobody.
+/// configuration says to whom, and by default to nobody. At the coordinator: the exchange whose
+/// state it is asked to pass on, as it closed it; nothing if it closed no such exchange.
 struct DonationView {
   std::vector<SiteId> recipients;
   ExchangeId exchange{};

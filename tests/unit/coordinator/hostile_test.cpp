@@ -283,6 +283,80 @@ TEST(Hostile, ASecondReadyForAClosedRoundIsRefusedAndKept) {
   EXPECT_EQ(posix_files().list(scene.folder / "journal/receipts/evidence").size(), 1U);
 }
 
+/// What a member says is a piece of its state, for another one.
+struct Giving : Drifting {
+  Giving() : Drifting(2) {}
+  std::string give(SiteId from, SiteId to, std::uint32_t index, ExchangeId exchange,
+                   const Digest& manifest, std::string_view body = "a block") {
+    border::Header piece = header(from, border::MessageType::state);
+    piece.recipient = to;
+    piece.exchange = exchange;
+    piece.manifest = manifest;
+    piece.index = index;
+    const border::Envelope sealed = seal(from, piece, as_bytes(body));
+    return refusal_of([&] { road.site(from)->deliver(sealed); });
+  }
+  /// Of round 0, as the coordinator closed it.
+  Digest manifest() const {
+    const auto log =
+        ledger::read_log(posix_files(), folder / "ledger",
+                         ledger::log_origin("hub", keys.log.verify_key()), keys.log.verify_key());
+    for (const auto& logged : log.entries) {
+      if (logged.entry.kind != "closed") continue;
+      return digest_from_hex(logged.entry.at("manifest"), "ledger");
+    }
+    throw Bug("nothing is closed");
+  }
+  std::size_t entries(std::string_view kind) const {
+    const auto log =
+        ledger::read_log(posix_files(), folder / "ledger",
+                         ledger::log_origin("hub", keys.log.verify_key()), keys.log.verify_key());
+    return static_cast<std::size_t>(std::ranges::count_if(
+        log.entries, [&](const auto& logged) { return logged.entry.kind == kind; }));
+  }
+};
+
+TEST(Hostile, AStateUnderAnotherManifestNeitherEndsTheCoordinatorNorBarsTheDonor) {
+  Giving scene;
+  const Digest bogus = crypto::sha256(as_bytes("a manifest that nobody cosigned"));
+  EXPECT_EQ(scene.give(SiteId(1), SiteId(2), 0, {}, bogus), "coordinator.not_passed_on");
+  EXPECT_EQ(scene.give(SiteId(0), SiteId(2), 0, {}, scene.manifest()), "");
+  EXPECT_EQ(scene.give(SiteId(1), SiteId(2), 0, {}, bogus), "coordinator.not_passed_on");
+  EXPECT_EQ(scene.give(SiteId(1), SiteId(2), 0, {Round{1}, {}, {}}, bogus),
+            "coordinator.not_passed_on");
+  EXPECT_EQ(scene.give(SiteId(1), SiteId(2), 0, {Round{0}, Fragment{7}, {}}, bogus),
+            "coordinator.not_passed_on");
+  EXPECT_TRUE(scene.loop->turn());
+  EXPECT_EQ(scene.entries("passed_on"), 1U);
+}
+
+TEST(Hostile, ASecondStateUnderOneIdentityIsRefused) {
+  Giving scene;
+  const Digest manifest = scene.manifest();
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_EQ(scene.give(SiteId(1), SiteId(2), 3, {}, manifest, "body " + std::to_string(i)),
+              i == 0 ? "" : "border.equivocation");
+  }
+  EXPECT_EQ(scene.entries("passed_on"), 1U);
+  EXPECT_TRUE(scene.loop->turn());
+}
+
+TEST(Hostile, WhoFillsTheQueueOfARecipientDoesNotBarTheDonor) {
+  Giving scene;
+  const Digest manifest = scene.manifest();
+  std::string last;
+  for (std::uint32_t serial = 0; last.empty() && serial < 100; ++serial) {
+    last = scene.give(SiteId(1), SiteId(2), serial << 24U, {}, manifest);
+  }
+  EXPECT_EQ(last, "coordinator.relay_full");
+  EXPECT_EQ(scene.give(SiteId(0), SiteId(2), 0, {}, manifest), "");
+  // Nor after a restart.
+  scene.loop.reset();
+  scene.loop = scene.start();
+  EXPECT_EQ(scene.give(SiteId(1), SiteId(2), 99U << 24U, {}, manifest), "coordinator.relay_full");
+  EXPECT_EQ(scene.give(SiteId(0), SiteId(2), 1, {}, manifest), "");
+}
+
 TEST(Hostile, ReadiesThatComeTooLateLeaveRoomForRealRefusals) {
   Scene scene(4);
   scene.deadline = milliseconds(1);

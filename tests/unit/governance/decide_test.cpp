@@ -276,10 +276,18 @@ TEST(Decide, TheCoordinatorPassesOnTheStateOfAClosedExchangeAlone) {
   PolicyContext context = context_of(coordinator_id, Stage::manifest_known);
   context.caps.max_state_bytes = 5000;
   context.caps.max_state_messages = 13;
+  EXPECT_EQ(rule(state_to(SiteId{2}), context), "wrong_exchange") << "it closed none";
+  context.donation = {.recipients = {}, .exchange = {Round{2}, {}, {}}, .manifest = manifest};
   EXPECT_EQ(rule(state_to(SiteId{2}), context), "passed_on");
+  Request other = state_to(SiteId{2});
+  other.manifest = agreement;
+  EXPECT_EQ(rule(other, context), "wrong_manifest");
   Request open = state_to(SiteId{2});
   open.exchange = round_3;
   EXPECT_EQ(rule(open, context), "wrong_exchange");
+  PolicyContext unfinished = context;
+  unfinished.donation.exchange = round_3;
+  EXPECT_EQ(rule(open, unfinished), "wrong_exchange");
   Request none = state_to(SiteId{2});
   none.manifest = Digest{};
   EXPECT_EQ(rule(none, context), "wrong_manifest");
