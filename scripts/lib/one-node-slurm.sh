@@ -2,8 +2,9 @@
 # munged, slurmctld and a slurmd for each virtual node run as this user, on the loopback, with all
 # their files in one folder; nothing under /etc is read or written.
 #
-#   slurm_start FOLDER        starts the daemons, sets SLURM_CONF, returns when all nodes are idle
-#   slurm_stop                cancels what is left and ends the daemons
+#   slurm_start FOLDER        starts the daemons, sets SLURM_CONF, returns when all nodes are idle; where they
+#                             run already, as from another shell, it only sets SLURM_CONF
+#   slurm_stop                cancels what is left and ends the daemons; the folder stays
 #
 # Nodes n1 to n4 (the parts of a heterogeneous job get nodes of their own). Partitions: wide (all; the default), north (n1), south (n2 and n3), and urgent
 # (all; its jobs preempt those of the others, which are told by their own --signal 60 s before).
@@ -97,6 +98,13 @@ slurm_start() {
   local left node
   slurm_folder=$(realpath -m "$1")
   PATH=$PATH:/usr/sbin:/sbin
+  if slurm_alive "$slurm_folder/slurmctld.pid"; then
+    slurm_env
+    return 0
+  fi
+  for node in munged slurmctld slurmd; do
+    command -v "$node" >/dev/null || { echo "no $node here: install slurm-wlm and munge" >&2; return 1; }
+  done
   slurm_write_conf "$slurm_folder"
   slurm_env
   # --force: a folder below /tmp is not safe enough by munge's rules; the key is this run's own.

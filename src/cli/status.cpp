@@ -70,8 +70,14 @@ void show_crossings(const Path& folder) {
   };
   row("sent", list(out));
   row("received", list(in));
+  // The writer signs when a round is closed and when it ends.
+  const bool unsigned_yet =
+      log.faults.size() == 1 && !posix_files().exists(folder / "ledger" / "checkpoint");
+  const std::string standing = log.faults.empty() ? "verified"
+                               : unsigned_yet     ? "each verified, not signed yet"
+                                                  : log.faults.front().text();
   row("ledger", std::to_string(log.entries.size()) + " entries, " + std::to_string(refusals) +
-                    " refusals, " + (log.faults.empty() ? "verified" : log.faults.front().text()));
+                    " refusals, " + standing);
 }
 
 /// Entries that `ingest` or a training job left for the ledger's writer.

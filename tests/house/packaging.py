@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""packaging.py CONCORDAT: the recipes in packaging/ and the pages about them do not rot.
+"""packaging.py CONCORDAT: the recipes in packaging/, slurm/border.service and the pages about them do not rot.
 
 What a recipe names must exist: commands and flags in the program's help, presets and options of CMake, packages of the
 scripts, files, labels that selectors mean. With PyYAML the manifests are parsed and the pods' rules held; without it
@@ -9,11 +9,14 @@ import ast
 import json
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 PACKAGING = TOP / "packaging"
+UNIT = TOP / "slurm/border.service"
 PAGES = [TOP / "docs/containers.md", TOP / "docs/doctor.md"]
 wrong = []
 
@@ -29,7 +32,7 @@ def name(path):
 
 def recipes():
     kinds = {".def", ".yaml", ".toml", ".py", ".lua", ".tcl"}
-    return [p for p in sorted(PACKAGING.rglob("*")) if p.suffix in kinds or p.name == "Containerfile"]
+    return [p for p in sorted(PACKAGING.rglob("*")) if p.suffix in kinds or p.name == "Containerfile"] + [UNIT]
 
 
 def marks():
@@ -109,6 +112,23 @@ def modules():
         expect(f"modulefiles/concordat.{kind}" in rules, f"concordat.{kind} is not installed")
         expect(path_line in file.read_text(), f"concordat.{kind}: bin is not put into PATH")
     expect((PACKAGING / "modulefiles/concordat.tcl").read_text().startswith("#%Module"), "concordat.tcl: no magic cookie")
+
+
+def unit(program):
+    """systemd finds nothing wrong with the border's unit, and its exit codes are the program's."""
+    text = UNIT.read_text()
+    codes = {key: set(value.split()) for key, value in re.findall(r"^(\w+ExitStatus)=(.*)$", text, re.M)}
+    expect(codes == {"SuccessExitStatus": {"75"}, "RestartPreventExitStatus": {"64", "65", "77"}},
+           f"border.service: other exit codes than 75, and 64, 65 and 77: {codes}")
+    if not shutil.which("systemd-analyze"):
+        print("packaging: systemd-analyze is not here: border.service is not verified")
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        there = pathlib.Path(folder) / UNIT.name
+        there.write_text(text.replace("/usr/local/bin/concordat", str(pathlib.Path(program).resolve())))
+        done = subprocess.run(["systemd-analyze", "verify", "--man=no", str(there)], capture_output=True, text=True)
+        said = (done.stdout + done.stderr).strip()
+        expect(done.returncode == 0 and not said, f"border.service: systemd-analyze verify: {done.returncode}: {said}")
 
 
 def paths():
@@ -207,6 +227,7 @@ def main():
     builds()
     modules()
     paths()
+    unit(sys.argv[1])
     keys()
     manifests(known)
     for line in wrong:

@@ -34,7 +34,9 @@ done
 wait_for 30 "alba at the end of its round" test -d "$run/alba/runs/quickstart/checkpoints/step-000002"
 sleep 2
 kill -0 "$hub" "$border_alba" "$train_alba" || fail "somebody gave up while cala was missing"
-grep -q cala <("$concordat" status "$run/hub") || fail "the coordinator does not say that it waits for cala"
+for text in cala 'each verified, not signed yet'; do
+  grep -q "$text" <("$concordat" status "$run/hub") || fail "status of the coordinator lacks '$text': $("$concordat" status "$run/hub")"
+done
 [ ! -e "$run/alba/runs/quickstart/outbox/round-0.0.0/COMMIT" ] || fail "alba committed without cala"
 says() { "$concordat" status "$1" >"$work/status.txt" && grep -q -- "$2" "$work/status.txt"; } # says FOLDER TEXT
 for text in 'round 0: inner steps done, waiting to mask' 'the border waits until every site is ready' 'step 2 of 4, rounds done: 0 of 2'; do
