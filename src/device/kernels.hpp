@@ -14,6 +14,7 @@
 #include "concordat/device/ops/cross_entropy.hpp"
 #include "concordat/device/ops/matmul.hpp"
 #include "concordat/device/ops/optimizer.hpp"
+#include "concordat/device/ops/quantise.hpp"
 #include "concordat/device/ops/rope.hpp"
 
 namespace concordat::device {
@@ -113,6 +114,8 @@ class Kernels {
                            const float& max_norm) = 0;
   virtual void adamw(const AdamwState& state, const Tensor& gradient, const AdamwScalars& scalars,
                      const AdamwSettings& settings) = 0;
+  virtual void quantise_update(const QuantiseOutputs& out, const QuantiseInputs& in,
+                               const QuantiseSettings& settings) = 0;
 };
 
 inline bool Kernels::takes_operands(Dtype) const { return false; }

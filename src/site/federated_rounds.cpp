@@ -5,6 +5,7 @@
 #include "concordat/comm/agree.hpp"
 #include "concordat/core/kill_point.hpp"
 #include "concordat/core/log.hpp"
+#include "concordat/device/ops/quantise.hpp"
 #include "concordat/site/errors.hpp"
 #include "concordat/site/ranks_exchange.hpp"
 #include "site/checkpoint_entries.hpp"
@@ -32,6 +33,9 @@ class Rounds {
         entries_(engine.settings(), engine.comm(), seams, CheckpointEntries::Writes::border),
         notice_(engine.settings().folder, engine.settings().run_folder(), seams.fs, seams.clock) {
     require_state();
+    if (device::Exec& exec = engine.session().exec(); device::quantises_elsewhere(exec)) {
+      exchange_.quantise_on(exec);
+    }
     open(terms.agreement.agreement.initial_state);
     control_.watch([this] { return exchange_.seems_over(); });
   }

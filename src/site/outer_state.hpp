@@ -39,6 +39,8 @@ struct BlockScratch {
   Bytes codes;
 };
 
+struct DeviceBlocks;
+
 class OuterState {
  public:
   /// `space` must outlive this.
@@ -65,6 +67,10 @@ class OuterState {
   /// block's new error feedback.
   void quantise_block(Round round, std::size_t i, const RoundInputs& inputs, BlockScratch& scratch,
                       ByteSpan codes, std::span<float> error_out) const;
+  /// The same by `device`'s op: `lanes` come as the sum of the block's masks and become the masked
+  /// codes, with the bits of quantise_block and privacy::mask_block. (device_blocks.cpp)
+  void mask_block_on(const DeviceBlocks& device, Round round, std::size_t i,
+                     const RoundInputs& inputs, BlockScratch& scratch, ByteSpan lanes) const;
   /// Error feedback, dequantised update, scales, outer step and theta of block i. With a total
   /// weight of 0 the shared state stays as it is.
   void apply_block(Round round, std::size_t i, const RoundClosing& closing,

@@ -48,7 +48,7 @@ struct RanksExchange::Parts {
     to_layout = parallel::ReshardPlan::make(comm, slice.owned, layout.held);
   }
 
-  ExchangeJob job() { return {comm, *folder, terms, num_elements, exchange_of(round)}; }
+  ExchangeJob job() { return {comm, *folder, terms, num_elements, exchange_of(round), quantises}; }
   std::optional<CommitRecord> read_commit();
   void check_commit(const CommitRecord& commit, const Digest& digest) const;
   std::optional<RankSecrets> wait_for_secrets(const StopAsked& stop);
@@ -64,6 +64,7 @@ struct RanksExchange::Parts {
   std::optional<Digest> digest;
   std::optional<crypto::OpeningKey> key;  ///< rank 0, of the newest announcement
   std::string nonce;
+  device::Exec* quantises = nullptr;
 };
 
 RanksExchange::RanksExchange(comm::Communicator& comm, const ExchangeSeams& seams,
@@ -73,6 +74,8 @@ RanksExchange::RanksExchange(comm::Communicator& comm, const ExchangeSeams& seam
     : parts_(std::make_unique<Parts>(comm, seams, run_folder, terms, space, layout)) {}
 
 RanksExchange::~RanksExchange() = default;
+
+void RanksExchange::quantise_on(device::Exec& exec) { parts_->quantises = &exec; }
 
 void RanksExchange::start(const Tensor& local_weights) {
   Parts& p = *parts_;

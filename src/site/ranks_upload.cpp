@@ -5,6 +5,7 @@
 #include "concordat/core/kill_point.hpp"
 #include "concordat/parallel/state_digest.hpp"
 #include "concordat/site/errors.hpp"
+#include "site/device_blocks.hpp"
 
 namespace concordat::site {
 
@@ -32,20 +33,34 @@ std::vector<Digest> write_update(const ExchangeJob& job, const OuterState& state
   const exact::Lane lane = job.terms.quantiser_of(job.exchange.round).lane;
   const privacy::MaskContext context = context_of(job, secrets);
   BlockScratch scratch;
+  std::optional<DeviceBlocks> device;
+  if (job.quantises != nullptr && state.num_blocks() > 0) {
+    device.emplace(*job.quantises, std::int64_t{1} << static_cast<unsigned>(job.terms.block_log2),
+                   lane);
+  }
   std::vector<Digest> leaves;
-  create_file(job.folder.files(), job.folder.blocks_file(job.exchange, try_nonce, job.comm.rank()),
-              [&](File& file) {
-                for (std::size_t i = 0; i < state.num_blocks(); ++i) {
-                  const BlockIndex index = state.block_index(i);
-                  scratch.codes.resize(state.block_elements(i) * exact::lane_bytes(lane));
-                  state.quantise_block(job.exchange.round, i, inputs, scratch, scratch.codes, {});
-                  privacy::mask_block(context, secrets.seeds, privacy::update_vector, index, lane,
-                                      scratch.codes);
-                  leaves.push_back(border::block_leaf({border::BlockVector::update, index.value()},
-                                                      scratch.codes));
-                  file.write(scratch.codes);
-                }
-              });
+  create_file(
+      job.folder.files(), job.folder.blocks_file(job.exchange, try_nonce, job.comm.rank()),
+      [&](File& file) {
+        for (std::size_t i = 0; i < state.num_blocks(); ++i) {
+          const BlockIndex index = state.block_index(i);
+          scratch.codes.assign(state.block_elements(i) * exact::lane_bytes(lane), 0);
+          const auto add_masks = [&] {
+            privacy::mask_block(context, secrets.seeds, privacy::update_vector, index, lane,
+                                scratch.codes);
+          };
+          if (device) {
+            add_masks();
+            state.mask_block_on(*device, job.exchange.round, i, inputs, scratch, scratch.codes);
+          } else {
+            state.quantise_block(job.exchange.round, i, inputs, scratch, scratch.codes, {});
+            add_masks();
+          }
+          leaves.push_back(
+              border::block_leaf({border::BlockVector::update, index.value()}, scratch.codes));
+          file.write(scratch.codes);
+        }
+      });
   return leaves;
 }
 

@@ -2,6 +2,7 @@
 // closing.
 #pragma once
 
+#include "concordat/device/exec.hpp"
 #include "site/outer_state.hpp"
 #include "site/run_folder.hpp"
 
@@ -14,6 +15,8 @@ struct ExchangeJob {
   const OuterTerms& terms;
   std::uint64_t num_elements = 0;
   ExchangeId exchange{};
+  /// Where the update is made into masked codes; null: here.
+  device::Exec* quantises = nullptr;
 };
 
 /// Quantises, masks and writes this rank's blocks into a new try, then commits. Collective.

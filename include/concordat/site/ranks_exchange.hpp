@@ -37,6 +37,10 @@
 #include "concordat/federation/agreement.hpp"
 #include "concordat/parallel/canonical_space.hpp"
 
+namespace concordat::device {
+struct Exec;
+}
+
 namespace concordat::site {
 
 /// What the arithmetic of the outer state depends on: all of it stands in the run agreement.
@@ -82,6 +86,10 @@ class RanksExchange {
                 const FileSystem::Path& run_folder, const OuterTerms& terms,
                 const parallel::CanonicalSpace& space, const parallel::LocalLayout& layout);
   ~RanksExchange();
+
+  /// From now on updates are made into masked codes by this back end's op (docs/cuda.md): with the
+  /// same bits, but what comes to the host is masked. `exec` must outlive this.
+  void quantise_on(device::Exec& exec);
 
   /// Round 0: phi is `local_weights` ([layout.num_local] f32), moments and error are 0.
   void start(const Tensor& local_weights);

@@ -6,6 +6,9 @@ file(GLOB headers CONFIGURE_DEPENDS
 foreach(name dtype error storage stream tensor)
   list(APPEND headers "${PROJECT_SOURCE_DIR}/include/concordat/core/${name}.hpp")
 endforeach()
+foreach(name lanes quantiser)
+  list(APPEND headers "${PROJECT_SOURCE_DIR}/include/concordat/exact/${name}.hpp")
+endforeach()
 list(APPEND headers "${PROJECT_SOURCE_DIR}/src/device/kernels.hpp"
      "${PROJECT_SOURCE_DIR}/src/device/cuda/plugin_contract.hpp")
 list(SORT headers)

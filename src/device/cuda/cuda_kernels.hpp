@@ -91,6 +91,8 @@ class CudaKernels final : public Kernels {
                    const float& max_norm) override;
   void adamw(const AdamwState& state, const Tensor& gradient, const AdamwScalars& scalars,
              const AdamwSettings& settings) override;
+  void quantise_update(const QuantiseOutputs& out, const QuantiseInputs& in,
+                       const QuantiseSettings& settings) override;
 
  private:
   static bool narrow(Dtype dtype) { return dtype == Dtype::bf16 || dtype == Dtype::f16; }

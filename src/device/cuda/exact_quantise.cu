@@ -1,10 +1,10 @@
 // Files named exact_*.cu must give the CPU's bits: they are compiled without contraction, flushing
 // and approximate division, their products and sums are the _rn intrinsics, which nothing fuses,
 // and scripts/cuda-exact-check.py finds no fused instruction in what comes out.
-#include <cmath>
-
+//
+// The quantiser moves 20 bytes and twice the lane's per element, 24 where the error is kept.
+#include "device/cuda/cuda_kernels.hpp"
 #include "device/cuda/launch.cuh"
-#include "device/cuda/quantise.hpp"
 #include "device/cuda/views.cuh"
 
 namespace concordat::device::cuda {
@@ -21,11 +21,11 @@ struct Factors {
   std::int32_t offset;
   bool weightless;
 
-  Factors(const exact::Quantiser& q, exact::SiteWeight weight, float scale)
-      : offset(q.offset()), weightless(weight.tokens == 0) {
-    const double tokens = weight.tokens;
-    const double cap = weight.cap;
-    const double width = double{scale};
+  explicit Factors(const QuantiseSettings& settings)
+      : offset(settings.quantiser.offset()), weightless(settings.weight.tokens == 0) {
+    const double tokens = settings.weight.tokens;
+    const double cap = settings.weight.cap;
+    const double width = double{settings.scale};
     to_steps = static_cast<float>(tokens / (cap * width));
     from_steps = weightless ? 0.0F : static_cast<float>(width * cap / tokens);
     low = static_cast<float>(-offset);
@@ -47,11 +47,11 @@ __device__ __forceinline__ std::int32_t rounded(float v, std::uint32_t word, con
 
 template <typename Lane>
 __global__ void quantise_kernel(Vec<Lane> codes, Vec<float> error_out, Vec<std::int32_t> not_finite,
-                                Vec<float> update, Vec<float> error_in, Vec<std::uint32_t> random,
-                                Vec<Lane> mask, Factors f) {
+                                Vec<float> base, Vec<float> theta, Vec<float> error_in,
+                                Vec<std::uint32_t> random, Vec<Lane> mask, Factors f) {
   const std::int64_t i = global_x();
-  if (i >= update.count) return;
-  const float u = update.load(i);
+  if (i >= base.count) return;
+  const float u = __fsub_rn(base.load(i), theta.load(i));
   const float v = error_in.count > 0 ? __fadd_rn(u, error_in.load(i)) : u;
   // All exponent bits set: NaN or infinity. Whoever finds one writes the same 1.
   if ((__float_as_uint(v) & 0x7F800000U) == 0x7F800000U) not_finite.store(0, 1);
@@ -66,36 +66,24 @@ __global__ void quantise_kernel(Vec<Lane> codes, Vec<float> error_out, Vec<std::
 template <typename Lane>
 void start(cudaStream_t stream, const Factors& factors, const QuantiseInputs& in,
            const QuantiseOutputs& out) {
-  launch(stream, {blocks_for(in.update.size(), threads)}, {threads}, &quantise_kernel<Lane>,
+  launch(stream, {blocks_for(in.base.size(), threads)}, {threads}, &quantise_kernel<Lane>,
          vec<Lane>(out.codes), vec<float>(out.error), vec<std::int32_t>(out.not_finite),
-         vec<float>(in.update), vec<float>(in.error_in), vec<std::uint32_t>(in.random),
-         vec<Lane>(in.mask), factors);
+         vec<float>(in.base), vec<float>(in.theta), vec<float>(in.error),
+         vec<std::uint32_t>(in.random), vec<Lane>(in.mask), factors);
 }
 
 }  // namespace
 
-void quantise_and_mask(cudaStream_t stream, const exact::Quantiser& q, exact::SiteWeight weight,
-                       float scale, const QuantiseInputs& in, const QuantiseOutputs& out) {
-  CONCORDAT_REQUIRE(weight.cap > 0 && weight.tokens <= weight.cap, std::to_string(weight.tokens));
-  CONCORDAT_REQUIRE(q.bits >= exact::min_quantiser_bits && q.bits <= exact::max_quantiser_bits &&
-                        q.bits <= static_cast<int>(q.lane),
-                    std::to_string(q.bits) + " bits");
-  CONCORDAT_REQUIRE(std::isfinite(scale) && scale > 0.0F, std::to_string(scale));
-  const std::int64_t count = in.update.size();
-  for (const Tensor* each : {&in.random, &out.codes})
-    require_flat("random, codes", *each, count, each->dtype());
-  for (const Tensor* each : {&in.error_in, &in.mask, &out.error}) {
-    if (!each->empty()) require_flat("error, mask", *each, count, each->dtype());
-  }
-  if (count == 0) return;
-  const Factors factors(q, weight, scale);
-  switch (q.lane) {
+void CudaKernels::quantise_update(const QuantiseOutputs& out, const QuantiseInputs& in,
+                                  const QuantiseSettings& settings) {
+  const Factors factors(settings);
+  switch (settings.quantiser.lane) {
     case exact::Lane::u8:
-      return start<std::uint8_t>(stream, factors, in, out);
+      return start<std::uint8_t>(stream(), factors, in, out);
     case exact::Lane::u16:
-      return start<std::uint16_t>(stream, factors, in, out);
+      return start<std::uint16_t>(stream(), factors, in, out);
     case exact::Lane::u32:
-      return start<std::uint32_t>(stream, factors, in, out);
+      return start<std::uint32_t>(stream(), factors, in, out);
   }
 }
 

@@ -74,6 +74,8 @@ class ReferenceKernels : public Kernels {
                    const float& max_norm) override;
   void adamw(const AdamwState& state, const Tensor& gradient, const AdamwScalars& scalars,
              const AdamwSettings& settings) override;
+  void quantise_update(const QuantiseOutputs& out, const QuantiseInputs& in,
+                       const QuantiseSettings& settings) override;
 };
 
 /// Calls `work(T{})` with T = float or double.
