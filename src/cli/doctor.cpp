@@ -7,6 +7,7 @@
 #include "cli/doctor_checks.hpp"
 #include "cli/doctor_examine.hpp"
 #include "cli/doctor_examine_alone.hpp"
+#include "cli/doctor_parties.hpp"
 #include "concordat/comm/mpi_facts.hpp"
 #include "concordat/core/log.hpp"
 #include "concordat/crypto/process.hpp"
@@ -27,7 +28,10 @@ std::string help() {
          "  mpirun -n RANKS concordat doctor SITE.toml\n"
          "  srun --mpi=pmix -n RANKS concordat doctor SITE.toml\n"
          "        the same on the nodes of a job: also ranks, binding, all-reduce, locks and\n"
-         "        clocks between nodes.\n\n"
+         "        clocks between nodes.\n"
+         "  mpirun -n 1 concordat doctor HUB.toml --road=mpi : -n 3 concordat doctor A.toml ... : "
+         "...\n"
+         "        all parties of the mpi road, in the place of coordinate, border and train.\n\n"
          "  --json          findings and figures for machines\n"
          "  --long          longer measurements, and every byte of the datasets\n"
          "  --only=A,B      these topics alone; --skip=A,B: all but these. Topics:\n"
@@ -78,7 +82,10 @@ int run(const Args& args) {
   std::optional<comm::Split> split;
   try {
     split.emplace(runtime->split({}));
-    return static_cast<int>(examine(*split->ranks, options, {}, print));
+    comm::Communicator& ranks = *split->ranks;
+    const bool several = ranks.size() > 1 && of_several_parties(ranks, options);
+    return static_cast<int>(several ? examine_parties(ranks, options, print)
+                                    : examine(ranks, options, {}, print));
   } catch (const Error& error) {
     // The first rank has printed what it knows; the others give it the time to.
     if (!split || split->ranks->rank() != 0) {

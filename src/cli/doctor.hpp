@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "concordat/core/bytes.hpp"
 #include "concordat/core/error.hpp"
 
 namespace concordat::cli::doctor {
@@ -43,6 +44,10 @@ void append(Findings& to, Findings more);
 std::string text_of(const Findings& findings);
 /// The same as JSON: findings, figures, counts, exit code.
 std::string json_of(const Findings& findings);
+/// For another process of the same program.
+Bytes encode(const Findings& findings);
+/// @throws Error(core.malformed).
+Findings decode_findings(ByteView bytes);
 /// `data` (65) if any finding fails, else `done`.
 ExitCode exit_code(const Findings& findings);
 

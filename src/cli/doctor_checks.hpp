@@ -23,6 +23,7 @@
 #include "concordat/crypto/key_files.hpp"
 #include "concordat/device/exec.hpp"
 #include "concordat/federation/agreement.hpp"
+#include "concordat/site/settings.hpp"
 
 namespace concordat::cli::doctor {
 
@@ -49,6 +50,9 @@ Findings check_program(const ProgramFacts& facts);
 std::optional<Finding> check_step(const std::string& mpi_library, const Environment& environment);
 /// How this process was launched, given how many ranks MPI joined.
 Findings check_launch(int ranks, const std::string& thread_level, const Environment& environment);
+
+/// Whether so many ranks can train with the site's layout and batch.
+Findings check_fit(const site::SiteSettings& site, int ranks);
 
 struct AllReduceTime {
   std::uint64_t bytes = 0;

@@ -79,7 +79,7 @@ bool lowest_of_its_host(int rank, const comm::PlacementReport& report) {
 /// Each node has a disk of its own: its lowest rank looks at it.
 void examine_fast_tier(comm::Communicator& comm, Findings& findings, const Shared& shared,
                        const Options& options, const comm::PlacementReport& report) {
-  ByteWriter out;
+  Bytes mine;
   if (lowest_of_its_host(comm.rank(), report)) {
     // The last one and the next while it is written.
     const FolderRequest request{
@@ -89,21 +89,12 @@ void examine_fast_tier(comm::Communicator& comm, Findings& findings, const Share
         .least_bytes = shared.generation_bytes,
         .need = "two checkpoints of " + observe::short_bytes(shared.generation_bytes),
         .rate_bytes = options.disk_bytes};
-    for (const Finding& finding : check_fast_folder(machine_files(), shared.fast, request)) {
-      out.u32(static_cast<std::uint32_t>(finding.level));
-      out.sized(finding.text);
-      out.sized(finding.remedy);
-    }
+    mine = encode(check_fast_folder(machine_files(), shared.fast, request));
   }
-  const std::vector<Bytes> all = comm.gather_bytes(out.bytes(), 0);
+  const std::vector<Bytes> all = comm.gather_bytes(mine, 0);
   for (std::size_t r = 0; r < all.size(); ++r) {
-    ByteReader in(all[r], "doctor");
-    while (in.left() > 0) {
-      Finding finding;
-      finding.topic = "files";
-      finding.level = static_cast<Level>(in.u32());
-      finding.text = "on " + report.ranks[r].host + ": " + in.sized_string(1U << 16U);
-      finding.remedy = in.sized_string(1U << 16U);
+    for (Finding& finding : decode_findings(all[r])) {
+      finding.text.insert(0, "on " + report.ranks[r].host + ": ");
       findings.push_back(std::move(finding));
     }
   }
@@ -167,9 +158,11 @@ void examine_together(comm::Communicator& comm, const Options& options, const Su
   if (first && options.wants("config")) append(findings, subject.findings);
   if (options.wants("mpi")) {
     const std::string level = comm::mpi_facts().thread_level;
-    if (first && !level.empty()) {
+    if (first && !level.empty() && !options.one_mpirun) {
       append(findings, check_launch(comm.size(), level, from_machine));
     }
+    const bool job = comm.size() > 1 || comm::launcher_size(from_machine) || options.one_mpirun;
+    if (first && job && subject.site) append(findings, check_fit(*subject.site, comm.size()));
     if (comm.size() > 1) {
       std::vector<std::uint64_t> sizes{1U << 10U, 1U << 20U, 64U << 20U};
       if (options.longer) sizes.push_back(512U << 20U);
@@ -177,7 +170,7 @@ void examine_together(comm::Communicator& comm, const Options& options, const Su
       if (first) append(findings, check_all_reduce(times, report));
     }
   }
-  if (first && options.wants("threads") && !subject.coordinator) {
+  if (first && options.wants("threads") && !subject.coordinator && !options.one_mpirun) {
     append(findings, check_threads(report, from_machine));
   }
   if (first && options.wants("fabric")) append(findings, check_fabric(options.environment));

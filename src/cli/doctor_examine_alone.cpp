@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include "cli/doctor_parties.hpp"
 #include "concordat/border/tls_road.hpp"
 #include "concordat/checkpoint/hdf5_probe.hpp"
 #include "concordat/comm/mpi_facts.hpp"
@@ -71,6 +72,7 @@ Findings reach_of_site(const Subject& subject, const Papers& papers, int ranks) 
   if (const auto page = site::read_border_page(posix_files(), site.run_folder())) {
     request.trouble = page->end.empty() ? page->trouble : "";
   }
+  if (subject.takes_mpi_road()) return check_mpi_road(papers.roster ? &*papers.roster : nullptr);
   if (!papers.roster) {
     return {warn("reach", "not checked: the roster does not verify", "see the findings on keys")};
   }
@@ -85,7 +87,9 @@ Findings reach_of_site(const Subject& subject, const Papers& papers, int ranks) 
   return check_reach(request, machine_road(papers));
 }
 
-Findings reach_of_coordinator(const CoordinatorSubject& subject, const Papers& papers) {
+Findings reach_of_coordinator(const Subject& parties, const Papers& papers) {
+  if (parties.takes_mpi_road()) return check_mpi_road(papers.roster ? &*papers.roster : nullptr);
+  const CoordinatorSubject& subject = *parties.coordinator;
   if (!papers.roster || !papers.keys) {
     return {
         warn("reach", "not checked: keys or roster cannot be used", "see the findings on keys")};
@@ -210,7 +214,7 @@ std::vector<std::function<Findings()>> checks_alone(const Options& options, cons
   if (options.wants("reach")) {
     checks.emplace_back([&subject, papers, ranks] {
       return subject.site ? reach_of_site(subject, *papers, ranks)
-                          : reach_of_coordinator(*subject.coordinator, *papers);
+                          : reach_of_coordinator(subject, *papers);
     });
   }
   return checks;

@@ -5,6 +5,7 @@
 
 #include "cli/doctor_checks.hpp"
 #include "concordat/comm/agree.hpp"
+#include "concordat/site/run_check.hpp"
 
 namespace concordat::cli::doctor {
 namespace {
@@ -93,6 +94,16 @@ Findings check_launch(int ranks, const std::string& thread_level, const Environm
                                      ", as many as it says"));
   }
   findings.push_back(ok("mpi", "thread level " + thread_level));
+  return findings;
+}
+
+Findings check_fit(const site::SiteSettings& site, int ranks) {
+  Findings findings;
+  attempt(findings, "mpi", [&] {
+    site::check_layout(site, ranks);
+    findings.push_back(ok("mpi", counted(static_cast<std::size_t>(ranks), "rank") +
+                                     " can train so: " + site::mesh_of(site.layout, ranks).text()));
+  });
   return findings;
 }
 

@@ -115,6 +115,41 @@ std::string json_of(const Findings& findings) {
   return page.document(JsonValue::NotUtf8::replace);
 }
 
+Bytes encode(const Findings& findings) {
+  ByteWriter out;
+  for (const Finding& finding : findings) {
+    out.u32(static_cast<std::uint32_t>(finding.level));
+    out.sized(finding.topic);
+    out.sized(finding.text);
+    out.sized(finding.remedy);
+    out.u32(static_cast<std::uint32_t>(finding.figures.size()));
+    for (const auto& [name, value] : finding.figures) {
+      out.sized(name);
+      out.f64(value);
+    }
+  }
+  return std::move(out).bytes();
+}
+
+Findings decode_findings(ByteView bytes) {
+  constexpr std::size_t longest = 1U << 16U;
+  ByteReader in(bytes, "findings of another process");
+  Findings findings;
+  while (in.left() > 0) {
+    Finding finding;
+    finding.level = static_cast<Level>(in.u32());
+    finding.topic = in.sized_string(longest);
+    finding.text = in.sized_string(longest);
+    finding.remedy = in.sized_string(longest);
+    for (std::uint32_t left = in.u32(); left > 0; --left) {
+      const std::string name = in.sized_string(longest);
+      finding.figures[name] = in.f64();
+    }
+    findings.push_back(std::move(finding));
+  }
+  return findings;
+}
+
 ExitCode exit_code(const Findings& findings) {
   return count(findings, Level::fail) > 0 ? ExitCode::data : ExitCode::done;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <sstream>
 
+#include "cli/one_mpirun.hpp"
 #include "cli/schema.hpp"
 #include "cli/site_command.hpp"
 #include "concordat/exact/lanes.hpp"
@@ -68,7 +69,8 @@ void read_coordinator_subject(const Options& options, Subject& subject) {
                          .folder = resolve(config, config.text("coordinator.folder")),
                          .listen = config.text("coordinator.listen"),
                          .roster = resolve(config, config.text("federation.roster")),
-                         .agreement = resolve(config, config.text("federation.agreement"))};
+                         .agreement = resolve(config, config.text("federation.agreement")),
+                         .road = config.text("federation.road")};
 }
 
 }  // namespace
@@ -81,7 +83,7 @@ const std::vector<std::string>& all_topics() {
 }
 
 Options options_from(const Args& args) {
-  Args rest = args;
+  Args rest = expand_road_flag(args);
   Options options;
   options.json = take_flag(rest, "json").has_value();
   options.longer = take_flag(rest, "long").has_value();

@@ -22,6 +22,7 @@ struct Options {
   std::set<std::string> topics{};  ///< that are checked
   std::uint64_t wait_s = 120;      ///< for a rank that does not answer
   std::uint64_t disk_bytes = 0;    ///< of the file that rates are measured with
+  bool one_mpirun = false;         ///< of several parties: launch and threads are looked at for all
   /// Of this process before it started MPI, which sets variables of its own.
   std::vector<std::pair<std::string, std::string>> environment{};
   bool wants(const std::string& topic) const { return topics.contains(topic); }
@@ -37,6 +38,7 @@ struct CoordinatorSubject {
   std::string listen;
   std::filesystem::path roster;
   std::filesystem::path agreement;
+  std::string road{};
 };
 
 struct Subject {
@@ -46,6 +48,10 @@ struct Subject {
   std::uint64_t num_elements = 0;    ///< of the site's model
   std::uint64_t exchange_bytes = 0;  ///< that one round leaves in the run folder
   std::uint64_t generation_bytes = 0;
+  bool takes_mpi_road() const {
+    if (coordinator) return coordinator->road == "mpi";
+    return site && site->federation && site->federation->road == "mpi";
+  }
 };
 /// Whether the file has a section [coordinator]; false if it cannot be read.
 bool is_coordinator_file(const std::string& file);

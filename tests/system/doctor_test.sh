@@ -103,11 +103,13 @@ SLURM_STEP_ID=0 SLURM_PROCID=1 SLURM_NTASKS=4 doctor 65 "another task of it" --o
 [ ! -s "$work/report" ] || fail "all tasks speak: $(cat "$work/report")"
 
 # ---- two ranks
+doctor 0 "a layout for two ranks, looked at by one" "$work/site.toml" --only=mpi --layout.tp=2
 code=0
 launch 2 doctor "$work/site.toml" --disk-mib=4 --skip=rates >"$work/report" 2>"$work/err" || code=$?
 [ "$code" -eq 0 ] || fail "two ranks: exit code $code: $(cat "$work/report" "$work/err")"
 says ok mpi '2 ranks, started by mpirun'
 says ok mpi 'all-reduce over 2 ranks on 1 host: 1 KiB'
+says ok mpi '2 ranks can train so: '
 says ok files "all ranks see rank 0's files and locks"
 says ok clock "the ranks' clocks"
 [ "$(grep -c '^doctor: ' "$work/report")" -eq 1 ] || fail "more than one rank reports"
@@ -141,6 +143,38 @@ doctor 65 "a wrong port" "$site" --only=keys,reach "--federation.address=127.0.0
 says FAIL reach 'refused' 'check the port in federation.address'
 doctor 65 "a name that nobody has" "$site" --only=reach --federation.address=nobody.invalid:7443
 says FAIL reach 'nobody.invalid is not known here' 'DNS'
+# ---- the mpi road: all parties in one mpirun, and no address that anybody dials
+doctor 65 "a roster without the mpi road" "$site" --only=reach,mpi --road=mpi --federation.address=nobody.invalid:7443
+says FAIL reach 'the roster does not allow that road' 'roster create --allow-mpi-road'
+! grep -q 'nobody.invalid' "$work/report" || fail "an address is dialled on the mpi road: $(cat "$work/report")"
+members=()
+for name in "${sites[@]}"; do members+=(--site "$work/run/$name/keys/$name.pub=${language[$name]^^}"); done
+"$concordat" roster create --name three-seas --address "127.0.0.1:$free" --coordinator "$work/run/hub/keys/hub.pub" \
+  "${members[@]}" --allow-mpi-road --out "$work/road.json" >/dev/null
+for name in hub "${sites[@]}"; do "$concordat" roster sign "$work/road.json" --keys "$work/run/$name/keys" >/dev/null; done
+road=(--road=mpi "--federation.roster=$work/road.json" --disk-mib=4 --skip=rates,keys)
+# one_mpirun CODE WHAT [WITHOUT]: the doctor as every party of the federation, but for one.
+one_mpirun() {
+  local code=0 name parts=(-n 1 "$concordat" doctor "$work/run/hub/coordinator.toml" "${road[@]}")
+  for name in "${sites[@]}"; do
+    [ "$name" = "${3:-}" ] || parts+=(: -n 1 "$concordat" doctor "$work/run/$name/site.toml" "${road[@]}")
+    parts+=(: -n "${ranks[$name]}" "$concordat" doctor "$work/run/$name/site.toml" "${road[@]}" --train.batch=4 --train.micro_batch=2)
+  done
+  OMP_NUM_THREADS=1 mpirun --bind-to none --oversubscribe --mca mpi_yield_when_idle 1 "${parts[@]}" >"$work/report" 2>"$work/err" || code=$?
+  [ "$code" -eq "$1" ] || fail "$2: exit code $code, expected $1: $(cat "$work/report" "$work/err")"
+  passed=$((passed + 1))
+}
+one_mpirun 0 "all parties in one mpirun"
+says ok mpi '9 ranks, started by mpirun'
+says ok mpi 'all parties are in this mpirun: coordinator hub, border of alba, 1 rank of alba, border of brio, 2 ranks of brio'
+says ok mpi 'ranks of brio: 2 ranks can train so: '
+says ok reach 'border of cala: the road is the mpirun'
+says ok files "ranks of brio: all ranks see rank 0's files and locks"
+says ok threads '9 ranks on'
+[ "$(grep -c '^doctor: ' "$work/report")" -eq 1 ] || fail "more than one report: $(cat "$work/report")"
+# Without its border a site's first rank is taken for it.
+one_mpirun 65 "a border is missing" brio
+says FAIL mpi 'ranks of brio: '
 mv "$work/run/alba/keys" "$work/run/alba/own"
 "$concordat" keys create --name alba --folder "$work/run/alba/keys" >/dev/null
 doctor 65 "foreign keys" "$site" --only=keys,reach

@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "cli/doctor_checks.hpp"
+#include "cli/doctor_parties.hpp"
 #include "concordat/border/errors.hpp"
 #include "concordat/crypto/random.hpp"
 #include "support/temporary_folder.hpp"
@@ -174,6 +175,51 @@ TEST(DoctorListen, WhatOthersCannotReachIsTold) {
   EXPECT_EQ(bound, 0) << "a coordinator that runs holds the address";
   road.reach.found = {"127.0.1.1"};
   EXPECT_TRUE(has(check("0.0.0.0:7443", "hub.example.org:7443"), Level::warn, "127.0.1.1"));
+}
+
+federation::SignedRoster roster_of_two(bool allows) {
+  federation::SignedRoster roster;
+  roster.roster.coordinator.name = "hub";
+  roster.roster.sites.resize(2);
+  roster.roster.sites[0].name = "alba";
+  roster.roster.sites[1].name = "brio";
+  if (allows) roster.roster.roads = {"mpi"};
+  return roster;
+}
+
+TEST(DoctorRoad, TheRosterHasToAllowTheMpiRoad) {
+  const auto allowed = roster_of_two(true);
+  const auto refused = roster_of_two(false);
+  EXPECT_TRUE(all_ok(check_mpi_road(&allowed)));
+  EXPECT_TRUE(has(check_mpi_road(&allowed), Level::ok, "no address is dialled"));
+  EXPECT_TRUE(has(check_mpi_road(&refused), Level::fail, "does not allow that road",
+                  "roster create --allow-mpi-road"));
+  EXPECT_TRUE(has(check_mpi_road(nullptr), Level::warn, "not checked", "keys"));
+}
+
+TEST(DoctorRoad, WhoIsMissingOrNotWantedInOneMpirunIsNamed) {
+  using comm::Role;
+  const federation::Roster roster = roster_of_two(true).roster;
+  std::vector<comm::Seat> seats{{Role::coordinator, "hub"},
+                                {Role::border, "alba"},
+                                {Role::train, "alba"},
+                                {Role::border, "brio"},
+                                {Role::train, "brio"}};
+  EXPECT_TRUE(has(check_parties(seats, roster), Level::ok, "1 rank of alba, border of brio"));
+  seats.pop_back();
+  EXPECT_TRUE(has(check_parties(seats, roster), Level::fail, "missing: ranks of brio",
+                  "one coordinator, and a border"));
+  seats.push_back({Role::train, "brio"});
+  seats.push_back({Role::coordinator, "hub"});
+  EXPECT_TRUE(has(check_parties(seats, roster), Level::fail, "not wanted: 2 coordinators hub"));
+}
+
+TEST(DoctorReport, FindingsReachAnotherProcessWhole) {
+  Findings findings{ok("files", "fine"), fail("mpi", "not\nso", "do this")};
+  findings[0].figures = {{"write_bytes_per_s", 1.5e9}, {"x", -0.25}};
+  const Findings there = decode_findings(encode(findings));
+  EXPECT_EQ(json_of(there), json_of(findings));
+  EXPECT_TRUE(decode_findings(encode({})).empty());
 }
 
 }  // namespace
