@@ -3,6 +3,9 @@
 set(CONCORDAT_WARNINGS -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wconversion
     -Wno-sign-conversion -Wold-style-cast -Woverloaded-virtual)
 
+# concordat_flags(TARGET [test])
+#   Warnings and sanitizers. A test's own sources have of the undefined-behaviour checks those of
+#   arithmetic and bounds, which compile in two thirds of the time; what they test has everything.
 function(concordat_flags target)
   target_compile_options(${target} PRIVATE ${CONCORDAT_WARNINGS})
   if(CONCORDAT_PRECOMPILE AND CMAKE_CXX_COMPILER_ID STREQUAL GNU)
@@ -13,8 +16,13 @@ function(concordat_flags target)
   if(CONCORDAT_WERROR)
     target_compile_options(${target} PRIVATE -Werror)
   endif()
+  set(sanitize "${CONCORDAT_SANITIZE}")
+  if(ARGV1 STREQUAL "test")
+    string(REPLACE undefined signed-integer-overflow,shift,bounds,enum,bool,float-cast-overflow
+           sanitize "${sanitize}")
+  endif()
   if(CONCORDAT_SANITIZE)
-    target_compile_options(${target} PRIVATE -fsanitize=${CONCORDAT_SANITIZE}
+    target_compile_options(${target} PRIVATE -fsanitize=${sanitize}
                            -fno-sanitize-recover=all -fno-omit-frame-pointer)
     target_link_options(${target} PRIVATE -fsanitize=${CONCORDAT_SANITIZE})
   endif()
@@ -38,7 +46,7 @@ function(concordat_precompile target kind)
       target_link_libraries(${owner} PRIVATE GTest::gtest)
     endif()
     target_link_libraries(${owner} PRIVATE Threads::Threads OpenMP::OpenMP_CXX)
-    concordat_flags(${owner})
+    concordat_flags(${owner} ${kind})
   endif()
   target_link_libraries(${target} PRIVATE OpenMP::OpenMP_CXX)
   target_precompile_headers(${target} REUSE_FROM ${owner})
@@ -83,7 +91,7 @@ function(concordat_test name)
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/tests)
   target_compile_definitions(${name} PRIVATE
     CONCORDAT_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
-  concordat_flags(${name})
+  concordat_flags(${name} test)
   concordat_precompile(${name} test)
   if(ARG_RANKS)
     target_link_libraries(${name} PRIVATE ${ARG_PRIVATE} GTest::gtest concordat_test_mpi_main)
