@@ -129,6 +129,8 @@ ConfigSchema site_schema(SiteNeeded needed) {
       .text("train.device", "auto", {"auto", "cpu", "cuda", "reference"}, "back end")
       .text("train.precision", "fp32", {"fp32", "bf16", "fp16"},
             "of the products; weights, moments and sums stay in fp32")
+      .boolean("train.tf32", false,
+               "on a GPU: fp32 products round their operands to TF32, which tensor cores multiply")
       .text("train.recompute", "none", {"none", "attention", "block"},
             "what backward makes again to save memory: also norms and activations, or whole blocks")
       .text("train.peak", "unknown", {},
@@ -330,6 +332,7 @@ site::SiteSettings site_settings(const Config& config) {
              .chunks = static_cast<int>(config.integer("train.chunks")),
              .device = config.text("train.device"),
              .precision = config.text("train.precision"),
+             .tf32 = config.boolean("train.tf32"),
              .recompute = config.text("train.recompute"),
              .peak = device_peak(config),
              .threads = static_cast<int>(config.integer("train.threads")),

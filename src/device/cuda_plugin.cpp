@@ -53,7 +53,7 @@ Function* symbol_of(void* library, const char* name, const std::string& file) {
   return reinterpret_cast<Function*>(found);
 }
 
-std::unique_ptr<Backend> load(const std::filesystem::path& file) {
+std::unique_ptr<Backend> load(const std::filesystem::path& file, const BackendOptions& options) {
   // Never closed: its code is in use until the last tensor goes.
   void* library = ::dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) {
@@ -68,12 +68,12 @@ std::unique_ptr<Backend> load(const std::filesystem::path& file) {
            "install both from one build, or set train.device=cpu");
   }
   auto* make = symbol_of<cuda::MakeBackendFunction>(library, cuda::make_backend_symbol, file);
-  return std::unique_ptr<Backend>(make());
+  return std::unique_ptr<Backend>(make(options));
 }
 
 }  // namespace
 
-std::unique_ptr<Backend> make_cuda_plugin_backend() {
+std::unique_ptr<Backend> make_cuda_plugin_backend(const BackendOptions& options) {
   const auto file = installed();
   if (file.empty()) {
     std::string places;
@@ -82,7 +82,7 @@ std::unique_ptr<Backend> make_cuda_plugin_backend() {
            std::string("build with -DCONCORDAT_WITH_CUDA=ON and install, name the file in ") +
                variable + ", or set train.device=cpu");
   }
-  return load(file);
+  return load(file, options);
 }
 
 }  // namespace concordat::device

@@ -13,6 +13,6 @@ namespace concordat::device {
 
 /// @throws Error(device.no_cuda_plugin) where it is absent, does not load, or was built from other
 /// contracts; Error(device.no_gpu) where it finds no GPU.
-std::unique_ptr<Backend> make_cuda_plugin_backend();
+std::unique_ptr<Backend> make_cuda_plugin_backend(const BackendOptions& options);
 
 }  // namespace concordat::device

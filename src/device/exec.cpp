@@ -31,7 +31,8 @@ Event read_bytes(Exec& exec, const Tensor& in, std::byte* to, std::shared_ptr<co
   return exec.stream.record();
 }
 
-Session::Session(std::string_view backend_name) : Session(make_backend(backend_name)) {}
+Session::Session(std::string_view backend_name, const BackendOptions& options)
+    : Session(make_backend(backend_name, options)) {}
 
 Session::Session(std::unique_ptr<Backend> backend)
     : backend_(std::move(backend)),

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <span>
 
 #include "concordat/device/exec.hpp"
@@ -18,6 +19,9 @@
 #include "concordat/device/ops/rope.hpp"
 
 namespace concordat::device {
+
+/// What a product may do beside itself (ops/fused_products.hpp), and the tensor it does it with.
+enum class Fusion { gelu, gelu_backward, row_sums };
 
 class Kernels {
  public:
@@ -61,6 +65,16 @@ class Kernels {
   virtual void matmul(const Tensor& c, const Tensor& a, const Tensor& b,
                       const MatmulOptions& options, const std::uint64_t& weight_version,
                       const Tensor& scratch) = 0;
+  /// Scratch of matmul_fused; nothing: these are several calls on this back end.
+  virtual std::optional<std::size_t> fused_scratch_bytes(Fusion fusion, const Tensor& c,
+                                                         const Tensor& with, const Tensor& a,
+                                                         const Tensor& b,
+                                                         const MatmulOptions& options);
+  /// gelu: c is the product, `with` becomes its activation. gelu_backward: c becomes the product
+  /// times the slope of gelu at `with`. row_sums: the sums of op(a)'s rows are added to `with`.
+  virtual void matmul_fused(const Fusion& fusion, const Tensor& c, const Tensor& with,
+                            const Tensor& a, const Tensor& b, const MatmulOptions& options,
+                            const Tensor& scratch);
   virtual void embedding_forward(const Tensor& x, const Tensor& tokens, const Tensor& table,
                                  const std::int64_t& vocab_begin, const Write& write) = 0;
   virtual void embedding_backward(const Tensor& grad_table, const Tensor& grad_x,
@@ -130,6 +144,16 @@ inline std::size_t Kernels::sum_scratch_bytes(std::int64_t) const { return 0; }
 inline std::size_t Kernels::matmul_scratch_bytes(const Tensor&, const Tensor&, const Tensor&,
                                                  const MatmulOptions&, bool) {
   return 0;
+}
+
+inline std::optional<std::size_t> Kernels::fused_scratch_bytes(Fusion, const Tensor&, const Tensor&,
+                                                               const Tensor&, const Tensor&,
+                                                               const MatmulOptions&) {
+  return std::nullopt;
+}
+inline void Kernels::matmul_fused(const Fusion&, const Tensor&, const Tensor&, const Tensor&,
+                                  const Tensor&, const MatmulOptions&, const Tensor&) {
+  CONCORDAT_REQUIRE(false, "a back end that fuses nothing");
 }
 
 }  // namespace concordat::device

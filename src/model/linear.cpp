@@ -2,7 +2,7 @@
 
 #include "concordat/device/ops/column_sums.hpp"
 #include "concordat/device/ops/elementwise.hpp"
-#include "concordat/device/ops/matmul.hpp"
+#include "concordat/device/ops/fused_products.hpp"
 #include "concordat/model/collective_ops.hpp"
 #include "concordat/model/shared_rows.hpp"
 
@@ -28,9 +28,19 @@ Tensor Linear::operand(Pass& pass, const Tensor& x) const {
 
 void Linear::keep(Pass& pass, const Tensor& x) { pass.save(x_, operand(pass, x), 1); }
 
+Tensor Linear::gathered(Pass& pass, const Tensor& mine) const {
+  return split_ == Split::columns ? whole_rows(pass, mine) : mine;
+}
+
+device::MatmulOptions Linear::forward_options() const {
+  device::MatmulOptions options{.transpose_b = true};
+  if (weights_.bias != nullptr) options.bias = weights_.bias->compute.value();
+  return options;
+}
+
 Tensor Linear::product(Pass& pass, const Tensor& x, const Tensor& residual, Dtype result) {
   const Tensor mine = operand(pass, x);
-  const Tensor whole = split_ == Split::columns ? whole_rows(pass, mine) : mine;
+  const Tensor whole = gathered(pass, mine);
   Tensor y = pass.pool.take(result, {whole.dim(0), num_outputs()});
   // What tp ranks' sum must hold once, the first rank of the group puts in.
   const bool adds = split_ != Split::rows || index_on(pass.mesh, Axis::tp) == 0;
@@ -46,13 +56,11 @@ Tensor Linear::operand_of(Pass& pass, const Tensor& x) {
   CONCORDAT_REQUIRE(split_ != Split::rows, "chunks of a sum over tp");
   const Tensor mine = operand(pass, x);
   if (!pass.remakes) pass.save(x_, mine, 1);
-  return split_ == Split::columns ? whole_rows(pass, mine) : mine;
+  return gathered(pass, mine);
 }
 
 void Linear::multiply(Pass& pass, const Tensor& y, const Tensor& operand) {
-  device::MatmulOptions options{.transpose_b = true};
-  if (weights_.bias != nullptr) options.bias = weights_.bias->compute.value();
-  device::matmul(pass.exec, y, operand, weights_.weight.compute, options);
+  device::matmul(pass.exec, y, operand, weights_.weight.compute, forward_options());
 }
 
 Tensor Linear::forward(Pass& pass, const Tensor& x) { return product(pass, x, {}); }
@@ -60,6 +68,18 @@ Tensor Linear::forward(Pass& pass, const Tensor& x) { return product(pass, x, {}
 Tensor Linear::forward_rounded(Pass& pass, const Tensor& x) {
   CONCORDAT_REQUIRE(split_ != Split::rows, "a sum over tp is made in f32");
   return product(pass, x, {}, rounds_to(pass));
+}
+
+Linear::Activated Linear::forward_gelu(Pass& pass, const Tensor& x, Dtype next) {
+  CONCORDAT_REQUIRE(split_ != Split::rows, "a sum over tp is made in f32");
+  const Tensor mine = operand(pass, x);
+  const Tensor whole = gathered(pass, mine);
+  Activated made{.product = pass.pool.take(rounds_to(pass), {whole.dim(0), num_outputs()}),
+                 .activation = pass.take_operand(next, whole.dim(0), num_outputs())};
+  device::matmul_gelu(pass.exec, made.product, made.activation, whole, weights_.weight.compute,
+                      forward_options());
+  if (!pass.remakes) pass.save(x_, mine, 1);
+  return made;
 }
 
 Tensor Linear::forward_add(Pass& pass, const Tensor& x, const Tensor& residual) {
@@ -72,33 +92,48 @@ Tensor Linear::forward_add(Pass& pass, const Tensor& x, const Tensor& residual) 
   return product(pass, x, residual);
 }
 
-Tensor Linear::backward_input(Pass& pass, const Tensor& grad_y) {
+Tensor Linear::gathered_gradient(Pass& pass, const Tensor& grad_y) {
   const Tensor mine = operand(pass, grad_y);
-  const Tensor whole = split_ == Split::rows ? whole_rows(pass, mine) : mine;
-  Tensor grad_x = pass.take(whole.dim(0), weights_.weight.compute.value().dim(1));
-  device::matmul(pass.exec, grad_x, whole, weights_.weight.compute);
+  Tensor whole = split_ == Split::rows ? whole_rows(pass, mine) : mine;
   pass.save(grad_y_, whole, 1);
-  return split_ == Split::columns ? summed_rows(pass, grad_x) : grad_x;
+  return whole;
 }
 
-void Linear::add_bias_gradient(Pass& pass, const Tensor& grad_y) const {
-  Tensor mine = grad_y;
-  if (split_ == Split::rows && pass.rows_sharded) {
-    // The bias is whole on every tp rank, and its gradient summed over them: each takes its rows.
-    const std::int64_t rows = grad_y.dim(0) / pass.mesh.shape().tp;
-    mine = grad_y.slice(0, rows * index_on(pass.mesh, Axis::tp), rows);
-  }
-  device::add_column_sums(pass.exec, weights_.bias->sum(pass.exec, pass.place), mine);
+Tensor Linear::backward_gelu(Pass& pass, const Tensor& grad_y, const Tensor& x, Dtype result) {
+  CONCORDAT_REQUIRE(split_ != Split::columns, "gelu's gradient before a sum over tp");
+  const Tensor whole = gathered_gradient(pass, grad_y);
+  const Tensor work = pass.take(x.dim(0), x.dim(1));
+  const Tensor grad_x = result == Dtype::f32 ? work : pass.pool.take(result, x.shape());
+  device::matmul_gelu_backward(pass.exec, grad_x, work, whole, weights_.weight.compute, x);
+  return grad_x;
+}
+
+Tensor Linear::backward_input(Pass& pass, const Tensor& grad_y) {
+  const Tensor whole = gathered_gradient(pass, grad_y);
+  Tensor grad_x = pass.take(whole.dim(0), weights_.weight.compute.value().dim(1));
+  device::matmul(pass.exec, grad_x, whole, weights_.weight.compute);
+  return split_ == Split::columns ? summed_rows(pass, grad_x) : grad_x;
 }
 
 void Linear::backward_weight(Pass& pass) {
   const Tensor saved = pass.saved.use(x_);
   const Tensor grad_y = pass.saved.use(grad_y_);
-  const Tensor x = split_ == Split::columns ? whole_rows(pass, saved) : saved;
+  const Tensor x = gathered(pass, saved);
   const bool adds = weights_.weight.next_write(pass.place) == device::Write::accumulate;
-  device::matmul(pass.exec, weights_.weight.gradient(pass.place), grad_y, x,
-                 {.transpose_a = true, .beta = adds ? 1.0F : 0.0F});
-  if (weights_.bias != nullptr) add_bias_gradient(pass, grad_y);
+  const device::MatmulOptions options{.transpose_a = true, .beta = adds ? 1.0F : 0.0F};
+  const Tensor& gradient = weights_.weight.gradient(pass.place);
+  if (weights_.bias == nullptr) {
+    device::matmul(pass.exec, gradient, grad_y, x, options);
+  } else if (const Tensor& sums = weights_.bias->sum(pass.exec, pass.place);
+             split_ == Split::rows && pass.rows_sharded) {
+    // The bias is whole on every tp rank, and its gradient summed over them: each takes its rows.
+    device::matmul(pass.exec, gradient, grad_y, x, options);
+    const std::int64_t rows = grad_y.dim(0) / pass.mesh.shape().tp;
+    device::add_column_sums(pass.exec, sums,
+                            grad_y.slice(0, rows * index_on(pass.mesh, Axis::tp), rows));
+  } else {
+    device::matmul_row_sums(pass.exec, gradient, sums, grad_y, x, options);
+  }
   weights_.added(pass.place, pass.last);
 }
 

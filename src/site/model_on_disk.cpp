@@ -34,7 +34,8 @@ train::TrainSettings one_rank(const SiteSettings& settings) {
 struct ModelOnDisk::Parts {
   Parts(const SiteSettings& settings, const Clock& clock)
       : comm(comm::self_communicator()),
-        session((omp_set_num_threads(settings.local.threads), settings.local.device)),
+        session((omp_set_num_threads(settings.local.threads), settings.local.device),
+                {.tf32 = settings.local.tf32}),
         mesh(*comm, {}),
         trainer(one_rank(settings), session.exec(), mesh, nothing, clock),
         state(trainer.make_state()) {}

@@ -35,7 +35,8 @@ RunCheck check_run(const SiteSettings& settings, const federation::RunAgreement&
   train::TrainSettings t = train_settings(settings);
   t.validate(check.mesh);
   check_exchange(terms);
-  check.memory = job_memory(t, check.mesh, *device::make_backend(settings.local.device));
+  check.memory = job_memory(
+      t, check.mesh, *device::make_backend(settings.local.device, {.tf32 = settings.local.tf32}));
   if (t.reproducible) {
     check.logical_unit = train::logical_unit(t);
     check.logical_groups = train::num_logical_groups(t);

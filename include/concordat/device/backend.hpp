@@ -69,10 +69,17 @@ class Backend {
   Backend() = default;
 };
 
+/// Choices that change the bits of results: instructions_in_use() tells them.
+struct BackendOptions {
+  /// Products of f32 operands round them to TF32 (10 bits of mantissa). Only "cuda" can.
+  bool tf32 = false;
+};
+
 /// "reference", "cpu", "strict", "cuda" (the plug-in, docs/cuda.md), or "auto" (= "cpu").
 /// @throws Error(device.unknown_backend) for another name, Error(device.no_avx2) from "cpu" on a
-/// processor without AVX2 and FMA, Error(device.no_cuda_plugin | device.no_gpu) from "cuda".
-std::unique_ptr<Backend> make_backend(std::string_view name);
+/// processor without AVX2 and FMA, Error(device.no_cuda_plugin | device.no_gpu) from "cuda",
+/// Error(device.not_on_this_device) for options that it does not have.
+std::unique_ptr<Backend> make_backend(std::string_view name, const BackendOptions& options = {});
 
 /// The names that make_backend takes on this machine, without "auto" and "cuda".
 std::vector<std::string> backend_names();

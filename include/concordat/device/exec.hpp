@@ -45,7 +45,7 @@ void write(Exec& exec, const Tensor& out, std::span<const T> values) {
 /// A back end with one stream and its arena.
 class Session {
  public:
-  explicit Session(std::string_view backend_name);
+  explicit Session(std::string_view backend_name, const BackendOptions& options = {});
   explicit Session(std::unique_ptr<Backend> backend);
   ~Session();
   Session(const Session&) = delete;

@@ -30,6 +30,8 @@ class FeedForward final : public Layer {
 
  private:
   Tensor activate(Pass& pass, const Tensor& x);
+  /// The gradient of the first product.
+  Tensor backward_gelu(Pass& pass, const Tensor& grad_y);
   Tensor activation_of(Pass& pass, const Tensor& products) const;
   bool gated_;
   Linear up_;

@@ -17,6 +17,7 @@
 // are rounded to it, and kept so for the gradient of the weight; what comes out is f32.
 #pragma once
 
+#include "concordat/device/ops/matmul.hpp"
 #include "concordat/model/layer.hpp"
 #include "concordat/model/parameters.hpp"
 
@@ -31,11 +32,19 @@ class Linear final : public Layer {
   Tensor forward(Pass& pass, const Tensor& x) override;
   /// The same in the format that products' operands are rounded to. @pre not row-parallel.
   Tensor forward_rounded(Pass& pass, const Tensor& x);
+  /// forward_rounded(x), and gelu of it in what operands of `next` are kept in.
+  struct Activated {
+    Tensor product, activation;
+  };
+  Activated forward_gelu(Pass& pass, const Tensor& x, Dtype next);
   /// forward(x) + residual: [rows, out].
   Tensor forward_add(Pass& pass, const Tensor& x, const Tensor& residual);
   /// For a pass that remakes: the input of forward, made again, for backward_weight.
   void keep(Pass& pass, const Tensor& x);
   Tensor backward_input(Pass& pass, const Tensor& grad_y) override;
+  /// backward_input, where this layer's input is gelu(x): the gradient of x, in `result`. @pre not
+  /// column-parallel.
+  Tensor backward_gelu(Pass& pass, const Tensor& grad_y, const Tensor& x, Dtype result);
   void backward_weight(Pass& pass) override;
   /// forward in chunks of rows, for outputs too large to be held: operand_of() makes x what
   /// products read, all of its rows, and keeps it for backward_weight; multiply() is one product.
@@ -51,7 +60,11 @@ class Linear final : public Layer {
  private:
   Tensor operand(Pass& pass, const Tensor& x) const;
   Tensor product(Pass& pass, const Tensor& x, const Tensor& residual, Dtype result = Dtype::f32);
-  void add_bias_gradient(Pass& pass, const Tensor& grad_y) const;
+  /// Column-parallel: x of all rows.
+  Tensor gathered(Pass& pass, const Tensor& mine) const;
+  /// Row-parallel: grad_y of all rows, which is kept for backward_weight.
+  Tensor gathered_gradient(Pass& pass, const Tensor& grad_y);
+  device::MatmulOptions forward_options() const;
   WeightAndBias weights_;
   Split split_;
   Slot x_;

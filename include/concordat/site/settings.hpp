@@ -50,6 +50,7 @@ struct LocalSettings {
   int chunks = 1;                   ///< parts of the model on each pipeline rank
   std::string device = "auto";
   std::string precision = "fp32";  ///< of the products: fp32, bf16 or fp16
+  bool tf32 = false;               ///< fp32 products round their operands to TF32
   std::string recompute = "none";  ///< none, attention or block: model/layer.hpp
   DevicePeak peak{};
   int threads = 1;           ///< compute threads of a rank

@@ -52,6 +52,6 @@ extern "C" __attribute__((visibility("default"))) const char* concordat_cuda_con
 }
 
 extern "C" __attribute__((visibility("default"))) concordat::device::Backend*
-concordat_cuda_make_backend() {
-  return concordat::device::cuda::make_cuda_backend({}).release();
+concordat_cuda_make_backend(const concordat::device::BackendOptions& options) {
+  return concordat::device::cuda::make_cuda_backend({.tf32 = options.tf32}).release();
 }

@@ -41,6 +41,11 @@ class CudaKernels final : public Kernels {
                             const std::int64_t& block) override;
   void matmul(const Tensor& c, const Tensor& a, const Tensor& b, const MatmulOptions& options,
               const std::uint64_t& weight_version, const Tensor& scratch) override;
+  std::optional<std::size_t> fused_scratch_bytes(Fusion fusion, const Tensor& c, const Tensor& with,
+                                                 const Tensor& a, const Tensor& b,
+                                                 const MatmulOptions& options) override;
+  void matmul_fused(const Fusion& fusion, const Tensor& c, const Tensor& with, const Tensor& a,
+                    const Tensor& b, const MatmulOptions& options, const Tensor& scratch) override;
   void embedding_forward(const Tensor& x, const Tensor& tokens, const Tensor& table,
                          const std::int64_t& vocab_begin, const Write& write) override;
   void embedding_backward(const Tensor& grad_table, const Tensor& grad_x, const Tensor& tokens,

@@ -67,11 +67,12 @@ std::string described() {
 Device::Device(const CudaOptions& options, std::string description)
     : memory(MemoryPool::Kind::device, streams, !options.checking),
       pinned(MemoryPool::Kind::pinned, streams, true),
+      blas(options.tf32),
       options_(options),
       description_(std::move(description)) {}
 
 std::shared_ptr<Device> Device::open(const CudaOptions& options) {
-  std::string description = described();
+  std::string description = described() + (options.tf32 ? ", TF32 products" : "");
   return std::shared_ptr<Device>(new Device(options, std::move(description)));
 }
 

@@ -15,6 +15,7 @@ struct CudaOptions {
   /// Memory goes to CUDA and back with every tensor, and scratch starts as NaN: slow, for checkers
   /// (the emulated runtime of the tests, compute-sanitizer).
   bool checking = false;
+  bool tf32 = false;  ///< BackendOptions
 };
 
 class Device : public std::enable_shared_from_this<Device> {

@@ -5,6 +5,7 @@
 namespace concordat::device {
 
 class Backend;
+struct BackendOptions;
 
 namespace cuda {
 
@@ -17,7 +18,7 @@ inline constexpr char contract_symbol[] = "concordat_cuda_contract";
 inline constexpr char make_backend_symbol[] = "concordat_cuda_make_backend";
 using ContractFunction = const char*();
 /// The caller owns the back end. Exceptions cross.
-using MakeBackendFunction = Backend*();
+using MakeBackendFunction = Backend*(const BackendOptions&);
 
 }  // namespace cuda
 }  // namespace concordat::device

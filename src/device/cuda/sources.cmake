@@ -5,6 +5,7 @@ set(CONCORDAT_CUDA_SOURCES
     cuda_backend.cpp
     cuda_stream.cpp
     device.cpp
+    fused_products.cpp
     memory_pool.cpp
     transfers.cpp
     activations.cu

@@ -21,7 +21,10 @@ struct BlasObject {
   std::int64_t rows = 0, columns = 0, leading = 0;
   bool transpose_a = false, transpose_b = false;
   cublasLtEpilogue_t epilogue = CUBLASLT_EPILOGUE_DEFAULT;
-  const float* bias = nullptr;
+  bool tf32 = false;
+  void* bias = nullptr;
+  void* aux = nullptr;
+  std::int64_t aux_leading = 0;
   std::size_t workspace_bytes = 0;
   std::uint32_t alignment[4] = {256, 256, 256, 256};
 };
@@ -79,6 +82,42 @@ bool aligned(const void* pointer, std::uint32_t bytes) {
   return reinterpret_cast<std::uintptr_t>(pointer) % bytes == 0;
 }
 
+/// To nearest, 10 bits of mantissa left. @pre finite.
+float rounded_to_tf32(float x) {
+  std::uint32_t bits = 0;
+  std::memcpy(&bits, &x, sizeof bits);
+  bits = (bits + 0x0FFFU + (bits >> 13U & 1U)) & 0xFFFFE000U;
+  std::memcpy(&x, &bits, sizeof x);
+  return x;
+}
+
+constexpr float gelu_slope = 0.7978845608F;  // the tanh form
+float gelu(float x) {
+  return 0.5F * x * (1.0F + std::tanh(gelu_slope * (x + 0.044715F * x * x * x)));
+}
+float gelu_gradient(float x) {
+  const float t = std::tanh(gelu_slope * (x + 0.044715F * x * x * x));
+  return 0.5F * (1.0F + t) +
+         0.5F * x * (1.0F - t * t) * gelu_slope * (1.0F + 3.0F * 0.044715F * x * x);
+}
+
+bool uses_aux(cublasLtEpilogue_t epilogue) {
+  return epilogue == CUBLASLT_EPILOGUE_GELU_AUX || epilogue == CUBLASLT_EPILOGUE_GELU_AUX_BIAS ||
+         epilogue == CUBLASLT_EPILOGUE_DGELU;
+}
+bool uses_bias(cublasLtEpilogue_t epilogue) {
+  return epilogue == CUBLASLT_EPILOGUE_BIAS || epilogue == CUBLASLT_EPILOGUE_GELU_AUX_BIAS ||
+         epilogue == CUBLASLT_EPILOGUE_BGRADB;
+}
+
+/// What the documentation asks of an epilogue's pointers.
+bool epilogue_fits(const BlasObject& desc, const BlasObject& d) {
+  if (uses_bias(desc.epilogue) && (desc.bias == nullptr || !aligned(desc.bias, 16))) return false;
+  if (!uses_aux(desc.epilogue)) return true;
+  return desc.aux != nullptr && aligned(desc.aux, 16) && desc.aux_leading % 8 == 0 &&
+         desc.aux_leading >= d.rows;
+}
+
 struct Product {
   BlasObject desc, a, b, c, d;
   float alpha, beta;
@@ -87,19 +126,36 @@ struct Product {
 
   void run() const {
     const std::int64_t depth = desc.transpose_a ? a.rows : a.columns;
+    const auto term = [&](float x) { return desc.tf32 ? rounded_to_tf32(x) : x; };
+    // Bias and aux have the format of d.
+    BlasObject aux = d;
+    aux.leading = desc.aux_leading;
     for (std::int64_t j = 0; j < d.columns; ++j) {
+      if (desc.epilogue == CUBLASLT_EPILOGUE_BGRADB) {
+        float sum = 0.0F;
+        for (std::int64_t k = 0; k < depth; ++k) {
+          sum += desc.transpose_b ? load(b, pb, j, k) : load(b, pb, k, j);
+        }
+        store(d, desc.bias, j, 0, sum);
+      }
       for (std::int64_t i = 0; i < d.rows; ++i) {
         float total = 0.0F;
         for (std::int64_t k = 0; k < depth; ++k) {
           const float x = desc.transpose_a ? load(a, pa, k, i) : load(a, pa, i, k);
           const float y = desc.transpose_b ? load(b, pb, j, k) : load(b, pb, k, j);
-          total += x * y;
+          total += term(x) * term(y);
         }
         total *= alpha;
         if (beta != 0.0F) total += beta * load(c, pc, i, j);
-        if (desc.epilogue == CUBLASLT_EPILOGUE_BIAS) {
-          cuda_emulator::check_read(desc.bias + i, sizeof(float));
-          total += desc.bias[i];
+        if (desc.epilogue == CUBLASLT_EPILOGUE_DGELU) {
+          total *= gelu_gradient(load(aux, desc.aux, i, j));
+        } else if (uses_bias(desc.epilogue) && desc.epilogue != CUBLASLT_EPILOGUE_BGRADB) {
+          total += load(d, desc.bias, i, 0);
+        }
+        if (desc.epilogue == CUBLASLT_EPILOGUE_GELU_AUX ||
+            desc.epilogue == CUBLASLT_EPILOGUE_GELU_AUX_BIAS) {
+          store(aux, desc.aux, i, j, total);
+          total = gelu(total);
         }
         store(d, pd, i, j, total);
       }
@@ -135,10 +191,12 @@ const char* cublasLtGetStatusName(cublasStatus_t status) {
 }
 const char* cublasLtGetStatusString(cublasStatus_t) { return "emulated"; }
 
-cublasStatus_t cublasLtMatmulDescCreate(cublasLtMatmulDesc_t* desc, cublasComputeType_t,
+cublasStatus_t cublasLtMatmulDescCreate(cublasLtMatmulDesc_t* desc, cublasComputeType_t compute,
                                         cudaDataType_t) {
   EMULATED_CALL();
-  return make(desc);
+  make(desc);
+  (*desc)->tf32 = compute == CUBLAS_COMPUTE_32F_FAST_TF32;
+  return CUBLAS_STATUS_SUCCESS;
 }
 cublasStatus_t cublasLtMatmulDescDestroy(cublasLtMatmulDesc_t desc) {
   return unmake(desc, __func__);
@@ -169,6 +227,12 @@ cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t desc,
       break;
     case CUBLASLT_MATMUL_DESC_BIAS_POINTER:
       status = take(desc->bias);
+      break;
+    case CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER:
+      status = take(desc->aux);
+      break;
+    case CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD:
+      status = take(desc->aux_leading);
       break;
   }
   return status;
@@ -230,7 +294,12 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDe
                     c->rows == d->rows && c->columns == d->columns && a->type == b->type &&
                     c->type == d->type;
   if (!fits || wanted < 1) return CUBLAS_STATUS_INVALID_VALUE;
-  if (preference->workspace_bytes < workspace) return CUBLAS_STATUS_NOT_SUPPORTED;
+  const bool plain =
+      desc->epilogue == CUBLASLT_EPILOGUE_DEFAULT || desc->epilogue == CUBLASLT_EPILOGUE_BIAS;
+  if (preference->workspace_bytes < workspace || !epilogue_fits(*desc, *d) ||
+      (!plain && !machine().epilogues)) {
+    return CUBLAS_STATUS_NOT_SUPPORTED;
+  }
   results[0] = {};
   for (int i = 0; i < 4; ++i) results[0].algo.data[i] = preference->alignment[i];
   results[0].workspaceSize = workspace;
@@ -245,7 +314,8 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t desc, const
                               cublasLtMatrixLayout_t d_layout, const cublasLtMatmulAlgo_t* algo,
                               void* scratch, std::size_t scratch_bytes, cudaStream_t stream) {
   EMULATED_CALL();
-  if (scratch_bytes < workspace || algo == nullptr || !machine().streams.contains(stream)) {
+  if (scratch_bytes < workspace || algo == nullptr || !epilogue_fits(*desc, *d_layout) ||
+      !machine().streams.contains(stream)) {
     return CUBLAS_STATUS_INVALID_VALUE;
   }
   const void* operands[] = {a, b, c, d};

@@ -43,6 +43,8 @@ void reverse_order(bool reversed);
 /// Of the machine that is played. Driver 0: none is installed.
 void play_driver(int version);
 void play_devices(int count, int major = 9);
+/// false: cuBLASLt has products with a bias at most.
+void play_epilogues(bool there);
 void play_memory(std::size_t bytes);
 
 }  // namespace cuda_emulator

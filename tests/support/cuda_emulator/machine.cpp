@@ -105,6 +105,8 @@ void play_devices(int count, int major) {
   machine().major = major;
 }
 
+void play_epilogues(bool there) { machine().epilogues = there; }
+
 void play_memory(std::size_t bytes) { machine().memory.limit_bytes = bytes; }
 
 }  // namespace cuda_emulator

@@ -51,6 +51,7 @@ class Machine {
   int driver = 13000;
   int devices = 1;
   int major = 9;
+  bool epilogues = true;
   bool in_host_function = false;
   cudaError_t last_error = cudaSuccess;
   std::recursive_mutex mutex;

@@ -18,6 +18,7 @@
 #include "concordat/device/ops/cross_entropy.hpp"
 #include "concordat/device/ops/elementwise.hpp"
 #include "concordat/device/ops/embedding.hpp"
+#include "concordat/device/ops/fused_products.hpp"
 #include "concordat/device/ops/gelu.hpp"
 #include "concordat/device/ops/layer_norm.hpp"
 #include "concordat/device/ops/matmul.hpp"

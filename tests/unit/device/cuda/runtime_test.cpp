@@ -175,6 +175,13 @@ std::vector<float> small_program() {
   const Tensor residual = session.upload<float>({3, 4}, numbers(4, 12));
   const Tensor c = session.backend().allocate(Dtype::f32, {3, 4});
   matmul(exec, c, a, b, {.transpose_b = true, .bias = bias, .residual = residual});
+  const Tensor x = session.backend().allocate(Dtype::f32, {3, 8});
+  const Tensor activation = session.backend().allocate(Dtype::f32, {3, 8});
+  const Tensor sums = session.upload<float>({3}, numbers(6, 3));
+  const Tensor weights = session.backend().allocate(Dtype::f32, {3, 8});
+  matmul_gelu(exec, x, activation, c, Parameter(b), {});
+  matmul_row_sums(exec, weights, sums, residual.reshape({4, 3}), b, {.transpose_a = true});
+  add(exec, activation, activation, weights);
   const auto other = session.backend().make_stream();
   other->wait(exec.stream.record());
   Arena arena(session.backend(), *other);
@@ -184,6 +191,9 @@ std::vector<float> small_program() {
   const auto pending = read_back<float>(side, total);
   auto values = read_back_all<float>(exec, c).get();
   values.push_back(pending.get());
+  for (const Tensor& each : {activation, sums}) {
+    for (const float value : read_back_all<float>(exec, each).get()) values.push_back(value);
+  }
   return values;
 }
 
