@@ -1,32 +1,39 @@
 // Cross entropy over a shard of the vocabulary. A block takes a row. Bytes moved per logit: 4, 4,
 // and 8 for the gradient (6 where it is stored in 16 bits).
 #include "device/cuda/cuda_kernels.hpp"
+#include "device/cuda/packs.cuh"
 #include "device/cuda/reduce.cuh"
-#include "device/cuda/views.cuh"
 
 namespace concordat::device::cuda {
 namespace {
 
 __device__ __forceinline__ float minus_infinity() { return -HUGE_VALF; }
 
+/// Each thread every blockDim.x-th group of 4 logits, in either case.
+template <bool packed>
 __global__ void max_kernel(Vec<float> row_max, Rows<float> logits, std::int64_t valid) {
   const std::int64_t r = blockIdx.x;
   float largest = minus_infinity();
-  for (std::int64_t c = threadIdx.x; c < valid; c += blockDim.x) {
-    largest = larger(largest, logits.load(r, c));
+  for (std::int64_t c = 4 * threadIdx.x; c < valid; c += 4 * blockDim.x) {
+    const Floats<4> some = load_floats<4, packed>(logits, r, c, valid, minus_infinity());
+#pragma unroll
+    for (int i = 0; i < 4; ++i) largest = larger(largest, some.at[i]);
   }
   largest = block_max(largest);
   if (threadIdx.x == 0) row_max.store(r, largest);
 }
 
+template <bool packed>
 __global__ void sum_kernel(Vec<float> row_sum, Vec<float> target_logit, Rows<float> logits,
                            Vec<float> row_max, Vec<std::int32_t> targets, std::int64_t begin,
                            std::int64_t valid) {
   const std::int64_t r = blockIdx.x;
   const float largest = row_max.load(r);
   float total = 0.0F;
-  for (std::int64_t c = threadIdx.x; c < valid; c += blockDim.x) {
-    total += expf(logits.load(r, c) - largest);
+  for (std::int64_t c = 4 * threadIdx.x; c < valid; c += 4 * blockDim.x) {
+    const Floats<4> some = load_floats<4, packed>(logits, r, c, valid, minus_infinity());
+#pragma unroll
+    for (int i = 0; i < 4; ++i) total += expf(some.at[i] - largest);
   }
   total = block_sum(total);
   if (threadIdx.x != 0) return;
@@ -45,40 +52,56 @@ __global__ void loss_kernel(Vec<float> loss, Vec<float> row_max, Vec<float> row_
   loss.store(r, targets.load(r) < 0 ? 0.0F : nats);
 }
 
-template <typename T>
+template <int n, typename T>
 __global__ void gradient_kernel(Rows<T> grad, Rows<float> logits, Vec<float> row_max,
                                 Vec<float> row_sum, Vec<std::int32_t> targets, Vec<float> scale,
                                 std::int64_t begin, std::int64_t valid) {
-  const std::int64_t c = global_x();
+  const std::int64_t c = n * global_x();
   if (c >= grad.cols) return;
   const float factor = scale.load(0);
   for (std::int64_t r = blockIdx.y; r < grad.rows; r += gridDim.y) {
     const std::int32_t target = targets.load(r);
-    float g = 0.0F;
+    Floats<n> g = {};
     if (c < valid && target >= 0) {
-      g = expf(logits.load(r, c) - row_max.load(r)) / row_sum.load(r);
-      if (c + begin == target) g -= 1.0F;
+      g = load_floats<n, true>(logits, r, c, valid, minus_infinity());
+      const float largest = row_max.load(r);
+      const float sum = row_sum.load(r);
+#pragma unroll
+      for (int i = 0; i < n; ++i) {
+        g.at[i] = expf(g.at[i] - largest) / sum;
+        if (c + i + begin == target && c + i < valid) g.at[i] -= 1.0F;
+        g.at[i] *= factor;
+      }
     }
-    grad.store(r, c, narrow<T>(g * factor));
+    store_floats<n, true>(grad, r, c, grad.cols, g);
   }
 }
+
+/// Threads of a block that walks over `valid` logits in groups of 4.
+unsigned threads_over(std::int64_t valid) { return threads_for(packs_in(valid, 4)); }
 
 }  // namespace
 
 void CudaKernels::cross_entropy_max(const Tensor& row_max, const Tensor& logits,
                                     const VocabShard& shard) {
   if (row_max.size() == 0) return;
-  launch(stream(), {blocks_for(logits.dim(0), 1)}, {threads_for(shard.valid)}, &max_kernel,
-         vec<float>(row_max), rows<float>(logits), shard.valid);
+  const Rows<float> in = rows<float>(logits);
+  with_packed(packs<4>(in), [&]<bool packed>() {
+    launch(stream(), {blocks_for(in.rows, 1)}, {threads_over(shard.valid)}, &max_kernel<packed>,
+           vec<float>(row_max), in, shard.valid);
+  });
 }
 
 void CudaKernels::cross_entropy_sum(const Tensor& row_sum, const Tensor& target_logit,
                                     const Tensor& logits, const Tensor& row_max,
                                     const Tensor& targets, const VocabShard& shard) {
   if (row_sum.size() == 0) return;
-  launch(stream(), {blocks_for(logits.dim(0), 1)}, {threads_for(shard.valid)}, &sum_kernel,
-         vec<float>(row_sum), vec<float>(target_logit), rows<float>(logits), vec<float>(row_max),
-         vec<std::int32_t>(targets), shard.begin, shard.valid);
+  const Rows<float> in = rows<float>(logits);
+  with_packed(packs<4>(in), [&]<bool packed>() {
+    launch(stream(), {blocks_for(in.rows, 1)}, {threads_over(shard.valid)}, &sum_kernel<packed>,
+           vec<float>(row_sum), vec<float>(target_logit), in, vec<float>(row_max),
+           vec<std::int32_t>(targets), shard.begin, shard.valid);
+  });
 }
 
 void CudaKernels::cross_entropy_loss(const Tensor& loss, const Tensor& row_max,
@@ -95,11 +118,16 @@ void CudaKernels::cross_entropy_gradient(const Tensor& grad_logits, const Tensor
                                          const Tensor& targets, const Tensor& scale,
                                          const VocabShard& shard) {
   if (logits.size() == 0) return;
-  const Plane plane(logits.dim(0), logits.dim(1));
   with_format(grad_logits.dtype(), [&]<typename T>() {
-    launch(stream(), plane.grid, plane.block, &gradient_kernel<T>, rows<T>(grad_logits),
-           rows<float>(logits), vec<float>(row_max), vec<float>(row_sum),
-           vec<std::int32_t>(targets), vec<float>(scale), shard.begin, shard.valid);
+    const auto to = rows<T>(grad_logits);
+    const auto in = rows<float>(logits);
+    constexpr int most = pack_of<T>;
+    with_pack<most>(packs<most>(to, in), [&]<int n>() {
+      const Plane plane(to.rows, packs_in(to.cols, n));
+      launch(stream(), plane.grid, plane.block, &gradient_kernel<n, T>, to, in, vec<float>(row_max),
+             vec<float>(row_sum), vec<std::int32_t>(targets), vec<float>(scale), shard.begin,
+             shard.valid);
+    });
   });
 }
 

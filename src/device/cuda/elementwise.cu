@@ -1,51 +1,16 @@
 // fill, copy (and cast), add, scale_by. Bytes moved per element: fill 1 x, copy 2 x, add 3 x and
-// scale_by 2 x the element's size.
+// scale_by 2 x the element's size. Contiguous tensors are walked over in groups of 128 bits, others
+// element by element.
 #include <cstring>
 
 #include "device/cuda/cuda_kernels.hpp"
-#include "device/cuda/launch.cuh"
-#include "device/cuda/views.cuh"
+#include "device/cuda/packs.cuh"
+#include "device/cuda/strides.cuh"
 
 namespace concordat::device::cuda {
 namespace {
 
-constexpr int most_axes = 6;
 constexpr unsigned threads = 256;
-
-/// Which element of a strided tensor is the i-th in row-major order.
-struct Strides {
-  int axes = 0;
-  std::int64_t shape[most_axes] = {};
-  std::int64_t strides[most_axes] = {};
-  std::int64_t extent = 0;  ///< elements from the first to the last one
-
-  explicit Strides(const Tensor& t) {
-    CONCORDAT_REQUIRE(t.rank() <= most_axes, to_string(t.shape()));
-    extent = 1;
-    // A contiguous tensor is one axis: no divisions in the kernel.
-    const bool flat = t.contiguous();
-    axes = flat ? 1 : t.rank();
-    for (int i = 0; i < axes; ++i) {
-      shape[i] = flat ? t.size() : t.dim(i);
-      strides[i] = flat ? 1 : t.strides()[static_cast<std::size_t>(i)];
-      extent += (shape[i] - 1) * strides[i];
-    }
-  }
-  __device__ __forceinline__ std::int64_t at(std::int64_t i) const {
-    if (axes == 1) return i * strides[0];
-    std::int64_t offset = 0;
-    for (int axis = axes - 1; axis >= 0; --axis) {
-      offset += i % shape[axis] * strides[axis];
-      i /= shape[axis];
-    }
-    return offset;
-  }
-};
-
-template <typename T>
-Vec<T> strided(const Tensor& t, const Strides& strides) {
-  return {reinterpret_cast<T*>(t.raw_bytes()), strides.extent};
-}
 
 /// f64 to 16 bits goes through f32, as on every back end.
 template <typename To, typename From>
@@ -94,6 +59,59 @@ __global__ void scale_kernel(Vec<float> inout, const __grid_constant__ Strides a
   const std::int64_t i = global_x();
   if (i < count) inout.store(at.at(i), inout.load(at.at(i)) * factor.load(0));
 }
+
+// The same for contiguous tensors, n elements a thread.
+
+template <int n, typename T>
+__global__ void fill_flat_kernel(Rows<T> out, T value) {
+  const std::int64_t i = n * global_x();
+  if (i >= out.cols) return;
+  Pack<T, n> values;
+#pragma unroll
+  for (int k = 0; k < n; ++k) values.at[k] = value;
+  store_pack<n, true>(out, 0, i, out.cols, values);
+}
+
+template <int n, typename To, typename From>
+__global__ void cast_flat_kernel(Rows<To> out, Rows<From> in) {
+  const std::int64_t i = n * global_x();
+  if (i >= out.cols) return;
+  const Pack<From, n> values = load_pack<n, true>(in, 0, i, in.cols);
+  Pack<To, n> made;
+#pragma unroll
+  for (int k = 0; k < n; ++k) made.at[k] = cast<To>(values.at[k]);
+  store_pack<n, true>(out, 0, i, out.cols, made);
+}
+
+template <int n>
+__global__ void add_flat_kernel(Vec<float> out, Vec<float> a, Vec<float> b) {
+  const std::int64_t i = n * global_x();
+  if (i >= out.count) return;
+  Floats<n> sum = load_floats<n, true>(a, i);
+  const Floats<n> other = load_floats<n, true>(b, i);
+#pragma unroll
+  for (int k = 0; k < n; ++k) sum.at[k] += other.at[k];
+  store_floats<n, true>(out, i, sum);
+}
+
+template <int n>
+__global__ void scale_flat_kernel(Vec<float> inout, Vec<float> factor) {
+  const std::int64_t i = n * global_x();
+  if (i >= inout.count) return;
+  Floats<n> values = load_floats<n, true>(inout, i);
+  const float by = factor.load(0);
+#pragma unroll
+  for (int k = 0; k < n; ++k) values.at[k] *= by;
+  store_floats<n, true>(inout, i, values);
+}
+
+/// A contiguous tensor as one row.
+template <typename T>
+Rows<T> flat(const Tensor& t) {
+  return {reinterpret_cast<T*>(t.raw_bytes()), 1, t.size(), t.size()};
+}
+
+dim3 flat_grid(std::int64_t count, int n) { return {blocks_for(packs_in(count, n), threads)}; }
 
 /// Calls work with an unsigned type of the dtype's size: bits, so that any payload survives.
 template <typename Work>
@@ -155,16 +173,26 @@ std::uint64_t bits_of(Dtype dtype, double value) {
 
 void CudaKernels::fill(const Tensor& out, const double& value) {
   if (out.size() == 0) return;
-  const Strides to(out);
   with_bits(out.dtype(), [&]<typename T>() {
-    launch(stream(), {blocks_for(out.size(), threads)}, {threads}, &fill_kernel<T>,
-           strided<T>(out, to), to, static_cast<T>(bits_of(out.dtype(), value)), out.size());
+    const auto bits = static_cast<T>(bits_of(out.dtype(), value));
+    if (!out.contiguous()) {
+      const Strides to(out);
+      launch(stream(), {blocks_for(out.size(), threads)}, {threads}, &fill_kernel<T>,
+             strided<T>(out, to), to, bits, out.size());
+      return;
+    }
+    const auto to = flat<T>(out);
+    constexpr int most = pack_of<T>;
+    with_pack<most>(packs<most>(to), [&]<int n>() {
+      launch(stream(), flat_grid(to.cols, n), {threads}, &fill_flat_kernel<n, T>, to, bits);
+    });
   });
 }
 
 void CudaKernels::copy(const Tensor& out, const Tensor& in) {
   if (out.size() == 0) return;
-  if (out.dtype() == in.dtype() && out.contiguous() && in.contiguous()) {
+  const bool dense = out.contiguous() && in.contiguous();
+  if (out.dtype() == in.dtype() && dense) {
     check(cudaMemcpyAsync(out.raw_bytes(), in.raw_bytes(), out.size_bytes(),
                           cudaMemcpyDeviceToDevice, stream()),
           "cudaMemcpyAsync");
@@ -183,8 +211,17 @@ void CudaKernels::copy(const Tensor& out, const Tensor& in) {
   with_floating(out.dtype(), [&]<typename To>() {
     with_floating(in.dtype(), [&]<typename From>() {
       if constexpr (element_dtype<To> != element_dtype<From>) {
-        launch(stream(), blocks, {threads}, &cast_kernel<To, From>, strided<To>(out, to), to,
-               strided<From>(in, from), from, out.size());
+        if (!dense) {
+          launch(stream(), blocks, {threads}, &cast_kernel<To, From>, strided<To>(out, to), to,
+                 strided<From>(in, from), from, out.size());
+          return;
+        }
+        const auto y = flat<To>(out);
+        const auto x = flat<From>(in);
+        constexpr int most = pack_of<To, From>;
+        with_pack<most>(packs<most>(y, x), [&]<int n>() {
+          launch(stream(), flat_grid(y.cols, n), {threads}, &cast_flat_kernel<n, To, From>, y, x);
+        });
       }
     });
   });
@@ -192,6 +229,15 @@ void CudaKernels::copy(const Tensor& out, const Tensor& in) {
 
 void CudaKernels::add(const Tensor& out, const Tensor& a, const Tensor& b) {
   if (out.size() == 0) return;
+  if (out.contiguous() && a.contiguous() && b.contiguous()) {
+    const Vec<float> to = vec<float>(out);
+    const Vec<float> x = vec<float>(a);
+    const Vec<float> y = vec<float>(b);
+    with_pack<4>(packs<4>(to, x, y), [&]<int n>() {
+      launch(stream(), flat_grid(to.count, n), {threads}, &add_flat_kernel<n>, to, x, y);
+    });
+    return;
+  }
   const Strides to(out);
   const Strides from_a(a);
   const Strides from_b(b);
@@ -202,6 +248,14 @@ void CudaKernels::add(const Tensor& out, const Tensor& a, const Tensor& b) {
 
 void CudaKernels::scale_by(const Tensor& inout, const Tensor& factor) {
   if (inout.size() == 0) return;
+  if (inout.contiguous()) {
+    const Vec<float> x = vec<float>(inout);
+    with_pack<4>(packs<4>(x), [&]<int n>() {
+      launch(stream(), flat_grid(x.count, n), {threads}, &scale_flat_kernel<n>, x,
+             vec<float>(factor));
+    });
+    return;
+  }
   const Strides at(inout);
   launch(stream(), {blocks_for(inout.size(), threads)}, {threads}, &scale_kernel,
          strided<float>(inout, at), at, vec<float>(factor), inout.size());

@@ -1,8 +1,7 @@
 // Matrix products: cuBLASLt, and a pass over the result for what its epilogue does not do.
 #include "device/cuda/cuda_kernels.hpp"
 #include "device/cuda/cuda_stream.hpp"
-#include "device/cuda/launch.cuh"
-#include "device/cuda/views.cuh"
+#include "device/cuda/packs.cuh"
 
 namespace concordat::device::cuda {
 namespace {
@@ -55,16 +54,21 @@ struct Plan {
   }
 };
 
-template <typename T>
+// Bytes moved per element: 4 and the result's size, and 4 for a residual.
+template <int n, typename T>
 __global__ void finish_kernel(Rows<T> c, Rows<float> result, Vec<float> bias,
                               Rows<float> residual) {
-  const std::int64_t j = global_x();
+  const std::int64_t j = n * global_x();
   if (j >= c.cols) return;
+  Floats<n> column = {};
+  if (bias.count > 0) column = load_floats<n, true>(bias, j);
   for (std::int64_t i = blockIdx.y; i < c.rows; i += gridDim.y) {
-    float value = result.load(i, j);
-    if (bias.count > 0) value += bias.load(j);
-    if (residual.rows > 0) value += residual.load(i, j);
-    c.store(i, j, narrow<T>(value));
+    Floats<n> values = load_floats<n, true>(result, i, j, result.cols);
+    Floats<n> more = {};
+    if (residual.rows > 0) more = load_floats<n, true>(residual, i, j, residual.cols);
+#pragma unroll
+    for (int k = 0; k < n; ++k) values.at[k] = values.at[k] + column.at[k] + more.at[k];
+    store_floats<n, true>(c, i, j, c.cols, values);
   }
 }
 
@@ -118,12 +122,17 @@ void CudaKernels::matmul(const Tensor& c, const Tensor& a, const Tensor& b,
 void CudaKernels::finish_product(const Tensor& c, const Tensor& result, const Tensor& bias,
                                  const Tensor& residual) {
   if (bias.empty() && residual.empty()) return;
-  const Plane plane(c.dim(0), c.dim(1));
   const Rows<float> added =
       residual.empty() ? Rows<float>{nullptr, 0, 0, 0} : rows<float>(residual);
   with_format(c.dtype(), [&]<typename T>() {
-    launch(stream(), plane.grid, plane.block, &finish_kernel<T>, rows<T>(c), rows<float>(result),
-           vec<float>(bias), added);
+    const auto to = rows<T>(c);
+    const auto from = rows<float>(result);
+    const auto column = vec<float>(bias);
+    constexpr int most = pack_of<T>;
+    with_pack<most>(packs<most>(to, from, column, added), [&]<int n>() {
+      const Plane plane(to.rows, packs_in(to.cols, n));
+      launch(stream(), plane.grid, plane.block, &finish_kernel<n, T>, to, from, column, added);
+    });
   });
 }
 

@@ -1,8 +1,8 @@
 // Sums in a fixed order: of all elements, by block, and of columns. 4 bytes read per element.
 #include "device/cuda/cuda_kernels.hpp"
+#include "device/cuda/packs.cuh"
 #include "device/cuda/reduce.cuh"
 #include "device/cuda/sums.cuh"
-#include "device/cuda/views.cuh"
 
 namespace concordat::device::cuda {
 namespace {
@@ -10,15 +10,20 @@ namespace {
 constexpr unsigned threads = 256;
 constexpr std::int64_t piece = 4096;  // elements that one block adds up: part of the order
 
-/// out[p] = sum of the elements (or squares) of piece p of `in`: each thread every blockDim.x-th,
-/// then the threads. The order depends on the length of the piece (and `each`) alone.
+/// out[p] = sum of the elements (or squares) of piece p of `in`: each thread every blockDim.x-th
+/// group of 4, then the threads. The order depends on the length of the piece (and `each`) alone.
+template <bool packed>
 __global__ void sum_pieces_kernel(Vec<double> out, Vec<float> in, std::int64_t each, bool squares) {
   const std::int64_t begin = std::int64_t{blockIdx.x} * each;
   const std::int64_t end = begin + each < in.count ? begin + each : in.count;
   double total = 0.0;
-  for (std::int64_t i = begin + threadIdx.x; i < end; i += blockDim.x) {
-    const double x = double{in.load(i)};
-    total += squares ? x * x : x;
+  for (std::int64_t i = begin + 4 * threadIdx.x; i < end; i += 4 * blockDim.x) {
+    const Floats<4> some = load_floats<4, packed>(as_row(in), 0, i, end);
+#pragma unroll
+    for (int k = 0; k < 4; ++k) {
+      const double x = double{some.at[k]};
+      total += squares ? x * x : x;
+    }
   }
   total = block_sum(total);
   if (threadIdx.x == 0) out.store(blockIdx.x, total);
@@ -55,23 +60,35 @@ __global__ void finish_sum_kernel(Vec<T> out, Vec<double> pieces, bool accumulat
   out.store(0, static_cast<T>(total));
 }
 
-template <typename T>
+template <int n, typename T>
 __global__ void column_sums_kernel(Rows<float> partial, Rows<T> in) {
-  const std::int64_t c = global_x();
+  const std::int64_t c = n * global_x();
   if (c >= in.cols) return;
   const std::int64_t begin = std::int64_t{blockIdx.y} * stretch;
   const std::int64_t end = begin + stretch < in.rows ? begin + stretch : in.rows;
-  float total = 0.0F;
-  for (std::int64_t r = begin; r < end; ++r) total += widen(in.load(r, c));
-  partial.store(blockIdx.y, c, total);
+  Floats<n> total = {};
+  for (std::int64_t r = begin; r < end; ++r) {
+    const Floats<n> some = load_floats<n, true>(in, r, c, in.cols);
+#pragma unroll
+    for (int k = 0; k < n; ++k) total.at[k] += some.at[k];
+  }
+  store_floats<n, true>(partial, blockIdx.y, c, partial.cols, total);
 }
 
+template <int n>
 __global__ void add_partials_kernel(Vec<float> out, Rows<float> partial) {
-  const std::int64_t c = global_x();
+  const std::int64_t c = n * global_x();
   if (c >= out.count) return;
-  float total = 0.0F;
-  for (std::int64_t r = 0; r < partial.rows; ++r) total += partial.load(r, c);
-  out.store(c, out.load(c) + total);
+  Floats<n> total = {};
+  for (std::int64_t r = 0; r < partial.rows; ++r) {
+    const Floats<n> some = load_floats<n, true>(partial, r, c, partial.cols);
+#pragma unroll
+    for (int k = 0; k < n; ++k) total.at[k] += some.at[k];
+  }
+  Floats<n> sum = load_floats<n, true>(out, c);
+#pragma unroll
+  for (int k = 0; k < n; ++k) sum.at[k] += total.at[k];
+  store_floats<n, true>(out, c, sum);
 }
 
 std::int64_t pieces_of(std::int64_t count) { return (count + piece - 1) / piece; }
@@ -79,8 +96,11 @@ std::int64_t pieces_of(std::int64_t count) { return (count + piece - 1) / piece;
 }  // namespace
 
 void add_partials(cudaStream_t stream, const Tensor& out, const Rows<float>& partial) {
-  launch(stream, {blocks_for(out.size(), threads_for(out.size()))}, {threads_for(out.size())},
-         &add_partials_kernel, vec<float>(out), partial);
+  const Vec<float> to = vec<float>(out);
+  with_pack<4>(packs<4>(to, partial), [&]<int n>() {
+    const Plane plane(1, packs_in(to.count, n));
+    launch(stream, plane.grid, plane.block, &add_partials_kernel<n>, to, partial);
+  });
 }
 
 std::size_t CudaKernels::sum_scratch_bytes(std::int64_t count) const {
@@ -97,8 +117,11 @@ void CudaKernels::sum(const Tensor& out, const Tensor& in, const bool& squares, 
   const Vec<double> partial{
       scratch.empty() ? nullptr : reinterpret_cast<double*>(scratch.raw_bytes()), pieces};
   if (pieces > 0) {
-    launch(stream(), {blocks_for(pieces, 1)}, {threads}, &sum_pieces_kernel, partial,
-           vec<float>(in), piece, squares);
+    const Vec<float> from = vec<float>(in);
+    with_packed(packs<4>(from), [&]<bool packed>() {
+      launch(stream(), {blocks_for(pieces, 1)}, {threads}, &sum_pieces_kernel<packed>, partial,
+             from, piece, squares);
+    });
   }
   const bool accumulate = write == Write::accumulate;
   if (out.dtype() == Dtype::f64) {
@@ -117,16 +140,24 @@ void CudaKernels::sum_in_order(const Tensor& out, const Tensor& in) {
 void CudaKernels::sum_squares_by_block(const Tensor& out, const Tensor& in,
                                        const std::int64_t& block) {
   if (in.size() == 0) return;
-  launch(stream(), {blocks_for(out.size(), 1)}, {threads_for(block)}, &sum_pieces_kernel,
-         vec<double>(out), vec<float>(in), block, true);
+  const Vec<float> from = vec<float>(in);
+  // Blocks begin at multiples of their length.
+  with_packed(packs<4>(from) && block % 4 == 0, [&]<bool packed>() {
+    launch(stream(), {blocks_for(out.size(), 1)}, {threads_for(packs_in(block, 4))},
+           &sum_pieces_kernel<packed>, vec<double>(out), from, block, true);
+  });
 }
 
 void CudaKernels::add_column_sums(const Tensor& out, const Tensor& in, const Tensor& scratch) {
   if (in.size() == 0) return;
   const Rows<float> partial = partials(scratch, in.dim(0), in.dim(1));
   with_format(in.dtype(), [&]<typename T>() {
-    launch(stream(), stretch_grid(in.dim(0), in.dim(1)), {threads_for(in.dim(1))},
-           &column_sums_kernel<T>, partial, rows<T>(in));
+    const auto from = rows<T>(in);
+    constexpr int most = pack_of<T>;
+    with_pack<most>(packs<most>(partial, from), [&]<int n>() {
+      launch(stream(), stretch_grid(from.rows, packs_in(from.cols, n)),
+             {threads_for(packs_in(from.cols, n))}, &column_sums_kernel<n, T>, partial, from);
+    });
   });
   add_partials(stream(), out, partial);
 }

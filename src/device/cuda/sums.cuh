@@ -11,7 +11,8 @@ constexpr std::int64_t stretch = 64;
 
 inline std::int64_t stretches_of(std::int64_t rows) { return (rows + stretch - 1) / stretch; }
 
-/// For kernels whose blockIdx.y is the stretch and whose global_x() is the column.
+/// For kernels whose blockIdx.y is the stretch and whose global_x() is one of `width` groups of
+/// columns.
 inline dim3 stretch_grid(std::int64_t rows, std::int64_t width) {
   CONCORDAT_REQUIRE(stretches_of(rows) <= 65535, std::to_string(rows) + " rows");
   return {blocks_for(width, threads_for(width)), static_cast<unsigned>(stretches_of(rows))};

@@ -36,6 +36,9 @@ std::string fault_text();
 /// Forgets the fault. @pre nothing is alive.
 void recover();
 
+/// Accesses of kernels of at least 128 bits since the process started.
+std::uint64_t wide_accesses();
+
 /// Runs blocks and threads from the last to the first: a kernel whose result depends on it has a
 /// race.
 void reverse_order(bool reversed);

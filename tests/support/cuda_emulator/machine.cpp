@@ -96,6 +96,8 @@ void recover() {
   fail_call(0);
 }
 
+std::uint64_t wide_accesses() { return wide_access_count; }
+
 void reverse_order(bool reversed) { from_the_last = reversed; }
 
 void play_driver(int version) { machine().driver = version; }

@@ -10,14 +10,27 @@
 
 namespace concordat::device::cuda {
 
+/// An access of several elements at once has to begin at a multiple of its size.
+template <typename T>
+void require_aligned(const T* at) {
+  if (alignof(T) == 16) ++cuda_emulator::wide_access_count;
+  if (reinterpret_cast<std::uintptr_t>(at) % alignof(T) != 0) {
+    cuda_emulator::fault("an access of " + std::to_string(sizeof(T)) +
+                         " bytes that is no multiple of " + std::to_string(alignof(T)) +
+                         " bytes away from 0: misaligned");
+  }
+}
+
 template <typename T>
 T read(const T* from) {
+  require_aligned(from);
   cuda_emulator::check_read(from, sizeof(T));
   return *from;
 }
 
 template <typename T>
 void write(T* to, T value) {
+  require_aligned(to);
   cuda_emulator::check_write(to, sizeof(T));
   *to = value;
 }

@@ -4,7 +4,9 @@
 #include "concordat/core/dtype.hpp"
 
 struct __nv_bfloat16 {
-  concordat::Bf16 value;
+  std::uint16_t bits;
 };
-inline __nv_bfloat16 __float2bfloat16_rn(float x) { return {concordat::to_bf16(x)}; }
-inline float __bfloat162float(__nv_bfloat16 x) { return concordat::to_float(x.value); }
+inline __nv_bfloat16 __float2bfloat16_rn(float x) { return {concordat::to_bf16(x).bits}; }
+inline float __bfloat162float(__nv_bfloat16 x) {
+  return concordat::to_float(concordat::Bf16{x.bits});
+}

@@ -24,6 +24,7 @@ struct Here {
   std::int32_t warp() const { return thread / 32; }
 };
 inline constinit thread_local Here running_thread{};
+inline constinit std::uint64_t wide_access_count = 0;  // of 128 bits and more
 inline const Here& here() { return running_thread; }
 
 void block_barrier();

@@ -4,7 +4,7 @@
 #include "concordat/core/dtype.hpp"
 
 struct __half {
-  concordat::F16 value;
+  std::uint16_t bits;
 };
-inline __half __float2half_rn(float x) { return {concordat::to_f16(x)}; }
-inline float __half2float(__half x) { return concordat::to_float(x.value); }
+inline __half __float2half_rn(float x) { return {concordat::to_f16(x).bits}; }
+inline float __half2float(__half x) { return concordat::to_float(concordat::F16{x.bits}); }

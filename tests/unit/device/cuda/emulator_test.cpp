@@ -10,6 +10,7 @@
 #include "device/cuda/cuda_backend.hpp"
 #include "device/cuda/cuda_stream.hpp"
 #include "device/cuda/launch.cuh"
+#include "device/cuda/packs.cuh"
 #include "device/cuda/reduce.cuh"
 #include "device/cuda/views.cuh"
 #include "unit/device/device_testing.hpp"
@@ -158,6 +159,29 @@ TEST_F(Emulator, ARaceInGlobalMemoryShowsWhenTheOrderIsReversed) {
   cuda_emulator::reverse_order(false);
 }
 
+// Four numbers at once, from wherever they begin.
+__global__ void four_kernel(Vec<float> out, Vec<float> in) {
+  if (threadIdx.x != 0) return;
+  out.store(0, read(reinterpret_cast<const Pack<float, 4>*>(in.data)).at[3]);
+}
+
+TEST_F(Emulator, CatchesAWideAccessThatIsNotAligned) {
+  {
+    Session session(make_cuda_backend({}));
+    const Tensor in = session.upload<float>({8}, {0, 1, 2, 3, 4, 5, 6, 7});
+    const Tensor out = session.backend().allocate(Dtype::f32, {1});
+    auto& stream = dynamic_cast<CudaStream&>(session.exec().stream);
+    launch(stream.handle(), {1}, {32}, &four_kernel, vec<float>(out),
+           vec<float>(in.slice(0, 4, 4)));
+    EXPECT_EQ(read_back_all<float>(session.exec(), out).get(), std::vector<float>{7});
+    launch(stream.handle(), {1}, {32}, &four_kernel, vec<float>(out),
+           vec<float>(in.slice(0, 1, 4)));
+    EXPECT_THROW(stream.synchronize(), Error);
+  }
+  EXPECT_NE(cuda_emulator::fault_text().find("misaligned"), std::string::npos)
+      << cuda_emulator::fault_text();
+}
+
 TEST_F(Emulator, CatchesMemoryThatNobodyWrote) {
   {
     Session session(make_cuda_backend({.checking = true}));
@@ -166,8 +190,9 @@ TEST_F(Emulator, CatchesMemoryThatNobodyWrote) {
     add(session.exec(), out, unset, unset);
     EXPECT_THROW(session.exec().stream.synchronize(), Error);
   }
-  EXPECT_NE(cuda_emulator::fault_text().find("4 bytes read at byte 0 of an allocation of 28 bytes"),
-            std::string::npos)
+  EXPECT_NE(
+      cuda_emulator::fault_text().find("16 bytes read at byte 0 of an allocation of 28 bytes"),
+      std::string::npos)
       << cuda_emulator::fault_text();
 }
 
