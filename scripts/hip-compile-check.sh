@@ -9,7 +9,7 @@ command -v "$hipcc" >/dev/null || { echo "hip-compile-check: no hipcc here (HIPC
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 # What goes through libraries or instructions that src/device/cuda/hip does not map.
-declare -A not_mapped=([matmul]="cuBLASLt")
+declare -A not_mapped=([matmul]="cuBLASLt" [attention_mma_forward]="mma.sync" [attention_mma_backward]="mma.sync")
 flags=(-x hip --offload-arch=gfx90a --cuda-device-only -std=c++20 -O2 -ffp-contract=off -Wall -Wextra -Werror -Wno-unused-command-line-argument
   -isystem "${HIP_PATH:-/usr}/include" -Isrc/device/cuda/hip -Isrc/device/cuda/hardware -Isrc -Iinclude
   '-DCONCORDAT_CUDA_CONTRACT="hip"')

@@ -1,7 +1,8 @@
 // What the attention kernels share: the geometry of a call and tiles of rows in shared memory.
 //
 // No T x T matrix is kept: a block holds 32 rows of one side (queries or keys) and walks over the
-// other side. Products are made in f32 on CUDA cores; tensor cores are for a later kernel.
+// other side. Products are made in f32 on CUDA cores; models that multiply in bf16 or f16 take the
+// kernels of attention_mma.cuh.
 #pragma once
 
 #include "device/cuda/reduce.cuh"
@@ -73,6 +74,11 @@ void with_head_dim(std::int64_t head_dim, Work&& work) {
   if (head_dim <= 32) return work.template operator()<32>();
   if (head_dim <= 64) return work.template operator()<64>();
   return work.template operator()<128>();
+}
+
+/// Whether the call goes to the kernels of attention_mma.cuh.
+inline bool on_tensor_cores(const AttentionShape& shape) {
+  return shape.rounds_to == Dtype::bf16 || shape.rounds_to == Dtype::f16;
 }
 
 /// @throws Error(device.not_on_this_device) for heads that are too wide.

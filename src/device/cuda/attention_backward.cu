@@ -204,6 +204,12 @@ void CudaKernels::attention_backward(const Tensor& grad_q, const Tensor& grad_k,
                           shape.batch * shape.q_length, shape.heads, shape.heads};
   launch(stream(), {blocks_for(delta.rows, 1), static_cast<unsigned>(shape.heads)}, {lanes},
          &delta_kernel, delta, rows<float>(grad_out), rows<float>(out), shape.head_dim);
+  if (on_tensor_cores(shape)) {
+    const Tensor kept(scratch.storage(), scratch.offset_bytes(), Dtype::f32,
+                      {delta.rows, delta.cols});
+    return narrow_attention_backward(grad_q, grad_k, grad_v, grad_out, q, k, v, lse, kept, shape,
+                                     write);
+  }
   const Inputs in{rows<float>(grad_out), rows<float>(q),   rows<float>(k),
                   rows<float>(v),        rows<float>(lse), delta};
   const auto batch = static_cast<unsigned>(shape.batch);

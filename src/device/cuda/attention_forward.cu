@@ -130,6 +130,7 @@ void CudaKernels::attention_forward(const Tensor& out, const Tensor& lse, const 
                                     const Tensor& k, const Tensor& v, const AttentionShape& shape,
                                     const Tensor&) {
   require_head_dim(shape);
+  if (on_tensor_cores(shape)) return narrow_attention_forward(out, lse, q, k, v, shape);
   const dim3 grid(blocks_for(shape.q_length, tile), static_cast<unsigned>(shape.heads),
                   static_cast<unsigned>(shape.batch));
   with_head_dim(shape.head_dim, [&]<int dims>() {

@@ -106,6 +106,15 @@ class CudaKernels final : public Kernels {
   void finish_product(const Tensor& c, const Tensor& result, const Tensor& bias,
                       const Tensor& residual);
 
+  /// Where the operands may be rounded (AttentionShape::rounds_to): on tensor cores.
+  void narrow_attention_forward(const Tensor& out, const Tensor& lse, const Tensor& q,
+                                const Tensor& k, const Tensor& v, const AttentionShape& shape);
+  /// delta: [batch * q_length, heads], grad_out . out.
+  void narrow_attention_backward(const Tensor& grad_q, const Tensor& grad_k, const Tensor& grad_v,
+                                 const Tensor& grad_out, const Tensor& q, const Tensor& k,
+                                 const Tensor& v, const Tensor& lse, const Tensor& delta,
+                                 const AttentionShape& shape, const Write& write);
+
   CudaStream& owner_;
   Device& device_;
 };

@@ -11,6 +11,8 @@ set(CONCORDAT_CUDA_SOURCES
     activations.cu
     attention_backward.cu
     attention_forward.cu
+    attention_mma_backward.cu
+    attention_mma_forward.cu
     cross_entropy.cu
     elementwise.cu
     embedding.cu

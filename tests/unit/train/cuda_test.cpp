@@ -7,8 +7,10 @@ namespace concordat::train::test {
 namespace {
 
 /// The first step's gradients by the first moments, the rest by the losses.
+/// `noise`: of gradients that are zero but for rounding (of the keys' bias: a softmax does not see
+/// it).
 void expect_the_references(const TrainSettings& settings, double loss_tolerance,
-                           float gradient_tolerance) {
+                           float gradient_tolerance, float noise = 1e-6F) {
   const Outcome oracle = train("reference", {}, settings, 3);
   const Outcome found = train("cuda", {}, settings, 3);
   ASSERT_EQ(found.reports.size(), 3U);
@@ -23,7 +25,7 @@ void expect_the_references(const TrainSettings& settings, double loss_tolerance,
     ASSERT_EQ(others.size(), values.size()) << name;
     const float most = largest(values);
     EXPECT_TRUE(most > 0.0F || is_noise(name)) << name;
-    const float bound = is_noise(name) ? 1e-6F : gradient_tolerance * most;
+    const float bound = is_noise(name) ? noise : gradient_tolerance * most;
     for (std::size_t i = 0; i < values.size(); ++i) {
       ASSERT_NEAR(others[i], values[i], bound) << name << " [" << i << "]";
     }
@@ -51,11 +53,12 @@ TEST_P(OnCuda, TrainsWithRecomputedActivations) {
 }
 
 // The operands of products are rounded alike, but what is rounded differs in its last bits: a value
-// near a boundary goes the other way, by 2^-8 of itself.
+// near a boundary goes the other way, by 2^-8 of itself. Attention rounds its weights and the
+// scores' gradients, too, so that the latter no longer cancel to f32's last bits.
 TEST_P(OnCuda, TrainsInBf16) {
   TrainSettings narrow = settings();
   narrow.compute = Dtype::bf16;
-  expect_the_references(narrow, 4e-3, 4e-2F);
+  expect_the_references(narrow, 4e-3, 4e-2F, 1e-5F);
 }
 
 TEST_P(OnCuda, RepeatsItsBits) {

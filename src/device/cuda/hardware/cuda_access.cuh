@@ -28,9 +28,10 @@ class Shared {
  public:
   __device__ __forceinline__ T load(int i) const { return values_[i]; }
   __device__ __forceinline__ void store(int i, T value) { values_[i] = value; }
+  __device__ __forceinline__ const T* address_of(int i) const { return values_ + i; }
 
  private:
-  T values_[count];
+  alignas(16) T values_[count];
 };
 
 }  // namespace concordat::device::cuda
