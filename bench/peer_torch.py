@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""The peer of train_step: the same llama or GPT-2 in plain PyTorch on the CPU, trained the same way.
+"""The peer of train_step: the same llama or GPT-2 in plain PyTorch, on the CPU or a GPU, trained the same way.
 
     OMP_NUM_THREADS=2 python3 bench/peer_torch.py shape=gpt2 batch=4 length=512 steps=5
-    ... compile=1 precision=bf16 family=gpt2
+    ... compile=1 precision=bf16 family=gpt2 device=cuda
 
 Keys are those of train_step, and compile=1 for torch.compile. RMSNorm, rotary positions and SwiGLU,
 or LayerNorm, learned positions, GELU (tanh) and biases; scaled_dot_product_attention, cross
 entropy, AdamW (fused where this PyTorch has it for the CPU), clipping of the global norm.
-precision=bf16 is autocast. Random weights and tokens. The last line is for scripts: key=value.
+precision=bf16 is autocast. On a GPU products of fp32 do not use TF32, and peak_mb is the device's. Random weights and tokens. The last line is for scripts: key=value.
 """
 
 import resource
@@ -135,6 +135,9 @@ def main():
         k["ffn"] = 3072
     compile_it = given.pop("compile", "0") == "1"
     bf16 = given.pop("precision", "fp32") == "bf16"
+    device = given.pop("device", "cpu")
+    if device != "cpu":
+        torch.set_default_device(device)
     k.update({name: int(value) for name, value in given.items()})
     torch.manual_seed(1)
     model = (Gpt2 if gpt2 else Llama)(k)
@@ -156,7 +159,7 @@ def main():
     for step in range(k["steps"]):
         tokens = torch.randint(k["vocab"], (k["batch"], k["length"] + 1))
         begin, cpu_begin = time.monotonic(), time.process_time()
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
+        with torch.autocast(device, dtype=torch.bfloat16, enabled=bf16):
             loss = run(tokens[:, :-1].contiguous(), tokens[:, 1:].contiguous())
         loss.backward()
         torch.nn.utils.clip_grad_norm_(params, 1.0)
@@ -174,6 +177,8 @@ def main():
     n = count - (0 if k["tied"] else k["vocab"] * k["width"]) - (k["positions"] * k["width"] if gpt2 else 0)
     flops = tokens * (6 * n + 12 * k["layers"] * k["width"] * k["length"])
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    if device != "cpu":
+        peak = torch.cuda.max_memory_allocated()
     print(f"median_ms={median * 1e3:.1f} best_ms={seconds[0] * 1e3:.1f} tokens_per_s={tokens / median:.1f} "
           f"best_tokens_per_s={tokens / seconds[0]:.1f} gflops={flops / median * 1e-9:.2f} peak_mb={peak * 1e-6:.0f} "
           f"tokens_per_cpu_s={tokens * len(seconds) / cpu:.1f}")

@@ -71,6 +71,9 @@ double Engine::peak_of_the_site() {
 
 void Engine::announce(double peak) {
   const train::TrainSettings& t = trainer_.settings();
+  if (session_.backend().name() == "cuda") {
+    log::info("computes on " + session_.backend().instructions_in_use());
+  }
   log::info("a token takes " + observe::short_count(model::flops_per_token(t.model, t.length)) +
             " model FLOPs: 6 N + 12 layers width length, N without the embedding look-up");
   if (peak > 0.0) {

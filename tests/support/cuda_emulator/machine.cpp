@@ -49,7 +49,7 @@ Call::Call(const char* name, cudaError_t when_injected) : lock_(machine().mutex)
   } else if (m.calls == m.fails_at) {
     m.failed_call = name;
     verdict_ = when_injected;
-  } else if (m.driver == 0) {
+  } else if (m.driver < 13000) {  // none, or one that is older than this runtime
     verdict_ = cudaErrorInsufficientDriver;
   } else if (!m.fault.empty()) {
     verdict_ = cudaErrorIllegalAddress;

@@ -72,6 +72,9 @@ cudaError_t cudaRuntimeGetVersion(int* version) {
 
 cudaError_t cudaGetDeviceCount(int* count) {
   EMULATED_CALL();
+  if (const char* devices = std::getenv("CUDA_EMULATOR_DEVICES")) {
+    cuda_emulator::play_devices(std::atoi(devices));
+  }
   *count = machine().devices;
   return machine().devices == 0 ? fail(cudaErrorNoDevice) : cudaSuccess;
 }

@@ -13,11 +13,12 @@
 namespace concordat::site {
 namespace {
 
-/// "cuda" is the plug-in on the emulated CUDA, where this build has it.
+/// "cuda" is the plug-in on the emulated CUDA, where this build has it, or the one that the variable
+/// names (scripts/gpu-check.sh).
 std::vector<std::string> other_backends() {
   std::vector<std::string> names{"reference", "strict"};
 #ifdef CONCORDAT_EMULATED_PLUGIN
-  ::setenv("CONCORDAT_CUDA_PLUGIN", CONCORDAT_EMULATED_PLUGIN, 1);
+  ::setenv("CONCORDAT_CUDA_PLUGIN", CONCORDAT_EMULATED_PLUGIN, 0);
   names.emplace_back("cuda");
 #endif
   return names;
