@@ -13,8 +13,8 @@
 namespace concordat::site {
 namespace {
 
-/// "cuda" is the plug-in on the emulated CUDA, where this build has it, or the one that the variable
-/// names (scripts/gpu-check.sh).
+/// "cuda" is the plug-in on the emulated CUDA, where this build has it, or the one that the
+/// variable names (scripts/gpu-check.sh).
 std::vector<std::string> other_backends() {
   std::vector<std::string> names{"reference", "strict"};
 #ifdef CONCORDAT_EMULATED_PLUGIN
