@@ -18,6 +18,7 @@ AuditReport run_audit(FileSystem& fs, const AuditInput& input) {
   check_decisions(books, findings);
   check_matching(books, findings);
   check_steps(books, findings);
+  check_forgone(books, input, findings);
   check_signatures(books, input, findings);
   check_facts(books, input, findings, report);
   findings.check("ledger.given", !input.parties.empty(), {"the given parties", 0},

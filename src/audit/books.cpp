@@ -31,6 +31,7 @@ const std::map<std::string_view, std::vector<std::string_view>>& required_fields
       {kinds::received, {"root", "tokens", "signature"}},
       {kinds::closed, {"document", "root", "tokens", "survivors"}},
       {kinds::state_blocks, {"state"}},
+      {kinds::forgone, {"exchange", "manifest", "site", "root"}},
       {kinds::passed_on, {"type", "exchange", "from", "to", "index", "digest", "message_bytes"}}};
   return table;
 }
@@ -58,6 +59,11 @@ void sort_entry(Book& book, std::uint64_t index, bool other_run) {
   // A run that the site trained alone has generations too, of the same names.
   const bool of_the_run = !ledger::scope_of(entry.key).empty();
   if (entry.kind == kinds::checkpoint && of_the_run) book.generations.push_back(index);
+  if (entry.kind == kinds::forgone) {
+    ledger::exchange_from(entry.at("exchange"), entry.key);
+    ledger::party_from(entry.at("site"), entry.key);
+    book.forgone.push_back(index);
+  }
   if (entry.kind == kinds::commit) {
     book.commits.emplace(ledger::exchange_from(entry.at("exchange"), entry.key), index);
   }

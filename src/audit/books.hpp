@@ -26,6 +26,7 @@ struct Book {
   std::map<std::string, std::uint64_t, std::less<>> decisions{};  ///< id to index
   std::map<ExchangeId, std::uint64_t> commits{};
   std::vector<std::uint64_t> generations{};  ///< indices of the run's `checkpoint` entries
+  std::vector<std::uint64_t> forgone{};      ///< indices of `forgone` entries
   std::optional<std::uint64_t> agreement{};
 
   const ledger::Entry& entry(std::uint64_t index) const { return log.entries[index].entry; }

@@ -155,6 +155,12 @@ void state_others(const Book& book, Statements& statements) {
     statements.state("exchange " + entry.at("round") + ".0.0", "state", entry.at("state"),
                      book.place(index));
   }
+  for (const std::uint64_t index : book.forgone) {
+    const ledger::Entry& entry = book.entry(index);
+    const std::string scope = name_of(ledger::exchange_from(entry.at("exchange"), entry.key));
+    statements.state(scope, "manifest", entry.at("manifest"), book.place(index));
+    statements.state(scope, "aggregate", entry.at("root"), book.place(index));
+  }
   for (const auto& [id, index] : book.commits) {
     statements.state(name_of(id), "manifest", book.entry(index).at("manifest"), book.place(index));
   }

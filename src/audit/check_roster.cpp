@@ -33,6 +33,10 @@ void check_given(const AuditInput& input, Findings& findings) {
   }
 }
 
+// What an agreement has that says nothing else, and the least that one may say.
+constexpr std::uint32_t assumed_minimum = 3;
+constexpr std::uint32_t assumed_colluding = 1;
+
 /// Exchanges that went without a site, by the sites' names.
 using Without = std::map<ExchangeId, std::string>;
 
@@ -50,7 +54,8 @@ void check_participants(const ledger::Crossing& crossing, const Place& place,
   const std::vector<SiteId> everybody = sites_of(input);
   const auto num_sites = static_cast<std::uint32_t>(everybody.size());
   const std::uint32_t least =
-      federation::least_participants(num_sites, input.minimum, input.colluding);
+      federation::least_participants(num_sites, input.minimum.value_or(assumed_minimum),
+                                     input.colluding.value_or(assumed_colluding));
   const bool good = named.size() >= std::min(num_sites, least) &&
                     std::ranges::adjacent_find(named, std::greater_equal<>()) == named.end() &&
                     std::ranges::includes(everybody, named) && ledger::parties(named) == text;
@@ -108,6 +113,13 @@ void check_roster(const Books& books, const AuditInput& input, Findings& finding
   report.has_roster = !input.roster.empty();
   note_missing(books, input, findings, report);
   if (!report.has_roster) return;
+  if (!input.minimum || !input.colluding) {
+    findings.note(
+        "no agreement was given, and no ledger says how many sites a round needs: a minimum of " +
+        std::to_string(assumed_minimum) + " and " + std::to_string(assumed_colluding) +
+        " colluding site were assumed, so a manifest with fewer sites than were agreed on is not "
+        "found; give --agreement");
+  }
   check_given(input, findings);
   Without without;
   for (const Book& book : books.all) {

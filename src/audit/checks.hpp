@@ -26,6 +26,10 @@ void check_roster(const Books& books, const AuditInput& input, Findings& finding
 /// the roster has for their sites. Without a roster: none.
 void check_signatures(const Books& books, const AuditInput& input, Findings& findings);
 
+/// Aggregates that a site says it goes without: missed, let go by the coordinator, and made good by
+/// a donor's state. Notes which they are.
+void check_forgone(const Books& books, const AuditInput& input, Findings& findings);
+
 /// Facts that all entries of an exchange or of the run must state alike. Fills in
 /// report.exchanges and report.final_state.
 void check_facts(const Books& books, const AuditInput& input, Findings& findings,

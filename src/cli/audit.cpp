@@ -20,7 +20,8 @@ std::string help() {
          "recorded the same object, and that manifests, commits, uploads, aggregates and closing\n"
          "records agree between all parties. Without a member's ledger the audit is partial: what\n"
          "the member signed is still verified, what it recorded is not, and the verdict names "
-         "it.\n\n"
+         "it.\n"
+         "Without --agreement a note says what was assumed of it.\n\n"
          "exit code: 0 no fault (the verdict says if in part), 65 something does not verify (each\n"
          "fault with file and line)\n";
 }

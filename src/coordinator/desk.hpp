@@ -73,11 +73,11 @@ class Desk final : public border::RoadHandler {
   auto guarded(SiteId peer, Act&& act) -> decltype(act());
   void refused(SiteId peer, const Error& error, const Digest& subject);
   void read_reached(const std::vector<ExchangeId>& exchanges);
-  bool is_wanted(Round round, Round newest) const;
   federation::Chain open_older(const std::vector<ExchangeId>& exchanges);
   void open_next();
   void watch_deadline();
   void forget_older();
+  void note_forgone(const RoundRun& run);
   void take_message(SiteId peer, ByteView wire, const Digest& digest);
   std::shared_ptr<Upload> find_upload(SiteId site, const ExchangeId& exchange);
   std::shared_ptr<Aggregate> find_aggregate(const ExchangeId& exchange);

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "concordat/core/kill_point.hpp"
 #include "coordinator/desk.hpp"
 
 namespace concordat::coordinator {
@@ -40,20 +41,8 @@ void Desk::read_reached(const std::vector<ExchangeId>& exchanges) {
   office_.reached.save();
 }
 
-// Whether some site may ask for something of an exchange that is over: it is within what is kept,
-// or it is where a site that is further behind gets the answer that it is too far.
-bool Desk::is_wanted(Round round, Round newest) const {
-  if (round >= office_.reached.oldest() && newest.value() - round.value() <= rules_.keep_rounds) {
-    return true;
-  }
-  return std::ranges::any_of(office_.peers.sites(), [&](SiteId site) {
-    const Round at = office_.reached.of(site);
-    return round == at || round == at.next();
-  });
-}
-
-// What the newest exchange starts from, and everything that some site may still lack. Oldest first,
-// as it was said.
+// What the newest exchange starts from, and everything that some site may still lack, however long
+// ago it was: what proves an exchange is kept for ever. Oldest first, as it was said.
 federation::Chain Desk::open_older(const std::vector<ExchangeId>& exchanges) {
   federation::Chain chain;
   if (exchanges.size() < 2) return chain;
@@ -64,11 +53,15 @@ federation::Chain Desk::open_older(const std::vector<ExchangeId>& exchanges) {
   }
   for (std::size_t i = 0; i + 1 < exchanges.size(); ++i) {
     const bool is_before = i + 2 == exchanges.size();
-    if (!is_before && !is_wanted(exchanges[i].round, newest)) continue;
+    if (!is_before && exchanges[i].round < office_.reached.oldest()) continue;
     auto older = std::make_unique<RoundRun>(office_, exchanges[i], chain, true);
     for (SiteId site : older->ready_sites()) office_.reached.raise(site, exchanges[i].round);
     if (older->closed()) chain = older->machine().chain();
-    if (!older->machine().missed().empty()) missed_.emplace(exchanges[i], std::move(older));
+    if (older->machine().missed().empty()) continue;
+    // One that was let go by a kill, or by an older program, is so still.
+    if (older->closed() && !older->has_aggregate()) note_forgone(*older);
+    if (newest.value() - exchanges[i].round.value() > rules_.keep_rounds) continue;
+    missed_.emplace(exchanges[i], std::move(older));
   }
   return chain;
 }
@@ -106,17 +99,36 @@ void Desk::forget_older() {
   const Round oldest = std::max(kept, std::min(office_.reached.oldest(), Round(newest)));
   std::erase_if(missed_, [&](const auto& one) {
     if (one.first.round >= oldest) return false;
+    note_forgone(*one.second);
     office_.secrets.erase(one.first);
     std::erase_if(serving_,
                   [&](const auto& aggregate) { return aggregate->exchange() == one.first; });
     return true;
   });
-  // A site behind the bound hears of its first round that it cannot have it, and needs no other.
-  for (SiteId site : office_.peers.sites()) {
-    office_.outbox.forget_between(site, office_.reached.of(site).next(), kept);
-  }
   const Round for_the_eye(newest >= 2 ? newest - 2 : 0);
   office_.folder.erase_aggregates_before(std::min(oldest, for_the_eye));
+}
+
+// Sites that may still ask for the aggregate that goes now. They will hear of every round all the
+// same, and so know what a donor's state has to be.
+void Desk::note_forgone(const RoundRun& run) {
+  const federation::CoordinatorExchange& machine = run.machine();
+  std::vector<ledger::Entry> entries;
+  std::vector<SiteId> without;
+  for (const SiteId site : machine.missed()) {
+    if (office_.reached.of(site) > run.terms().exchange.round) continue;
+    without.push_back(site);
+    entries.push_back(ledger::forgone_entry({.exchange = run.terms().exchange,
+                                             .manifest = machine.manifest_digest(),
+                                             .site = site,
+                                             .root = machine.closing().root}));
+  }
+  if (entries.empty()) return;
+  office_.ledger.append(entries);
+  kill_point("coordinator.forgone_recorded");
+  notes_.push_back("keeps the aggregate of round " +
+                   std::to_string(run.terms().exchange.round.value()) + " no longer, which " +
+                   run.terms().text_of(without) + " has not: it needs the state of another site");
 }
 
 // The clock counts in this process alone: a restarted coordinator counts from the beginning, and

@@ -41,12 +41,6 @@ std::optional<Round> Outbox::acknowledged(SiteId by, const Digest& digest) {
   return closed;
 }
 
-void Outbox::forget_between(SiteId to, Round first, Round last) {
-  std::erase_if(queues_[to], [&](const Item& item) {
-    return item.exchange.round > first && item.exchange.round < last;
-  });
-}
-
 std::size_t Outbox::size(SiteId to) const {
   const auto it = queues_.find(to);
   return it == queues_.end() ? 0 : it->second.size();

@@ -31,8 +31,6 @@ class Outbox {
   std::optional<Round> acknowledged(SiteId by, const Digest& digest);
   /// The site answered everything so far.
   void clear(SiteId site) { queues_[site].clear(); }
-  /// Forgets what is of rounds after `first` and before `last`.
-  void forget_between(SiteId to, Round first, Round last);
   std::size_t size(SiteId to) const;
 
  private:

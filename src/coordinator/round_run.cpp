@@ -253,8 +253,9 @@ void refuse_gone(const ExchangeId& exchange) {
                .where = "coordinator",
                .found = "exchange " + exchange.text(),
                .expected = "a round within coordinator.keep_rounds of the open one",
-               .remedy = "raise coordinator.keep_rounds for the rounds to come; this site needs "
-                         "the state of another one"});
+               .remedy = "this site needs the state of another one: federation.donor there, and "
+                         "'concordat donate' at the donor; raise coordinator.keep_rounds for the "
+                         "rounds to come"});
 }
 
 const std::shared_ptr<Aggregate>& RoundRun::aggregate() const {

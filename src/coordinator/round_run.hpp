@@ -46,6 +46,7 @@ class RoundRun {
   /// @throws Error(coordinator.not_open) before the aggregate was announced, and after the closing
   /// unless some site missed the exchange; Error(coordinator.aggregate_gone) if it was not kept.
   const std::shared_ptr<Aggregate>& aggregate() const;
+  bool has_aggregate() const { return aggregate_ != nullptr; }
   /// What was said and done when the journal was opened, for the log.
   const std::vector<std::string>& notes() const { return notes_; }
 

@@ -252,6 +252,11 @@ Effects CoordinatorExchange::on(const AggregateStored&) {
   return {};
 }
 
+Effects CoordinatorExchange::on(const Forgone&) {
+  CONCORDAT_REQUIRE(false, "Forgone is an event of a site");
+  return {};
+}
+
 Effects CoordinatorExchange::on(const FinalReadyAcknowledged&) {
   CONCORDAT_REQUIRE(false, "FinalReadyAcknowledged is an event of a site");
   return {};

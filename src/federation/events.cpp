@@ -15,6 +15,7 @@ enum class Tag : std::uint8_t {
   upload_stored = 6,
   summed = 7,
   deadline = 8,
+  forgone = 9,
 };
 
 void tag(ByteWriter& out, Tag value) { out.u8(static_cast<std::uint8_t>(value)); }
@@ -59,6 +60,7 @@ struct Writer {
     out.u64(event.total_weight);
   }
   void operator()(const Deadline&) const { tag(out, Tag::deadline); }
+  void operator()(const Forgone&) const { tag(out, Tag::forgone); }
 };
 
 Incoming read_incoming(ByteReader& in) {
@@ -113,11 +115,13 @@ Event read_event(ByteReader& in) {
     }
     case Tag::deadline:
       return Deadline{};
+    case Tag::forgone:
+      return Forgone{};
   }
   throw Error(errors::malformed, {.what = "an event is of no known kind",
                                   .where = "journal",
                                   .found = std::to_string(static_cast<int>(kind)),
-                                  .expected = "1 to 8",
+                                  .expected = "1 to 9",
                                   .remedy = "the journal is of another version"});
 }
 

@@ -301,6 +301,17 @@ Effects SiteExchange::on(const AggregateStored& event) {
   return {send(MessageType::received, encode(received))};
 }
 
+// Only what a site missed may be gone: whoever uploaded signs for the sum before it is closed.
+Effects SiteExchange::on(const Forgone&) {
+  if (forgone_) return {};
+  if (!missed() || phase_ != SitePhase::fetching) {
+    out_of_turn(terms_, "going on without an aggregate", name_of(phase_));
+  }
+  forgone_ = true;
+  phase_ = SitePhase::received;
+  return {};
+}
+
 Effects SiteExchange::on_closed(ByteView body) {
   if (phase_ != SitePhase::received) out_of_turn(terms_, "closed", name_of(phase_));
   ClosedBody closed = decode_closed(body);
@@ -312,7 +323,10 @@ Effects SiteExchange::on_closed(ByteView body) {
        "the closing record names another manifest");
   same(closed.root, aggregate_.table.root, errors::aggregate_differs,
        "the closing record names another aggregate");
-  if (closed.total_weight != total_weight_) {
+  if (forgone_) {
+    // No sum is here to hold it against: it is what every participant signed for.
+    check_weight(terms_, manifest_.participants.size(), closed.total_weight);
+  } else if (closed.total_weight != total_weight_) {
     refuse(errors::closing_refused, terms_, "the closing record has another summed weight",
            std::to_string(closed.total_weight), std::to_string(total_weight_));
   }
@@ -321,6 +335,7 @@ Effects SiteExchange::on_closed(ByteView body) {
       received_statement(terms_.federation, terms_.exchange, manifest_digest_,
                          accepted_.at(MessageType::survivors), closed.root, closed.total_weight),
       "aggregate", errors::closing_refused);
+  total_weight_ = closed.total_weight;
   closing_ = std::move(closed);
   closing_digest_ = crypto::sha256(body);
   accepted_[MessageType::closed] = closing_digest_;
@@ -367,6 +382,7 @@ Bytes SiteExchange::snapshot() const {
   out.sized(encode(survivors_));
   out.sized(encode(aggregate_));
   out.u64(total_weight_);
+  out.u8(forgone_ ? 1 : 0);
   out.sized(encode(closing_));
   out.digest(closing_digest_);
   return std::move(out).bytes();

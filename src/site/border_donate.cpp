@@ -147,14 +147,47 @@ void BorderLoop::State::end_donation(std::string_view why) {
       seams.fs, path,
       {donation->closed.exchange, std::min(donation->serial, max_serial), donation->next, true});
   seams.fs.remove(sealed_of(path));
-  clear_donation_request(seams.fs, folder.root());
+  // Another site's request may have come meanwhile, and is next.
+  const std::string& name = plan.roster.roster.sites[donation->to.value()].name;
+  if (read_donation_request(seams.fs, folder.root()) == name) {
+    clear_donation_request(seams.fs, folder.root());
+  }
   donation.reset();
   ledger.checkpoint();
+}
+
+// What an earlier process sealed under this identity; empty if that is another piece's, which an
+// older donation may have left behind.
+Bytes BorderLoop::State::sealed_piece(const FileSystem::Path& path, const border::Header& header) {
+  if (!seams.fs.exists(path)) return {};
+  Bytes wire = read_file(seams.fs, path, border::max_message_wire_bytes());
+  const border::Claim claim = border::read_claim(wire);
+  if (claim.exchange != header.exchange || claim.index != header.index) wire.clear();
+  return wire;
+}
+
+// Whatever is wrong with the generation ends the donation and not the border, whose exchange needs
+// none of it.
+Bytes BorderLoop::State::read_piece(const StateShape& shape) {
+  Donation& now = *donation;
+  try {
+    if (!now.source) now.source.emplace(folder, shape, now.closed, plan.scales_per_block);
+    return now.next == 0 ? encode(now.source->contents()) : now.source->piece(now.next);
+  } catch (const Error& error) {
+    if (error.code() == errors::nothing_to_give || error.code() == errors::state_refused) throw;
+    throw Error(errors::nothing_to_give,
+                {.what = "the state that is given cannot be read",
+                 .where = folder.checkpoints().string(),
+                 .found = error.what(),
+                 .expected = "a whole generation and the sum of the exchange",
+                 .remedy = "check the disk; ask another site, or give again after the next round"});
+  }
 }
 
 void BorderLoop::State::send_piece() {
   Donation& now = *donation;
   const StateShape shape = state_shape(plan.agreement.agreement, now.closed.exchange);
+  require_fits(shape);
   const border::Header header{.federation = peers.federation(),
                               .exchange = now.closed.exchange,
                               .manifest = now.closed.manifest,
@@ -162,26 +195,21 @@ void BorderLoop::State::send_piece() {
                               .recipient = now.to,
                               .type = MessageType::state,
                               .index = index_of(now)};
+  const governance::Request request{.kind = ledger::CrossingKind::state_blocks,
+                                    .exchange = header.exchange,
+                                    .manifest = header.manifest,
+                                    .recipient = header.recipient,
+                                    .bytes = border::max_message_wire_bytes(),
+                                    .index = header.index};
+  // Asked before anything is read for somebody who may not have it, and again after a restart: what
+  // was allowed when it was sealed may not be any more.
+  auto written = governance::permit(ledger, request, donation_policy());
+  kill_point("border.donation_decided");
   const FileSystem::Path sealed = sealed_of(donation_file(now.to));
-  Bytes wire;
-  if (seams.fs.exists(sealed)) {
-    wire = read_file(seams.fs, sealed, border::max_message_wire_bytes());
-    if (border::read_claim(wire).index != header.index) wire.clear();
-  }
+  Bytes wire = sealed_piece(sealed, header);
   if (wire.empty()) {
-    const governance::Request request{.kind = ledger::CrossingKind::state_blocks,
-                                      .exchange = header.exchange,
-                                      .manifest = header.manifest,
-                                      .recipient = header.recipient,
-                                      .bytes = border::max_message_wire_bytes(),
-                                      .index = header.index};
-    // Asked before anything is read for somebody who may not have it.
-    auto written = governance::permit(ledger, request, donation_policy());
-    kill_point("border.donation_decided");
-    if (!now.source) now.source.emplace(folder, shape, now.closed, plan.scales_per_block);
-    const Bytes body = now.next == 0 ? encode(now.source->contents()) : now.source->piece(now.next);
-    const border::Envelope envelope =
-        border::seal_message(std::move(written), header, body, me, peers, seams.random);
+    const border::Envelope envelope = border::seal_message(
+        std::move(written), header, read_piece(shape), me, peers, seams.random);
     wire.assign(envelope.wire().begin(), envelope.wire().end());
     write_atomically(seams.fs, sealed, wire);
     kill_point("border.donation_sealed");

@@ -1,5 +1,7 @@
 #include "site/border_download.hpp"
 
+#include <algorithm>
+
 #include "concordat/core/error.hpp"
 #include "concordat/exact/lanes.hpp"
 #include "concordat/site/errors.hpp"
@@ -24,20 +26,21 @@ std::uint64_t offset_of(const border::FrameTable& table, const BlockPlace& place
 }  // namespace
 
 AggregateFile::AggregateFile(RunFolder& folder, const federation::ExchangeTerms& terms,
-                             const border::FrameTable& table, std::uint32_t num_added)
+                             const border::FrameTable& table, std::uint32_t num_added,
+                             std::uint64_t at_most)
     : folder_(folder), terms_(terms), table_(table), num_added_(num_added) {
   FileSystem& fs = folder_.files();
   fs.make_directories(folder_.inbox(terms_.exchange));
   blocks_ = open_or_create(fs, folder_.aggregate_blocks(terms_.exchange));
   weight_ = open_or_create(fs, folder_.aggregate_weight(terms_.exchange));
   leaves_ = open_or_create(fs, folder_.aggregate_leaves(terms_.exchange));
-  resume();
+  resume(at_most);
 }
 
 // The leaves are worked out again from the bytes that are there, so a torn write shows at the
 // latest in the root.
-void AggregateFile::resume() {
-  while (position_ < table_.num_leaves()) {
+void AggregateFile::resume(std::uint64_t at_most) {
+  while (position_ < std::min(at_most, table_.num_leaves())) {
     BlockPlace place = table_.place(position_);
     File& file = place.vector == BlockVector::weight ? *weight_ : *blocks_;
     Bytes bytes(table_.block_bytes(place));

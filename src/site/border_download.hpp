@@ -18,9 +18,11 @@ namespace concordat::site {
 
 class AggregateFile {
  public:
-  /// `num_added`: uploads in the sum, which bound it.
+  /// `num_added`: uploads in the sum, which bound it. `at_most`: blocks of those found in the files
+  /// that it goes on from; the others are written again.
   AggregateFile(RunFolder& folder, const federation::ExchangeTerms& terms,
-                const border::FrameTable& table, std::uint32_t num_added);
+                const border::FrameTable& table, std::uint32_t num_added,
+                std::uint64_t at_most = ~std::uint64_t{0});
   /// Blocks that are in the files.
   std::uint64_t position() const { return position_; }
   /// The next block. @throws Error(exact.sum_out_of_range | malformed).
@@ -31,7 +33,7 @@ class AggregateFile {
   federation::AggregateStored finish();
 
  private:
-  void resume();
+  void resume(std::uint64_t at_most);
   void check_range(const border::BlockPlace& place, ByteView bytes) const;
   void note(const border::BlockPlace& place, ByteView bytes, const Digest& leaf);
 

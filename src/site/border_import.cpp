@@ -13,6 +13,8 @@ namespace concordat::site {
 namespace {
 
 constexpr std::chrono::seconds look_at_need_every{10};
+// A member that sends what nobody asked for must not fill ledger and log.
+constexpr unsigned max_states_turned_away = 64;
 
 [[noreturn]] void refuse(const border::Header& header, std::string what, std::string found,
                          std::string expected) {
@@ -62,7 +64,7 @@ void BorderLoop::State::watch_need() {
   const std::string donor = plan.roster.roster.sites[plan.donor->value()].name;
   write_needed_state(seams.fs, folder.root(), needed ? donor : "");
   if (needed && !needy) {
-    log::warn("the state of this run is lost here; it comes back when " + donor +
+    log::warn("what this run needs is not here any more; it comes back when " + donor +
               " gives its own: 'concordat donate SITE.toml --to=" + keys.name + "' there");
   }
   needy = needed;
@@ -83,7 +85,11 @@ bool BorderLoop::State::take_state(ByteView wire, const Digest& digest) {
     const bool own_trouble =
         error.code().name.starts_with("core.") && !(error.code() == concordat::errors::malformed);
     if (own_trouble || error.code().name.starts_with("ledger.")) throw;
-    log::warn(std::string("turned away: ") + error.what());
+    if (states_turned_away >= max_states_turned_away) return true;
+    const bool last = ++states_turned_away == max_states_turned_away;
+    log::warn(
+        std::string("turned away: ") + error.what() +
+        (last ? "; what else is turned away until this border starts again is not said" : ""));
     ledger.append(ledger::refusal_entry(digest.hex(), error.code().name, error.fields().what));
     ledger.checkpoint();
   }
@@ -107,7 +113,13 @@ void BorderLoop::State::take_piece(const border::OpenedMessage& message,
   const DonationId id{header.exchange, header.sender, governance::state_serial(header.index)};
   const std::uint32_t position = governance::state_position(header.index);
   const bool same = import->donation() == id;
-  if (same && position < import->next()) return;  // it has been taken
+  if (same && import->complete()) return state_is_here();  // a kill may lie between
+  if (same && position < import->next()) return;           // it has been taken
+  const auto& now = import->donation();
+  if (now && now->exchange == id.exchange && now->from == id.from && now->serial > id.serial) {
+    refuse(header, "a piece of a state that was given before the one that is being taken",
+           "donation " + std::to_string(id.serial), "donation " + std::to_string(now->serial));
+  }
   if (!needs_state()) {
     refuse(header, "a state that this site has no need of", "the state of another site",
            "nothing: every outer step can be taken from what is here");
@@ -149,16 +161,20 @@ void BorderLoop::State::take_piece(const border::OpenedMessage& message,
   } else {
     import->take(known->second, position, message.body);
   }
-  if (!import->complete()) return;
+  if (import->complete()) state_is_here();
+}
+
+void BorderLoop::State::state_is_here() {
+  const ExchangeId& exchange = import->donation()->exchange;
   // A job that began without the state has announced rounds that are over.
   for (const ExchangeId& stale : folder.in_outbox()) {
-    if (stale < header.exchange) folder.remove_exchange(stale);
+    if (stale < exchange) folder.remove_exchange(stale);
   }
   next_look_at_need = {};
   watch_need();
   ledger.checkpoint();
-  say("the state of exchange " + header.exchange.text() + " is here, " +
-      std::to_string(import->next()) + " messages; the training job can start");
+  say("the state of exchange " + exchange.text() + " is here, " + std::to_string(import->next()) +
+      " messages; the training job can start");
 }
 
 }  // namespace concordat::site

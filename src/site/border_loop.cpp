@@ -144,17 +144,27 @@ bool BorderLoop::State::step() {
   return acted;
 }
 
+void BorderLoop::State::write_closed(const federation::Close& close) {
+  const federation::SiteExchange& machine = round->machine;
+  folder.write_closed(exchange(), {.manifest = close.record.manifest,
+                                   .survivors = close.record.survivors(),
+                                   .total_weight = close.record.total_weight,
+                                   .aggregate_root = close.record.root,
+                                   .state_digest = machine.manifest().state,
+                                   .took_part = !machine.missed()});
+}
+
 bool BorderLoop::State::close_exchange() {
   if (!round->close) return false;
   const federation::Close close = *round->close;
   const federation::SiteExchange& machine = round->machine;
   const ExchangeId over_id = exchange();
-  folder.write_closed(over_id, {.manifest = close.record.manifest,
-                                .survivors = close.record.survivors(),
-                                .total_weight = close.record.total_weight,
-                                .aggregate_root = close.record.root,
-                                .state_digest = machine.manifest().state,
-                                .took_part = !machine.missed()});
+  if (machine.forgone()) {
+    drop_partial_aggregate();
+    next_look_at_need = {};
+  } else {
+    write_closed(close);
+  }
   kill_point("border.closed_written");
   folder.erase_secrets(over_id);
   secrets.erase(over_id);
@@ -165,9 +175,10 @@ bool BorderLoop::State::close_exchange() {
   OverRecord record{over_id.round, machine.manifest_digest(), machine.chain()};
   journal->append(encode(record));
   kill_point("border.over_journaled");
-  say((machine.missed() ? "missed; its aggregate is here, summed weight "
-                        : "closed, summed weight ") +
-      std::to_string(close.record.total_weight));
+  const char* how = machine.forgone()  ? "missed; it goes on without its aggregate, summed weight "
+                    : machine.missed() ? "missed; its aggregate is here, summed weight "
+                                       : "closed, summed weight ";
+  say(how + std::to_string(close.record.total_weight));
   remember_exchange();
   begin_round(over_id.round.next(), record.chain);
   return true;

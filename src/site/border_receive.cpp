@@ -22,18 +22,9 @@ bool is_refusal(const Error& error) {
   return !error.code().name.starts_with("core.") && !error.code().name.starts_with("ledger.");
 }
 
-// Says what a refusal to serve an old aggregate means for this site.
-void require_kept(const Error& error, const ExchangeId& exchange) {
-  const bool gone = error.code() == border::errors::peer_refused &&
-                    error.fields().found == "coordinator.aggregate_gone";
-  if (!gone) return;
-  throw Error(errors::too_far_behind,
-              {.what = "this site missed more rounds than the coordinator keeps aggregates of",
-               .where = "the coordinator",
-               .found = "no aggregate of exchange " + exchange.text(),
-               .expected = "the aggregates of all rounds since this site was last ready",
-               .remedy = "nothing brings it back in this release, not even a donor's state; raise "
-                         "coordinator.keep_rounds before sites wait that long"});
+bool is_gone(const Error& error) {
+  return error.code() == border::errors::peer_refused &&
+         error.fields().found == "coordinator.aggregate_gone";
 }
 
 }  // namespace
@@ -63,8 +54,10 @@ bool BorderLoop::State::receive(std::chrono::milliseconds wait) {
   try {
     border::Claim claim = border::read_claim(*wire);
     if (claim.type == MessageType::state) {
+      // The coordinator's own word comes first, so there is none now: what a member sends to this
+      // site holds up nothing that waits for that.
       if (take_state(*wire, digest)) seams.road.acknowledge(digest);
-      return true;
+      return false;
     }
     if (!receipts.knows(claim.exchange, digest)) {
       border::OpenedMessage message = border::open_message(*wire, me, peers);
@@ -116,6 +109,14 @@ void BorderLoop::State::accept(const EventRecord& record, std::string_view point
 }
 
 void BorderLoop::State::record_incoming(const EventRecord& record) {
+  if (std::holds_alternative<federation::Forgone>(record.event)) {
+    ledger.append(ledger::forgone_entry({.exchange = exchange(),
+                                         .manifest = round->machine.manifest_digest(),
+                                         .site = own,
+                                         .root = round->machine.aggregate().root}));
+    kill_point("border.forgone_recorded");
+    return;
+  }
   const auto* incoming = std::get_if<federation::Incoming>(&record.event);
   if (incoming == nullptr) return;
   const border::Header& header = incoming->header;
@@ -134,6 +135,34 @@ void BorderLoop::State::record_incoming(const EventRecord& record) {
   crossing.facts =
       federation::crossing_facts(header.type, incoming->body, round->machine.survivors());
   ledger.append(ledger::crossing_entry(crossing));
+}
+
+// What proves the exchange is kept for ever, its aggregate is not. A site that has named a donor
+// goes on to where its state can be checked; another one is told how.
+void BorderLoop::State::go_without_aggregate() {
+  if (!plan.donor) {
+    throw Error(errors::too_far_behind,
+                {.what = "this site missed more rounds than the coordinator keeps aggregates of",
+                 .where = "the coordinator",
+                 .found = "no aggregate of exchange " + exchange().text(),
+                 .expected = "the aggregates of all rounds since this site was last ready",
+                 .remedy = "name a site that may give its state in federation.donor, start the "
+                           "border again, and have 'concordat donate SITE.toml --to=" +
+                           keys.name +
+                           "' run there; raise coordinator.keep_rounds before sites "
+                           "wait that long"});
+  }
+  round->download.reset();
+  accept({{}, 0, federation::Forgone{}}, "border.forgone_journaled");
+  drop_partial_aggregate();
+  say("its aggregate is kept no longer: this site goes on without, and needs the state of " +
+      plan.roster.roster.sites[plan.donor->value()].name);
+}
+
+void BorderLoop::State::drop_partial_aggregate() {
+  seams.fs.remove(folder.aggregate_blocks(exchange()));
+  seams.fs.remove(folder.aggregate_weight(exchange()));
+  seams.fs.remove(folder.aggregate_leaves(exchange()));
 }
 
 bool BorderLoop::State::download_some() {
@@ -163,8 +192,10 @@ bool BorderLoop::State::download_some() {
       seams.road.fetch_blocks(exchange(), first, last,
                               [&](ByteView wire) { file.put(round->opener->open(wire)); });
     } catch (const Error& error) {
-      require_kept(error, exchange());
-      throw;
+      // Whoever took part signs for the sum before the round is closed: to it, that is a lie.
+      if (!is_gone(error) || !round->machine.missed()) throw;
+      go_without_aggregate();
+      return true;
     }
     kill_point("border.blocks_fetched");
   }

@@ -141,9 +141,9 @@ void BorderLoop::State::apply(const EventRecord& record, const federation::Effec
 // to the journal before anything is acted on. Both ignore what they have.
 void BorderLoop::State::record_again() {
   for (const EventRecord& record : replayed) {
+    record_incoming(record);
     const auto* incoming = std::get_if<federation::Incoming>(&record.event);
     if (incoming == nullptr) continue;
-    record_incoming(record);
     receipts.record({incoming->header, incoming->body, record.message, record.statement});
   }
   replayed.clear();

@@ -82,6 +82,7 @@ struct BorderLoop::State {
   // border_loop.cpp
   bool step();
   bool close_exchange();
+  void write_closed(const federation::Close& close);
   void back_off(const Error& error);
   void pause(std::chrono::nanoseconds wait);
   bool stop_asked();
@@ -110,17 +111,22 @@ struct BorderLoop::State {
   ledger::Written<ledger::Decision> permit(const border::Header& header, std::uint64_t bytes);
 
   // border_receive.cpp
+  /// True if the coordinator had something to say.
   bool receive(std::chrono::milliseconds wait);
   void accept_message(const border::OpenedMessage& message, std::uint64_t message_bytes);
   void accept(const EventRecord& record, std::string_view point);
   void record_incoming(const EventRecord& record);
   bool download_some();
+  void go_without_aggregate();
+  void drop_partial_aggregate();
   bool awaits_message() const;
 
   // border_donate.cpp
   bool donate_some();
   void take_donation_request();
   void send_piece();
+  Bytes sealed_piece(const FileSystem::Path& path, const border::Header& header);
+  Bytes read_piece(const StateShape& shape);
   void save_donation() const;
   void end_donation(std::string_view why);
   FileSystem::Path donation_file(SiteId to) const;
@@ -131,6 +137,7 @@ struct BorderLoop::State {
   void watch_need();
   bool take_state(ByteView wire, const Digest& digest);
   void take_piece(const border::OpenedMessage& message, std::uint64_t message_bytes);
+  void state_is_here();
 
   // Secrets of the exchange that is open.
   BorderSecrets load_secrets();
@@ -161,6 +168,7 @@ struct BorderLoop::State {
   std::optional<StateImport> import;
   std::chrono::nanoseconds next_look_at_need{0};
   bool needy = false;
+  unsigned states_turned_away = 0;
   std::vector<EventRecord> replayed;  ///< messages of the open round, for record_again()
 
   bool over = false;

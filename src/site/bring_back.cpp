@@ -33,6 +33,8 @@ bool BringBack::due(const std::string& masking) const {
       !exchange.empty() && exchange.find_first_not_of("0123456789.") == std::string::npos;
   if (!plain) return false;
   if (fs_.exists(run_folder_ / "inbox" / ("round-" + exchange) / "CLOSED")) return true;
+  // What it left for went on without this site, and so did what follows.
+  if (fs_.exists(run_folder_ / "import" / "IMPORTED")) return true;
   const bool committed = fs_.exists(run_folder_ / "outbox" / ("round-" + exchange) / "COMMIT");
   return !committed && masking == exchange;
 }

@@ -5,6 +5,7 @@
 #include "concordat/border/frames.hpp"
 #include "concordat/core/error.hpp"
 #include "concordat/crypto/merkle.hpp"
+#include "concordat/governance/decide.hpp"
 #include "concordat/site/errors.hpp"
 
 namespace concordat::site {
@@ -62,6 +63,27 @@ StateShape state_shape(const federation::RunAgreement& agreement, const Exchange
           .moments = exact::num_moments(agreement.outer.kind),
           .lane_bytes = static_cast<std::uint32_t>(
               exact::lane_bytes(agreement.quantiser_of(exchange.round).lane))};
+}
+
+void require_fits(const StateShape& shape) {
+  const std::uint64_t vectors = shape.vectors().size() + 1;
+  const std::uint64_t blocks = shape.num_blocks();
+  constexpr std::uint64_t before_lists = 1 + 4 + 4;
+  const std::uint64_t contents = before_lists + blocks * (4 + 32 * vectors);
+  const std::uint64_t messages = 1 + vectors * blocks;
+  if (contents <= border::max_body_bytes && messages <= std::uint64_t{1}
+                                                            << governance::state_position_bits) {
+    return;
+  }
+  throw Error(
+      errors::nothing_to_give,
+      {.what = "a state of so many blocks cannot be given",
+       .where = "the run agreement",
+       .found = std::to_string(blocks) + " blocks of 2^" + std::to_string(shape.block_log2) +
+                " elements, whose leaves take " + std::to_string(contents) + " bytes",
+       .expected = "at most " + std::to_string(border::max_body_bytes) + " bytes of leaves",
+       .remedy = "agree on larger blocks for the next run; keep a backup of the run folder "
+                 "in this one"});
 }
 
 Bytes encode(const StateContents& contents) {

@@ -52,6 +52,9 @@ struct StateShape {
   Piece piece(std::uint32_t position) const;
 };
 StateShape state_shape(const federation::RunAgreement& agreement, const ExchangeId& exchange);
+/// @throws Error(site.nothing_to_give) if its leaves do not fit into one message, or its messages
+/// cannot be numbered: the blocks are too small for the model.
+void require_fits(const StateShape& shape);
 
 /// The first message.
 struct StateContents {

@@ -99,7 +99,8 @@ class Rounds {
         " that another site gave: " + exchange_.state_digest().hex().substr(0, 16));
   }
 
-  // A job that began from the initial state, when all others are rounds ahead, would wait for ever.
+  // A job that began from the initial state, when all others are rounds ahead, would wait for ever,
+  // and so would one whose border hears that the aggregates of the rounds it missed are gone.
   void require_state() {
     comm::agreed(engine_.comm(), [&] {
       if (!root()) return;
@@ -200,6 +201,7 @@ class Rounds {
     auto tokens = static_cast<std::uint64_t>(inner_steps_ * s.local.batch * s.inner.length);
     auto end = exchange_.run(weights_, tokens, generation_, [&] {
       notice();
+      require_state();
       return control_.leave_wait();
     });
     if (end == ExchangeEnd::stopped) {

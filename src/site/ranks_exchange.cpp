@@ -128,7 +128,7 @@ void RanksExchange::take_donated() {
 void RanksExchange::forget_donated() {
   Parts& p = *parts_;
   comm::agreed(p.comm, [&] {
-    if (p.comm.rank() == 0) p.seams.fs.remove_all(import_folder(p.folder->root()));
+    if (p.comm.rank() == 0) remove_import(p.seams.fs, p.folder->root());
   });
 }
 

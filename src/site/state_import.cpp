@@ -26,6 +26,15 @@ FileSystem::Path import_vector(const FileSystem::Path& run_folder, const std::st
   return import_folder(run_folder) / (vector + ".f32");
 }
 
+void remove_import(FileSystem& fs, const FileSystem::Path& run_folder) {
+  const FileSystem::Path folder = import_folder(run_folder);
+  // In this order: what a kill leaves half removed says neither that it is whole nor how far it is.
+  for (const char* name : {"IMPORTED", "progress"}) {
+    fs.remove(folder / name);
+  }
+  fs.remove_all(folder);
+}
+
 std::optional<ImportedRecord> read_imported(FileSystem& fs, const FileSystem::Path& run_folder) {
   const FileSystem::Path path = import_folder(run_folder) / "IMPORTED";
   if (!fs.exists(path)) return std::nullopt;
@@ -44,7 +53,8 @@ StateImport::StateImport(RunFolder& folder, const federation::SignedRoster& rost
   FileSystem& fs = folder_.files();
   complete_ = read_imported(fs, folder_.root()).has_value();
   const FileSystem::Path path = import_folder(folder_.root()) / "progress";
-  if (!fs.exists(path)) return;
+  const FileSystem::Path contents = import_folder(folder_.root()) / "contents";
+  if (!fs.exists(path) || !fs.exists(contents)) return;
   TextRecord in(read_text(fs, path), progress_title, path.string());
   DonationId donation;
   donation.exchange = read_exchange(in, path.string());
@@ -53,7 +63,7 @@ StateImport::StateImport(RunFolder& folder, const federation::SignedRoster& rost
   next_ = static_cast<std::uint32_t>(in.number("next", 0xffff'ffffU));
   in.finish();
   donation_ = donation;
-  contents_ = decode_contents(read_file(fs, import_folder(folder_.root()) / "contents"),
+  contents_ = decode_contents(read_file(fs, contents, border::max_body_bytes),
                               state_shape(agreement_.agreement, donation.exchange));
 }
 
@@ -83,7 +93,7 @@ void StateImport::begin(const DonationId& donation, const ClosedExchange& closed
   StateContents decoded = decode_contents(contents, shape);
   check_contents(decoded, shape, closed);
   FileSystem& fs = folder_.files();
-  fs.remove_all(import_folder(folder_.root()));
+  remove_import(fs, folder_.root());
   // Nor is a sum trusted that an earlier donation left half-way.
   sums_.reset();
   if (!folder_.has_closed(closed.exchange)) {
@@ -105,8 +115,12 @@ AggregateFile& StateImport::sums(const ClosedExchange& closed) {
   if (!sums_) {
     const federation::ExchangeTerms terms =
         federation::exchange_terms(roster_, agreement_, closed.exchange.round, {});
-    sums_ = std::make_unique<AggregateFile>(folder_, terms, terms.table(closed.aggregate),
-                                            closed.participants);
+    // Behind what is known to be durable may lie a block that a power cut tore.
+    const StateShape shape = state_shape(agreement_.agreement, closed.exchange);
+    const std::uint64_t before = 1 + shape.vectors().size() * shape.num_blocks();
+    sums_ =
+        std::make_unique<AggregateFile>(folder_, terms, terms.table(closed.aggregate),
+                                        closed.participants, next_ > before ? next_ - before : 0);
   }
   return *sums_;
 }
@@ -120,12 +134,9 @@ void StateImport::take(const ClosedExchange& closed, std::uint32_t position, Byt
   FileSystem& fs = folder_.files();
   if (piece.vector == names.size()) {
     AggregateFile& file = sums(closed);
-    // What is there already was read back and is checked, with all of it, against the root.
-    if (file.position() == piece.block) {
-      const border::BlockPlace place{border::BlockVector::update, piece.block};
-      file.put({place, contents_->sums[piece.block], Bytes(bytes.begin(), bytes.end())});
-      fs.open(folder_.aggregate_blocks(closed.exchange), OpenMode::read_write)->sync();
-    }
+    const border::BlockPlace place{border::BlockVector::update, piece.block};
+    file.put({place, contents_->sums[piece.block], Bytes(bytes.begin(), bytes.end())});
+    fs.open(folder_.aggregate_blocks(closed.exchange), OpenMode::read_write)->sync();
   } else {
     const FileSystem::Path path = import_vector(folder_.root(), names[piece.vector]);
     const auto file =

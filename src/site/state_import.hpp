@@ -1,9 +1,9 @@
 // StateImport: a donor's state on its way into the run folder, checked block by block.
 //
 //   StateImport import(folder, shape, closed, terms);
-//   import.begin({exchange, donor, serial}, contents_body);   // against manifest and closing
-//   record import.take(position, bytes);                             // next() only; durable if
-//   (import.next() == shape.num_messages()) import.finish();
+//   import.begin({exchange, donor, serial}, closed, contents_body);  // against manifest and
+//   closing import.take(closed, position, bytes);                            // next() only;
+//   durable if (import.complete()) ...                                       // with the last
 //
 // RUN/import/ holds the vectors of the state digest as plain files, `contents`, `progress` and,
 // when everything is there, IMPORTED; the sum goes into the inbox with a CLOSED that needs no
@@ -38,6 +38,8 @@ struct ImportedRecord {
 FileSystem::Path import_folder(const FileSystem::Path& run_folder);
 /// One vector of the state: import/model.f32, m.f32, v.f32, scales.f32.
 FileSystem::Path import_vector(const FileSystem::Path& run_folder, const std::string& vector);
+/// Removes the folder; a kill in between leaves nothing that looks whole.
+void remove_import(FileSystem& fs, const FileSystem::Path& run_folder);
 /// @throws Error(site.bad_run_file).
 std::optional<ImportedRecord> read_imported(FileSystem& fs, const FileSystem::Path& run_folder);
 

@@ -27,6 +27,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -56,9 +57,10 @@ struct AuditInput {
   std::vector<AuditMember> roster{};  ///< all members; empty: no signature is verified, and partial
   Digest federation{};                ///< zero: not checked
   Digest agreement{};                 ///< the run to audit; zero: the newest in the first ledger
-  /// Of the run agreement: fewest participants and colluding sites. Without it what every run has.
-  std::uint32_t minimum = 3;
-  std::uint32_t colluding = 1;
+  /// Of the run agreement: fewest participants and colluding sites. No ledger has them; without
+  /// them 3 and 1 are assumed, and a note says so.
+  std::optional<std::uint32_t> minimum{};
+  std::optional<std::uint32_t> colluding{};
 };
 
 /// Bytes that left one party, by entry kind.

@@ -76,6 +76,7 @@ class CoordinatorExchange {
   Effects on(const Incoming& event);
   Effects on(const Committed& event);
   Effects on(const AggregateStored& event);
+  Effects on(const Forgone& event);
   Effects on(const FinalReadyAcknowledged& event);
   Effects on(const UploadStored& event);
   Effects on(const Summed& event);

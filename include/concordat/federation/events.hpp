@@ -30,6 +30,9 @@ struct Incoming {
 struct Committed {
   border::FrameTable table{};
 };
+/// Site that missed the exchange: its aggregate is kept no longer. It goes on without, and needs a
+/// donor's state.
+struct Forgone {};
 /// Site: every block of the aggregate is durable, authentic and in range.
 struct AggregateStored {
   Digest root{};
@@ -50,7 +53,7 @@ struct Summed {
 /// sites that are ready. No effect before there are enough, and none after the manifest.
 struct Deadline {};
 using Event = std::variant<Start, Incoming, Committed, AggregateStored, FinalReadyAcknowledged,
-                           UploadStored, Summed, Deadline>;
+                           UploadStored, Summed, Deadline, Forgone>;
 
 Bytes encode(const Event& event);
 /// @throws Error(malformed).

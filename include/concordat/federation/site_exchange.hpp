@@ -49,6 +49,8 @@ class SiteExchange {
   const Manifest& manifest() const;
   /// The manifest is known and does not name this site: it takes the aggregate, and no part.
   bool missed() const;
+  /// The aggregate of a missed exchange was kept no longer: what proves it is here, it is not.
+  bool forgone() const { return forgone_; }
   /// @pre ready or later.
   const ReadyBody& own_ready() const { return own_ready_; }
   /// @pre committed or later.
@@ -69,6 +71,7 @@ class SiteExchange {
   Effects on(const Incoming& event);
   Effects on(const Committed& event);
   Effects on(const AggregateStored& event);
+  Effects on(const Forgone& event);
   Effects on(const FinalReadyAcknowledged& event);
   Effects on(const UploadStored& event);
   Effects on(const Summed& event);
@@ -95,6 +98,7 @@ class SiteExchange {
   SurvivorsBody survivors_;
   TableBody aggregate_;
   std::uint64_t total_weight_ = 0;
+  bool forgone_ = false;
   ClosedBody closing_;
   Digest closing_digest_;
 };

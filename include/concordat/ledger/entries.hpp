@@ -54,6 +54,7 @@ inline constexpr std::string_view received = "received";
 inline constexpr std::string_view closed = "closed";
 inline constexpr std::string_view state_blocks = "state_blocks";  ///< a donor's state
 inline constexpr std::string_view passed_on = "passed_on";  ///< coordinator: another's message
+inline constexpr std::string_view forgone = "forgone";      ///< an aggregate that a site goes without
 }  // namespace kinds
 
 /// Inverse of ExchangeId::text(). @throws Error(ledger.malformed).
@@ -207,6 +208,17 @@ struct PassedOn {
   std::uint64_t message_bytes = 0;
 };
 Entry passed_on_entry(const PassedOn& message);
+
+/// A closed exchange that went without `site`, and whose aggregate that site has not. In the
+/// coordinator's ledger: it is kept no longer, and the site had not said that it has it. In the
+/// site's: it goes on from a donor's state.
+struct ForgoneFacts {
+  ExchangeId exchange{};
+  Digest manifest{};
+  SiteId site{};
+  Digest root{};  ///< of the aggregate
+};
+Entry forgone_entry(const ForgoneFacts& facts);
 
 /// "concordat/NAME/KEY": the origin of a party's log; KEY is eight hex digits of its log key.
 std::string log_origin(std::string_view name, const crypto::VerifyKey& log_key);

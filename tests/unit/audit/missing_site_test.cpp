@@ -84,6 +84,24 @@ TEST_F(AuditTest, fewer_participants_than_the_agreement_wants_are_found) {
   }
 }
 
+TEST_F(AuditTest, what_is_assumed_for_want_of_an_agreement_is_said) {
+  SimulatedRun run(folder, {}, 4);
+  play(run);
+  AuditInput input = run.input();
+  const auto said = [&] {
+    const AuditReport report = run_audit(posix_files(), input);
+    EXPECT_TRUE(report.verified()) << all_faults(report);
+    return report.text().find("a minimum of 3 and 1 colluding site were assumed") !=
+           std::string::npos;
+  };
+  EXPECT_FALSE(said());
+  input.minimum.reset();
+  EXPECT_TRUE(said());
+  input = run.input();
+  input.colluding.reset();
+  EXPECT_TRUE(said());
+}
+
 struct ForgedOmission {
   const char* what;
   SimulatedRun::Lie lie;

@@ -113,6 +113,15 @@ void SimulatedRun::give_state(std::uint32_t round, SiteId from, SiteId to) {
   round_ = now;
 }
 
+void SimulatedRun::forgo(SiteId party, std::uint32_t round, SiteId site) {
+  const std::uint32_t now = std::exchange(round_, round);
+  append(party, ledger::forgone_entry({.exchange = {Round{round}, {}, {}},
+                                       .manifest = digest_of("manifest " + scope()),
+                                       .site = site,
+                                       .root = digest_of("aggregate " + scope())}));
+  round_ = now;
+}
+
 std::vector<SiteId> SimulatedRun::participants() const {
   std::vector<SiteId> those = sites_;
   if (missing_) std::erase(those, *missing_);
@@ -224,6 +233,8 @@ void SimulatedRun::sign_all() {
 
 AuditInput SimulatedRun::input() const {
   AuditInput input;
+  input.minimum = 3;
+  input.colluding = 1;
   for (const auto& [id, party] : parties_) {
     input.parties.push_back({id, party->name, folder_ / party->name, party->key.verify_key()});
     input.roster.push_back({id, party->name, party->signing.verify_key()});

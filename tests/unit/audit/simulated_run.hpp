@@ -41,6 +41,8 @@ class SimulatedRun {
   void say_late_ready(std::uint32_t round, SiteId site);
   /// One site gives another its state of a closed round, over the coordinator.
   void give_state(std::uint32_t round, SiteId from, SiteId to);
+  /// A site goes on without the aggregate of a round; `party` says so.
+  void forgo(SiteId party, std::uint32_t round, SiteId site);
   void sign_all();
   /// The rounds that follow go without this site; nullopt: with all.
   void go_without(std::optional<SiteId> site) { missing_ = site; }

@@ -91,7 +91,8 @@ TEST(Exchange, EventsSurviveTheJournal) {
   for (const Event& event :
        {Event(Start{world.ready_of(1)}), Event(incoming), Event(Committed{world.sum()}),
         Event(AggregateStored{digest_of("x"), 9}), Event(FinalReadyAcknowledged{}),
-        Event(UploadStored{SiteId{2}}), Event(Summed{world.sum(), 12}), Event(Deadline{})}) {
+        Event(UploadStored{SiteId{2}}), Event(Summed{world.sum(), 12}), Event(Deadline{}),
+        Event(Forgone{})}) {
     Bytes bytes = encode(event);
     EXPECT_EQ(encode(decode_event(bytes)), bytes);
     Bytes longer = bytes;
@@ -119,6 +120,7 @@ TEST(Exchange, AnEventOfTheOtherRoleIsABug) {
   EXPECT_THROW(world.sites[0].handle(Deadline{}), Bug);
   EXPECT_THROW(world.hub->handle(Start{}), Bug);
   EXPECT_THROW(world.hub->handle(Committed{}), Bug);
+  EXPECT_THROW(world.hub->handle(Forgone{}), Bug);
 }
 
 }  // namespace

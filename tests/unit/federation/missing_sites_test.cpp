@@ -173,6 +173,65 @@ TEST(MissingSites, ASiteOutsideTheManifestCannotTakePart) {
   }
 }
 
+TEST(MissingSites, ASiteWhoseAggregateIsGoneHoldsWhatProvesTheRoundAllTheSame) {
+  for (const std::uint64_t seed : {1, 2, 3}) {
+    World world(4, seed, seed > 1);
+    world.absent = {late};
+    world.gone = true;
+    world.run();
+    ASSERT_TRUE(world.all_closed());
+    EXPECT_TRUE(world.sites[late].forgone());
+    EXPECT_EQ(world.sites[late].closing(), world.hub->closing());
+    EXPECT_EQ(world.sites[late].chain(), world.hub->chain());
+    world.check_replays();
+    const Bytes before = world.sites[late].snapshot();
+    EXPECT_TRUE(world.sites[late].handle(Forgone{}).empty());
+    EXPECT_EQ(world.sites[late].snapshot(), before);
+  }
+}
+
+TEST(MissingSites, NothingIsForgoneButTheAnnouncedAggregateOfAMissedRound) {
+  World world(4, 1, false);
+  const auto refused = [&](std::uint32_t site) {
+    const Bytes before = world.sites[site].snapshot();
+    EXPECT_EQ(error_of([&] { world.sites[site].handle(Forgone{}); }).code(), errors::out_of_turn);
+    EXPECT_EQ(world.sites[site].snapshot(), before);
+  };
+  refused(late);
+  world.absent = {late};
+  world.run();
+  refused(0);
+  EXPECT_FALSE(world.sites[late].forgone());
+  refused(late);
+}
+
+// What every participant signed is all that such a site has.
+TEST(MissingSites, AClosingRecordIsNotBelievedForWantOfItsAggregate) {
+  const auto error = [](const std::function<void(ClosedBody&)>& lie) {
+    World world(4, 1, false);
+    world.absent = {late};
+    world.gone = true;
+    world.intercept = [&](border::Header& header, Bytes& body) {
+      if (header.type != MessageType::closed || header.recipient != SiteId{late}) return true;
+      ClosedBody closed = decode_closed(body);
+      lie(closed);
+      body = encode(closed);
+      return true;
+    };
+    return error_of([&] { world.run(); }).code();
+  };
+  EXPECT_EQ(error([](ClosedBody& closed) { closed.total_weight += 1; }), errors::closing_refused);
+  EXPECT_EQ(error([](ClosedBody& closed) { closed.total_weight = 1ULL << 40U; }),
+            errors::aggregate_differs);
+  EXPECT_EQ(error([](ClosedBody& closed) { closed.root = digest_of("another"); }),
+            errors::aggregate_differs);
+  EXPECT_EQ(error([](ClosedBody& closed) { closed.manifest = digest_of("another"); }),
+            errors::closing_refused);
+  EXPECT_EQ(error([](ClosedBody& closed) { closed.received.pop_back(); }), errors::closing_refused);
+  EXPECT_EQ(error([](ClosedBody& closed) { closed.received[1].signature = {}; }),
+            errors::closing_refused);
+}
+
 // The coordinator may leave a site out that was ready in time; it cannot make it believe more.
 TEST(MissingSites, ASiteThatWasReadyAcceptsThatItWasLeftOut) {
   World world(4, 1, false);

@@ -221,6 +221,7 @@ class World {
   std::optional<CoordinatorExchange> hub;
   Intercept intercept;
   std::set<std::uint32_t> absent;  ///< sites that say no ready; the deadline goes by
+  bool gone = false;               ///< aggregates are kept for no site that missed them
   int too_late = 0;                ///< readies that were turned away for that
 
  private:
@@ -259,6 +260,8 @@ class World {
       send(std::nullopt, *message);
     } else if (std::holds_alternative<ReleaseSecrets>(effect)) {
       queue_.emplace_back(i, Committed{upload_of(i)});
+    } else if (gone && sites[i].missed() && std::holds_alternative<FetchAggregate>(effect)) {
+      queue_.emplace_back(i, Forgone{});
     } else if (const auto* fetch = std::get_if<FetchAggregate>(&effect)) {
       queue_.emplace_back(i, AggregateStored{fetch->table.root, 4321});
     }

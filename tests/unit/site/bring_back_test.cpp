@@ -61,6 +61,18 @@ TEST_F(Back, AJobThatHasNotCommittedComesBackWhenItCanMask) {
   EXPECT_EQ(times(), 1U);
 }
 
+// What it left for is closed and gone: no CLOSED of it will ever come.
+TEST_F(Back, AJobComesBackWhenADonorsStateIsHere) {
+  BringBack back(posix_files(), clock_, run(), command());
+  put("WAITING", "3.0.0\n");
+  posix_files().make_directories(run() / "import");
+  look(back);
+  EXPECT_EQ(times(), 0U);
+  put("import/IMPORTED");
+  look(back);
+  EXPECT_EQ(times(), 1U);
+}
+
 TEST_F(Back, WhileAJobRunsNothingIsSubmitted) {
   BringBack back(posix_files(), clock_, run(), command());
   put("WAITING", "3.0.0\n");
