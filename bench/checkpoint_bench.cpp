@@ -9,7 +9,8 @@
 // spends in begin() and poll(), total the time from the call until the generation is durable and
 // has its name. restore: of the newest generation, after the file left the page cache, until every
 // tensor is proved. train: real steps in blocks without and with one save, in turn; a block lasts
-// at least ten times the write. Lines are key=value, for scripts (checkpoint_rates.sh).
+// at least ten times the write, as it was in that block. Lines are key=value, for scripts
+// (checkpoint_rates.sh).
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -169,68 +170,144 @@ class MadeUp final : public train::TrainingData {
   std::uint64_t vocab_;
 };
 
-/// Steps in pairs of blocks; a block with a save takes its snapshot first and polls at every step.
-int train_beside(comm::Communicator& comm, const Keys& keys) {
-  const auto settings = settings_of(keys);
-  device::Session session("cpu");
-  parallel::ProcessMesh mesh(comm, {.dp = comm.size()});
-  MadeUp data(settings.model.vocab);
-  train::Trainer trainer(settings, session.exec(), mesh, data, system_clock());
-  auto state = trainer.make_state();
-  checkpoint::Saver saver(comm, posix_files(), system_clock(), keys.at("folder"));
-  const auto tensors = named(state, mesh.shape(), mesh.coords());
-  saver.reserve(tensors);
-  trainer.step();  // allocates
-  std::vector<double> steps, pauses, writes, costs;
-  auto begin = [&] {
-    const double start = now();
-    trainer.read_state(state);
-    saver.begin({.step = static_cast<std::uint64_t>(trainer.next_step())}, tensors, {});
-    return now() - start;
-  };
-  auto block = [&](int count, bool saves) {
-    double pause = saves ? 0.0 : -1.0;
-    const double start = now();
-    if (saves) pause += begin();
-    for (int i = 0; i < count; ++i) {
-      const double before_step = now();
-      trainer.step();
-      if (!saves) steps.push_back(now() - before_step);
-      const double before = now();
-      if (const auto saved = saver.poll()) writes.push_back(saved->write_seconds);
-      if (saves) pause += now() - before;
+double quartile(std::vector<double> values, int which) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() * static_cast<std::size_t>(which) / 4];
+}
+
+std::string with_quartiles(const std::vector<double>& values) {
+  char text[96];
+  std::snprintf(text, sizeof text, "%.3f (%.3f to %.3f)", median(values), quartile(values, 1),
+                quartile(values, 3));
+  return text;
+}
+
+/// What a block of steps took, and where.
+struct Block {
+  double seconds = 0.0;
+  double pause = 0.0;                     ///< in begin(), poll() and finish()
+  double write = 0.0;                     ///< of the generation
+  std::vector<double> beside{}, alone{};  ///< steps with a generation in flight, and without
+};
+
+/// Steps in pairs of blocks, one with a save and one without, in turn: what a save costs. A block
+/// with a save takes its snapshot first and polls at every step; it lasts at least ten times what
+/// the write took, or the pair does not count and the blocks get longer.
+class TrainBeside {
+ public:
+  TrainBeside(comm::Communicator& comm, const Keys& keys)
+      : comm_(comm),
+        settings_(settings_of(keys)),
+        mesh_(comm, {.dp = comm.size()}),
+        data_(settings_.model.vocab),
+        trainer_(settings_, session_.exec(), mesh_, data_, system_clock()),
+        state_(trainer_.make_state()),
+        tensors_(named(state_, mesh_.shape(), mesh_.coords())),
+        saver_(comm, posix_files(), system_clock(), keys.at("folder")),
+        pairs_(std::atoi(keys.at("pairs").c_str())),
+        count_(std::atoi(keys.at("steps").c_str())) {
+    saver_.reserve(tensors_);
+  }
+
+  int run() {
+    trainer_.step();  // allocates
+    block(3, true);   // the first save touches the snapshot's pages
+    const Block trial = block(6, true);
+    if (count_ == 0) count_ = longer_than(10.0 * trial.write, median(block(3, false).alone));
+    for (std::size_t number = 0; costs_.size() < static_cast<std::size_t>(pairs_); ++number) {
+      const bool first =
+          number % 2 == 0;  // in turn, so that a drift of the machine's speed cancels
+      const Block a = block(count_, first);
+      const Block b = block(count_, !first);
+      add(first ? a : b, first ? b : a);
     }
-    const double before = now();
-    if (const auto saved = saver.finish()) writes.push_back(saved->write_seconds);
-    if (saves) pauses.push_back(pause + now() - before);
-    return now() - start;
-  };
-  block(2, true);  // the first save touches the snapshot's pages; its write sets the blocks' length
-  block(2, false);
-  int count = std::atoi(keys.at("steps").c_str());
-  if (count == 0) count = static_cast<int>(10.0 * writes.front() / median(steps)) + 1;
-  pauses.clear();
-  const int pairs = std::atoi(keys.at("pairs").c_str());
-  for (int pair = 0; pair < pairs; ++pair) {
-    const bool first = pair % 2 == 0;  // in turn, so that a drift of the machine's speed cancels
-    const double a = block(count, first);
-    const double b = block(count, !first);
-    costs.push_back((first ? a / b : b / a) - 1.0);
-    if (comm.rank() == 0) {
-      std::printf("pair steps=%d with_s=%.2f without_s=%.2f cost_percent=%.2f\n", count,
-                  first ? a : b, first ? b : a, 100.0 * costs.back());
+    report();
+    return 0;
+  }
+
+ private:
+  static int longer_than(double seconds, double step) {
+    return static_cast<int>(1.15 * seconds / step) + 1;
+  }
+
+  Block block(int count, bool saves) {
+    Block block;
+    const double start = now();
+    auto paused = [&](auto&& work) {
+      const double before = now();
+      if (const std::optional<checkpoint::Saved> saved = work()) block.write = saved->write_seconds;
+      block.pause += now() - before;
+    };
+    if (saves) {
+      paused([&] {
+        trainer_.read_state(state_);
+        return saver_.begin({.step = static_cast<std::uint64_t>(trainer_.next_step())}, tensors_,
+                            {});
+      });
+    }
+    for (int i = 0; i < count; ++i) {
+      const bool beside = saver_.in_flight();
+      const double before = now();
+      trainer_.step();
+      (beside ? block.beside : block.alone).push_back(now() - before);
+      paused([&] { return saver_.poll(); });
+    }
+    paused([&] { return saver_.finish(); });
+    block.seconds = now() - start;
+    return block;
+  }
+
+  void add(const Block& with, const Block& without) {
+    const double step = median(without.alone);
+    const bool long_enough = without.seconds >= 10.0 * with.write;
+    // Steps in flight against the others of both blocks: what the writing itself costs training.
+    double slowed = 0.0;
+    for (const double seconds : with.beside) slowed += seconds - step;
+    if (comm_.rank() == 0) {
+      std::printf(
+          "pair steps=%d with_s=%.2f without_s=%.2f cost_percent=%.2f step_s=%.3f pause_s=%.3f "
+          "write_s=%.3f slowed_s=%.3f steps_beside=%zu counts=%d\n",
+          count_, with.seconds, without.seconds, 100.0 * (with.seconds / without.seconds - 1.0),
+          step, with.pause, with.write, slowed, with.beside.size(), long_enough ? 1 : 0);
+      for (const double seconds : with.beside) std::printf("# beside %.3f\n", seconds);
+      for (const double seconds : with.alone) std::printf("# alone %.3f\n", seconds);
+      for (const double seconds : without.alone) std::printf("# without %.3f\n", seconds);
       std::fflush(stdout);
     }
+    if (!long_enough) {
+      count_ = longer_than(10.0 * with.write, step);
+      return;
+    }
+    costs_.push_back(100.0 * (with.seconds / without.seconds - 1.0));
+    steps_.push_back(step);
+    pauses_.push_back(with.pause);
+    writes_.push_back(with.write);
+    parts_.push_back(100.0 * (with.pause + slowed) / without.seconds);
   }
-  if (comm.rank() == 0) {
-    std::printf(
-        "train steps_between=%d step_s=%.3f pause_s=%.3f write_s=%.3f interval_over_write=%.1f "
-        "cost_percent=%.2f\n",
-        count, median(steps), median(pauses), median(writes),
-        count * median(steps) / median(writes), 100.0 * median(costs));
+
+  void report() const {
+    if (comm_.rank() != 0) return;
+    std::printf("train steps_between=%d interval_over_write=%.1f\n", count_,
+                count_ * median(steps_) / median(writes_));
+    std::printf("step_s %s\npause_s %s\nwrite_s %s\n", with_quartiles(steps_).c_str(),
+                with_quartiles(pauses_).c_str(), with_quartiles(writes_).c_str());
+    std::printf("cost_percent %s\npause_and_slower_steps_percent %s\n",
+                with_quartiles(costs_).c_str(), with_quartiles(parts_).c_str());
   }
-  return 0;
-}
+
+  comm::Communicator& comm_;
+  train::TrainSettings settings_;
+  device::Session session_{"cpu"};
+  parallel::ProcessMesh mesh_;
+  MadeUp data_;
+  train::Trainer trainer_;
+  train::HostState state_;
+  std::vector<checkpoint::NamedTensor> tensors_;
+  checkpoint::Saver saver_;
+  int pairs_;
+  int count_;  ///< steps of a block
+  std::vector<double> costs_, steps_, pauses_, writes_, parts_;
+};
 
 Keys read(int argc, char** argv) {
   Keys keys{{"what", "save"},      {"folder", ""},    {"layers", "12"},
@@ -261,7 +338,8 @@ int main(int argc, char** argv) {
   auto runtime = comm::Runtime::start(argc, argv);
   return runtime.run(
       [&](comm::Communicator& comm) {
-        return keys.at("what") == "train" ? train_beside(comm, keys) : save_or_restore(comm, keys);
+        return keys.at("what") == "train" ? TrainBeside(comm, keys).run()
+                                          : save_or_restore(comm, keys);
       },
       [](const std::exception& error) {
         std::fprintf(stderr, "checkpoint_bench: %s\n", error.what());

@@ -8,7 +8,7 @@
 # LAYERS: of GPT-2 (12: a state of 1.49 GB). PYTHON: with PyTorch 2, numpy and h5py. WHAT: a part of
 # "ours1 ours2 fio1 fio2 torch h5py". RESULTS: a file that keeps the runs; the next call adds to it.
 # Before each write the disk is idle (sync); before each read the files have left the page cache. Nobody else
-# checks what it reads: our restore proves every byte against the manifest, and every tensor again in place.
+# checks what it reads: our restore proves every byte against the manifest, and the place of every element.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 bench=${CHECKPOINT_BENCH:-$here/../build/bench/bench/checkpoint_bench}

@@ -34,20 +34,6 @@ void read_slice(File& file, const Manifest::Dataset& dataset, const parallel::Sl
                {reinterpret_cast<std::uint8_t*>(into.raw_bytes()), into.size_bytes()});
 }
 
-void append_leaves(std::vector<Digest>& leaves, ByteView part, std::size_t width) {
-  const std::size_t block = width << tensor_block_log2;
-  for (std::size_t at = 0; at < part.size(); at += block) {
-    leaves.push_back(crypto::merkle_leaf(part.subspan(at, std::min(block, part.size() - at))));
-  }
-}
-
-void append_leaves(std::vector<Digest>& leaves, const Tensor& part) {
-  if (part.empty()) return;
-  append_leaves(leaves,
-                {reinterpret_cast<const std::uint8_t*>(part.raw_bytes()), part.size_bytes()},
-                size_of(part.dtype()));
-}
-
 std::vector<Digest> flatten(const std::vector<std::vector<Digest>>& lists) {
   std::vector<Digest> all;
   for (const auto& list : lists) all.insert(all.end(), list.begin(), list.end());

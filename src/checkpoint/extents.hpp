@@ -1,7 +1,8 @@
 // Extents: how the bytes of a dataset are divided over ranks and blocks, hashed and verified.
 //
-// A dataset is cut into blocks of 2^tensor_block_log2 elements. A rank's part is a contiguous run
-// of them; small datasets go to one rank each, in turn, so that no rank gets them all.
+// A dataset is cut into blocks of 2^tensor_block_log2 elements, whose hashes are RFC 6962 leaves. A
+// rank's part is a contiguous run of them; small datasets go to one rank each, in turn, so that no
+// rank gets them all.
 #pragma once
 
 #include <optional>
@@ -23,11 +24,6 @@ parallel::Slice part_of(std::size_t index, const Shape& shape, int rank, int num
 /// Bytes of a dataset from its file. `into` is empty or as long as the slice.
 void read_slice(File& file, const Manifest::Dataset& dataset, const parallel::Slice& slice,
                 const Tensor& into);
-
-/// Hash of a block: RFC 6962 leaf of its bytes. Appends one a block of `part`, of whose bytes
-/// `width` are an element.
-void append_leaves(std::vector<Digest>& leaves, ByteView part, std::size_t width);
-void append_leaves(std::vector<Digest>& leaves, const Tensor& part);
 
 /// Leaves by dataset, one list behind the other.
 std::vector<Digest> flatten(const std::vector<std::vector<Digest>>& lists);

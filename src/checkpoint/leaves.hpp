@@ -9,10 +9,10 @@
 
 namespace concordat::checkpoint {
 
-/// Threads of this rank for a restart, in which nothing else is to be done: one a processor that
-/// the process may use, four at most.
-int hashing_threads();
-/// The same beside training, which wants the processors: a quarter of them.
+/// Processors that this process may use.
+int num_processors();
+/// Threads of this rank beside training, which wants all processors: one on each, for a moment.
+/// Training waits for its slowest thread, so one thread alone would stop all for longer.
 int hashing_threads_beside_training();
 
 /// The leaves of each part, block by block (an empty part has none). The threads, the caller's one

@@ -11,16 +11,24 @@ namespace concordat::checkpoint {
 /// What came of it, the same on all ranks.
 struct Loaded {
   std::string reason{};         ///< why the file could not be read; empty: it could
-  std::vector<Digest> roots{};  ///< of each tensor, gathered back from its owners
+  std::vector<Digest> roots{};  ///< of each tensor, as it came from the file
+  /// By how much the owners' placement sum of each tensor differs from the readers'.
+  std::vector<std::uint64_t> strays{};
 };
 
-/// Collective: file -> parts -> local tensors -> parts, which are hashed. A thread reads the next
-/// batch and others hash the last one while this one is moved. A rank that is alone reads to where
-/// the tensors lie and hashes them there. `datasets` are those of the tensors. Memory: four
-/// batches' parts. After a reason the tensors hold a mixture.
-Loaded load(comm::Communicator& comm, FileSystem& fs, const Path& state,
+/// Collective: every rank reads and hashes its parts, and sends them to the holders of the tensors.
+/// `datasets` are those of the tensors. Memory: up to five batches' parts. After a reason the
+/// tensors hold a mixture.
+Loaded load(comm::Communicator& comm, FileSystem& fs, const Path& state, OpenMode mode,
             const std::vector<NamedTensor>& tensors,
             const std::vector<const Manifest::Dataset*>& datasets);
+
+/// Collective: every byte of every dataset against the roots of the manifest; what is wrong with
+/// it, or nothing.
+std::string verify_datasets(comm::Communicator& comm, FileSystem& fs, const Path& state,
+                            OpenMode mode, const std::vector<Manifest::Dataset>& datasets);
+/// Why a dataset is not what its manifest says. Pure.
+std::string damage_of(const Manifest::Dataset& dataset, const Digest& root);
 
 /// Collective: the first reason in rank order, on all ranks; empty if there is none.
 std::string agree_on_reason(comm::Communicator& comm, const std::string& mine);

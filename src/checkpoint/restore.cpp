@@ -76,38 +76,6 @@ Reason open_candidate(comm::Communicator& comm, FileSystem& fs, Candidate& candi
   return {};
 }
 
-/// Whole blocks: who only looks must not need as much memory as the largest tensor.
-constexpr std::int64_t elements_at_once = std::int64_t{1} << 22U;
-
-/// Collective: every byte of every dataset against the roots of the manifest.
-Reason verify_datasets(comm::Communicator& comm, FileSystem& fs, const Candidate& candidate) {
-  std::vector<Digest> leaves;
-  std::vector<Shape> shapes;
-  const auto& datasets = candidate.manifest.datasets;
-  for (const auto& dataset : datasets) shapes.push_back(dataset.shape);
-  const Reason mine = reason_of([&] {
-    auto file = fs.open(candidate.folder / state_name, OpenMode::read);
-    for (std::size_t i = 0; i < datasets.size(); ++i) {
-      const auto part = part_of(i, datasets[i].shape, comm.rank(), comm.size());
-      for (std::int64_t at = part.begin; at < part.end; at += elements_at_once) {
-        const parallel::Slice piece{.begin = at, .end = std::min(part.end, at + elements_at_once)};
-        const Tensor bytes = host_tensor(datasets[i].dtype, {piece.count()});
-        read_slice(*file, datasets[i], piece, bytes);
-        append_leaves(leaves, bytes);
-      }
-    }
-  });
-  Reason reason = agree_on_reason(comm, mine);
-  if (!reason.empty()) return reason;
-  const auto roots = gather_roots(comm, leaves, shapes);
-  for (std::size_t i = 0; i < datasets.size(); ++i) {
-    if (roots[i] == datasets[i].root) continue;
-    return "dataset " + datasets[i].name + " hashes to " + roots[i].hex() + " instead of " +
-           datasets[i].root.hex();
-  }
-  return {};
-}
-
 [[noreturn]] void throw_mismatch(const std::string& where, const std::string& what,
                                  const std::string& found, const std::string& expected) {
   throw Error(errors::mismatch,
@@ -146,23 +114,24 @@ std::vector<const Manifest::Dataset*> match(const Candidate& candidate,
   return matched;
 }
 
-/// Collective: loads a candidate and compares what arrived with what was promised; a reason says
-/// why it is passed over.
+/// Collective: loads a candidate and compares what was read with what was promised, and what
+/// arrived with what was read; a reason says why it is passed over.
 /// @throws Error(checkpoint.digest_mismatch) where the file is right and what arrived is not.
 Reason load_proved(comm::Communicator& comm, FileSystem& fs, const Candidate& candidate,
-                   const std::vector<NamedTensor>& tensors,
+                   OpenMode mode, const std::vector<NamedTensor>& tensors,
                    const std::vector<const Manifest::Dataset*>& datasets) {
-  const Loaded loaded = load(comm, fs, candidate.folder / state_name, tensors, datasets);
+  const Loaded loaded = load(comm, fs, candidate.folder / state_name, mode, tensors, datasets);
   if (!loaded.reason.empty()) return loaded.reason;
   for (std::size_t i = 0; i < tensors.size(); ++i) {
-    if (loaded.roots[i] == datasets[i]->root) continue;
-    // Either the disk altered bytes, or they went to the wrong place.
-    if (const Reason damage = verify_datasets(comm, fs, candidate); !damage.empty()) return damage;
+    if (auto damage = damage_of(*datasets[i], loaded.roots[i]); !damage.empty()) return damage;
+  }
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    if (loaded.strays[i] == 0) continue;
     throw Error(errors::digest_mismatch,
                 {.what = "a restored tensor differs from the saved one",
                  .where = candidate.folder.string() + ":" + tensors[i].name,
-                 .found = loaded.roots[i].hex(),
-                 .expected = datasets[i]->root.hex(),
+                 .found = "a placement sum that is off by " + std::to_string(loaded.strays[i]),
+                 .expected = "every element where it belongs, as it was read",
                  .remedy = "do not train on; report this with the layout of both runs"});
   }
   return {};
@@ -217,9 +186,14 @@ std::optional<Restored> restore_newest(comm::Communicator& comm, FileSystem& fs,
       const auto datasets = match(candidate, tensors, options.subset);
       // Datasets that nobody asked for verify as well. And behind a fast generation there may be
       // nothing but a fresh start, for which the tensors have to stay as they are.
-      if (options.subset || fast) reason = verify_datasets(comm, fs, candidate);
+      const bool twice = options.subset || fast;
+      const OpenMode mode = twice ? OpenMode::read : OpenMode::read_direct;
+      if (twice) {
+        reason = verify_datasets(comm, fs, candidate.folder / state_name, mode,
+                                 candidate.manifest.datasets);
+      }
       if (reason.empty()) {
-        reason = load_proved(comm, fs, candidate, tensors, datasets);
+        reason = load_proved(comm, fs, candidate, mode, tensors, datasets);
         mixed = !reason.empty();
       }
     }
@@ -257,7 +231,10 @@ std::optional<std::string> verify_generation(FileSystem& fs, const Path& generat
     if (error.code() == errors::newer_version) throw;
     return error.what();
   }
-  if (reason.empty()) reason = verify_datasets(*self, fs, candidate);
+  if (reason.empty()) {
+    reason = verify_datasets(*self, fs, generation / state_name, OpenMode::read_direct,
+                             candidate.manifest.datasets);
+  }
   if (reason.empty()) return std::nullopt;
   return reason;
 }

@@ -72,7 +72,7 @@ Advice advice_on(int error) {
 }
 
 constexpr std::size_t large_write = std::size_t{1} << 20U;
-constexpr std::size_t smallest_direct_write = std::size_t{256} << 10U;
+constexpr std::size_t smallest_direct = std::size_t{256} << 10U;
 
 class PosixFile final : public File {
  public:
@@ -111,6 +111,9 @@ class PosixFile final : public File {
   }
 
   void read_at(std::uint64_t offset, ByteSpan into) override {
+    const std::size_t past_cache = read_direct(offset, into);
+    offset += past_cache;
+    into = into.subspan(past_cache);
     while (!into.empty()) {
       ssize_t done = ::pread(fd_.get(), into.data(), into.size(), static_cast<off_t>(offset));
       if (done < 0 && errno == EINTR) continue;
@@ -148,21 +151,38 @@ class PosixFile final : public File {
 
   /// Writes what may go around the page cache; how many bytes from the beginning that was.
   std::size_t write_direct(std::uint64_t offset, ByteView bytes) {
+    return move_direct(offset, bytes.data(), bytes.size(),
+                       [&](std::size_t at, std::size_t count, off_t place) {
+                         return ::pwrite(direct_.get(), bytes.data() + at, count, place);
+                       });
+  }
+
+  /// The same of reading.
+  std::size_t read_direct(std::uint64_t offset, ByteSpan into) {
+    return move_direct(offset, into.data(), into.size(),
+                       [&](std::size_t at, std::size_t count, off_t place) {
+                         return ::pread(direct_.get(), into.data() + at, count, place);
+                       });
+  }
+
+  /// move(at, count, place) moves `count` bytes between memory from `at` on and the file.
+  template <typename Move>
+  std::size_t move_direct(std::uint64_t offset, const std::uint8_t* memory, std::size_t size,
+                          Move&& move) {
     const bool aligned = offset % direct_alignment == 0 &&
-                         reinterpret_cast<std::uintptr_t>(bytes.data()) % direct_alignment == 0;
-    if (!direct_ || !aligned || bytes.size() < smallest_direct_write) return 0;
-    const std::size_t whole = bytes.size() / direct_alignment * direct_alignment;
+                         reinterpret_cast<std::uintptr_t>(memory) % direct_alignment == 0;
+    if (!direct_ || !aligned || size < smallest_direct) return 0;
+    const std::size_t whole = size / direct_alignment * direct_alignment;
     std::size_t at = 0;
     while (at < whole) {
-      const ssize_t done =
-          ::pwrite(direct_.get(), bytes.data() + at, whole - at, static_cast<off_t>(offset + at));
+      const ssize_t done = move(at, whole - at, static_cast<off_t>(offset + at));
       if (done < 0 && errno == EINTR) continue;
       // Refused here (a larger alignment is needed, or it is no file for this after all): from now
-      // on as any other write, which also finds out what is wrong.
+      // on as any other piece, which also finds out what is wrong.
       if (done < 0) direct_ = Fd();
-      if (done < 0) break;
+      if (done <= 0) break;
       at += static_cast<std::size_t>(done);
-      // A short write that ends off the grid: the rest goes the other way.
+      // A short one that ends off the grid: the rest goes the other way.
       if (at % direct_alignment != 0) break;
     }
     return at;
@@ -176,6 +196,7 @@ class PosixFile final : public File {
 int flags_of(OpenMode mode) {
   switch (mode) {
     case OpenMode::read:
+    case OpenMode::read_direct:
       return O_RDONLY | O_NONBLOCK;  // a pipe that lies where a file belongs must not hang us
     case OpenMode::read_write:
     case OpenMode::read_write_direct:
@@ -196,10 +217,12 @@ class PosixFiles final : public FileSystem {
     Fd fd(::open(path.c_str(), flags_of(mode) | O_CLOEXEC, 0600));
     if (!fd) fail("open the file", path, errno);
     Fd direct;
-    if (mode == OpenMode::read_write_direct) {
-      // The very file that is open already; file systems that cannot refuse here or at the write.
+    if (mode == OpenMode::read_write_direct || mode == OpenMode::read_direct) {
+      // The very file that is open already; file systems that cannot refuse here or when it is
+      // used.
       const std::string same = "/proc/self/fd/" + std::to_string(fd.get());
-      direct = Fd(::open(same.c_str(), O_WRONLY | O_DIRECT | O_CLOEXEC));
+      const int access = mode == OpenMode::read_direct ? O_RDONLY | O_NONBLOCK : O_WRONLY;
+      direct = Fd(::open(same.c_str(), access | O_DIRECT | O_CLOEXEC));
     }
     return std::make_unique<PosixFile>(path, std::move(fd), std::move(direct));
   }

@@ -1,9 +1,11 @@
 #include "concordat/crypto/merkle.hpp"
 
+#include <algorithm>
 #include <bit>
 
 #include "concordat/core/error.hpp"
 #include "concordat/crypto/hash.hpp"
+#include "crypto/sha256_lanes.hpp"
 
 namespace concordat::crypto {
 namespace {
@@ -42,11 +44,42 @@ void collect_consistency(std::span<const Digest> leaves, std::uint64_t old_size,
   }
 }
 
+constexpr std::uint8_t leaf_prefix = 0x00;
+
+/// From here on fewer blocks than lanes take longer in the lanes than one after the other.
+constexpr std::size_t fewest_in_lanes = 8;
+
+/// How many blocks from the first on go into the lanes together.
+std::size_t count_for_lanes(std::span<const ByteView> blocks) {
+  const std::size_t bytes = blocks.front().size();
+  std::size_t count = 0;
+  while (count < std::min(num_lanes, blocks.size()) && blocks[count].size() == bytes) ++count;
+  return bytes < shortest_in_lanes || count < fewest_in_lanes ? 0 : count;
+}
+
 }  // namespace
 
 Digest merkle_leaf(ByteView data) {
-  const std::uint8_t prefix = 0x00;
-  return Sha256().update({&prefix, 1}).update(data).finish();
+  return Sha256().update({&leaf_prefix, 1}).update(data).finish();
+}
+
+void merkle_leaves(std::span<const ByteView> blocks, std::span<Digest> leaves) {
+  CONCORDAT_REQUIRE(blocks.size() == leaves.size(), std::to_string(blocks.size()));
+  static const bool lanes = has_lanes();
+  while (!blocks.empty()) {
+    std::size_t count = lanes ? count_for_lanes(blocks) : 0;
+    if (count == 0) {
+      count = 1;
+      leaves.front() = merkle_leaf(blocks.front());
+    } else {
+      std::array<ByteView, num_lanes> messages;
+      for (std::size_t i = 0; i < num_lanes; ++i) messages[i] = blocks[i < count ? i : 0];
+      const auto digests = sha256_lanes(leaf_prefix, messages);
+      std::copy_n(digests.begin(), count, leaves.begin());
+    }
+    blocks = blocks.subspan(count);
+    leaves = leaves.subspan(count);
+  }
 }
 
 Digest merkle_node(const Digest& left, const Digest& right) {

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "concordat/core/copy.hpp"
 #include "concordat/parallel/reshard.hpp"
 
 namespace concordat::parallel {
@@ -113,7 +114,7 @@ void execute(const ReshardPlan& plan, comm::Communicator& comm, std::span<const 
     from_space.for_each_piece(from, count, [&](const std::byte* source_bytes, std::size_t bytes) {
       const auto elements = static_cast<std::int64_t>(bytes / width);
       to_space.for_each_piece(to, elements, [&](std::byte* into, std::size_t part) {
-        std::memcpy(into, source_bytes, part);
+        copy_bytes(into, source_bytes, part);
         source_bytes += part;
       });
       to += elements;

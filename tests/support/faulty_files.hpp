@@ -30,7 +30,7 @@ class FaultyFiles final : public FileSystem {
   std::uint64_t changes() const { return changes_; }
 
   std::unique_ptr<File> open(const Path& path, OpenMode mode) override {
-    if (mode != OpenMode::read && mode != OpenMode::read_write &&
+    if (mode != OpenMode::read && mode != OpenMode::read_direct && mode != OpenMode::read_write &&
         mode != OpenMode::read_write_direct) {
       change(path);
       if (!real_.exists(path)) note_name(path);

@@ -144,8 +144,8 @@ struct RestoreOptions {
 };
 
 /// Fills the tensors from the newest generation whose every byte verifies, in whatever layout the
-/// ranks have now, then hashes what arrived and refuses if it differs. Where it throws, the tensors
-/// hold a mixture.
+/// ranks have now, then refuses if what the owners hold is not what was read (a sum over values and
+/// places). Where it throws, the tensors hold a mixture.
 /// Returns nullopt, and leaves the tensors as they are, if there is no generation at all.
 /// @throws Error(checkpoint.none_verifies | mismatch | newer_version | digest_mismatch).
 std::optional<Restored> restore_newest(comm::Communicator& comm, FileSystem& fs, const Path& folder,

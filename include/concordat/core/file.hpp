@@ -25,7 +25,8 @@ inline constexpr std::size_t direct_alignment = 4096;
 
 enum class OpenMode {
   read,
-  read_write,  ///< existing file
+  read_direct,  ///< the same for data that nobody reads again soon, as read_write_direct
+  read_write,   ///< existing file
   /// The same for data that nobody reads soon: where the file system can, large pieces whose place
   /// and address are multiples of `direct_alignment` go around the page cache.
   read_write_direct,

@@ -17,6 +17,9 @@
 namespace concordat::crypto {
 
 Digest merkle_leaf(ByteView data);
+/// The leaf of each. Blocks of one length that stand side by side are hashed sixteen at a time
+/// where the processor has AVX-512, in half the time. @pre one place a block in `leaves`.
+void merkle_leaves(std::span<const ByteView> blocks, std::span<Digest> leaves);
 Digest merkle_node(const Digest& left, const Digest& right);
 /// SHA-256 of nothing.
 Digest merkle_empty_root();

@@ -1,6 +1,7 @@
 #include <cstring>
 #include <vector>
 
+#include "concordat/core/copy.hpp"
 #include "device/reference/reference_kernels.hpp"
 #include "device/views.hpp"
 
@@ -92,7 +93,7 @@ void ReferenceKernels::download(const Tensor& in, std::byte* to,
                                 const std::shared_ptr<const void>&) {
   std::size_t size = size_of(in.dtype());
   if (in.contiguous()) {
-    if (in.size() > 0) std::memcpy(to, in.raw_bytes(), in.size_bytes());
+    copy_bytes(to, in.raw_bytes(), in.size_bytes());
     return;
   }
   walk(in.shape(), in.strides(), in.strides(), [&](std::int64_t a, std::int64_t) {

@@ -49,14 +49,15 @@ class CrashingFiles final : public FileSystem {
 
   std::unique_ptr<File> open(const Path& path, OpenMode mode) override {
     std::lock_guard lock(mutex_);
-    if (mode == OpenMode::read) {
+    const bool reads = mode == OpenMode::read || mode == OpenMode::read_direct;
+    if (reads) {
       alive();
     } else {
       change([] {});
     }
     auto file = std::make_unique<CrashingFile>(*this, path, real_.open(path, mode));
     // Another library may have written before: its bytes are not durable either.
-    if (mode != OpenMode::read) dirty_[path].insert(file.get());
+    if (!reads) dirty_[path].insert(file.get());
     return file;
   }
   bool exists(const Path& path) override {

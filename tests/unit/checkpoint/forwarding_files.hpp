@@ -106,7 +106,7 @@ class GatedFiles final : public ForwardingFiles {
 class ReadOnlyFiles final : public ForwardingFiles {
  public:
   std::unique_ptr<File> open(const Path& path, OpenMode mode) override {
-    if (mode != OpenMode::read) refuse(path);
+    if (mode != OpenMode::read && mode != OpenMode::read_direct) refuse(path);
     return real_.open(path, mode);
   }
   void make_directories(const Path& path) override {

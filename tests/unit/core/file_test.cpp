@@ -14,6 +14,7 @@
 
 #include "concordat/core/error.hpp"
 #include "concordat/core/storage.hpp"
+#include "support/expect_error.hpp"
 
 namespace {
 
@@ -222,6 +223,18 @@ TEST_F(FileTest, ADirectFileHoldsWhatAnyFileWouldWhateverTheAddressesAre) {
     file->sync();
   }
   EXPECT_EQ(read_file(posix_files(), path), expected);
+  auto file = posix_files().open(path, OpenMode::read_direct);
+  for (const Piece& piece :
+       {Piece{0, 0, bytes}, Piece{unit, unit, bytes - 17}, Piece{2 * bytes, 64, bytes},
+        Piece{2 * bytes + 5, unit, 100 * unit}, Piece{3 * bytes - unit, 3 * unit, 70 * unit + 1}}) {
+    std::fill_n(memory, 2 * bytes, std::uint8_t{0});
+    file->read_at(piece.place, {memory + piece.from, piece.count});
+    EXPECT_TRUE(std::equal(memory + piece.from, memory + piece.from + piece.count,
+                           expected.begin() + static_cast<long>(piece.place)))
+        << piece.place;
+    EXPECT_EQ(memory[piece.from + piece.count], 0) << "nothing behind what was asked for";
+  }
+  EXPECT_ERROR_SAYS(file->read_at(3 * bytes, {memory, 2 * bytes}), errors::malformed, "ends early");
 }
 
 TEST_F(FileTest, ADirectFileGoesAroundThePageCacheWhereTheFileSystemCan) {
@@ -235,8 +248,11 @@ TEST_F(FileTest, ADirectFileGoesAroundThePageCacheWhereTheFileSystemCan) {
   // Some take the flag and cache all the same: tmpfs does since Linux 6.6.
   if (!able || pages_in_cache(path) != 0)
     GTEST_SKIP() << folder_ << " lies on a file system without direct access";
-  const ByteView all{reinterpret_cast<const std::uint8_t*>(storage->data()), bytes};
+  auto* memory = reinterpret_cast<std::uint8_t*>(storage->data());
+  const ByteView all{memory, bytes};
   posix_files().open(path, OpenMode::read_write_direct)->write_at(0, all);
+  EXPECT_EQ(pages_in_cache(path), 0U);
+  posix_files().open(path, OpenMode::read_direct)->read_at(0, {memory, bytes});
   EXPECT_EQ(pages_in_cache(path), 0U);
   posix_files().open(path, OpenMode::read_write)->write_at(0, all);
   EXPECT_EQ(pages_in_cache(path), 512U) << "else the line above says nothing";

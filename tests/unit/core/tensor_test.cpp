@@ -2,8 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
+#include <vector>
+
+#include "concordat/core/copy.hpp"
 
 namespace concordat {
 namespace {
@@ -40,6 +44,19 @@ TEST(Dtype, Bf16RoundsToNearestEvenAndKeepsNan) {
   EXPECT_EQ(to_bf16(1.01171875F).bits, 0x3f82);  // half way, to even
   EXPECT_TRUE(std::isnan(to_float(to_bf16(std::numeric_limits<float>::quiet_NaN()))));
   EXPECT_TRUE(std::isinf(to_float(to_bf16(3.4e38F))));
+}
+
+TEST(Tensor, ALargeCopyIsACopyToTheLastByteAndNotFurther) {
+  constexpr std::size_t count = (std::size_t{5} << 20U) + 13;
+  std::vector<std::byte> from(count + 1);
+  for (std::size_t i = 0; i <= count; ++i) from[i] = static_cast<std::byte>(i * 7 + i / 4099 + 1);
+  for (const std::size_t bytes : {std::size_t{0}, std::size_t{9}, count}) {
+    std::vector<std::byte> to(count + 1);
+    copy_bytes(to.data(), from.data(), bytes);
+    const auto end = to.begin() + static_cast<std::ptrdiff_t>(bytes);
+    EXPECT_TRUE(std::equal(to.begin(), end, from.begin())) << bytes;
+    EXPECT_EQ(*end, std::byte{0}) << bytes;
+  }
 }
 
 TEST(Dtype, HalfPrecisionReadsBackEveryNumberAndRoundsToTheNearest) {

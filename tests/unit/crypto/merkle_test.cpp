@@ -39,6 +39,34 @@ TEST(Merkle, RootOfTheReferenceTree) {
   EXPECT_EQ(tree.root().hex(), "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328");
 }
 
+TEST(Merkle, LeavesOfManyBlocksAreThoseOfEach) {
+  Bytes bytes(70'000);
+  for (std::size_t i = 0; i < bytes.size(); ++i)
+    bytes[i] = static_cast<std::uint8_t>(i * 7 + i / 251);
+  const auto check = [](const std::vector<ByteView>& blocks, const std::string& what) {
+    std::vector<Digest> leaves(blocks.size());
+    merkle_leaves(blocks, leaves);
+    for (std::size_t i = 0; i < blocks.size(); ++i) {
+      ASSERT_EQ(leaves[i], merkle_leaf(blocks[i])) << what << ", block " << i;
+    }
+  };
+  // Every way in which a message can end in its last 64 bytes, and every filling of the lanes.
+  for (std::size_t size = 0; size < 200; ++size) {
+    std::vector<ByteView> blocks;
+    for (std::size_t i = 0; i < 16; ++i)
+      blocks.push_back(ByteView(bytes).subspan(i * 201 + i, size));
+    check(blocks, std::to_string(size) + " bytes");
+  }
+  for (std::size_t count = 0; count < 50; ++count) {
+    std::vector<ByteView> blocks;
+    for (std::size_t i = 0; i < count; ++i)
+      blocks.push_back(ByteView(bytes).subspan(i * 1000, 999));
+    if (count % 3 == 0 && count > 0) blocks[count / 2] = ByteView(bytes).first(count);
+    check(blocks, std::to_string(count) + " blocks");
+  }
+  check(std::vector<ByteView>(17, ByteView(bytes)), "long blocks");
+}
+
 TEST(Merkle, BuilderIsTheDefinitionAtEverySize) {
   std::vector<Digest> leaves = leaves_of(70);
   MerkleBuilder tree;
