@@ -50,6 +50,10 @@ class GroupCommunicator final : public Communicator {
   void barrier() override;
   std::unique_ptr<Communicator> split(int color, int key) override;
   void fail(const std::exception& error) noexcept override;
+  void require_alive() override { group_->transport->check(); }
+  std::chrono::milliseconds stall_timeout() const override {
+    return group_->transport->options().stall_timeout;
+  }
 
  private:
   int next_tag();

@@ -112,6 +112,16 @@ std::vector<std::string> placement_warnings(const std::vector<Placement>& ranks,
   return warnings;
 }
 
+int local_rank(Communicator& comm) {
+  const std::string here = host_name();
+  const auto hosts = comm.all_gather_bytes(as_bytes(here));
+  int place = 0;
+  for (int r = 0; r < comm.rank(); ++r) {
+    place += std::ranges::equal(hosts[static_cast<std::size_t>(r)], as_bytes(here)) ? 1 : 0;
+  }
+  return place;
+}
+
 PlacementReport placement_report(Communicator& comm, int threads_per_rank, bool shared_job) {
   ByteWriter mine;
   mine.sized(host_name());

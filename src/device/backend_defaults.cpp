@@ -1,5 +1,6 @@
 // What a back end does unless it says otherwise. A file of its own, because plug-ins need it
 // without the back ends of the program.
+#include "concordat/comm/communicator.hpp"
 #include "concordat/core/worker_stream.hpp"
 #include "concordat/device/backend.hpp"
 
@@ -7,7 +8,11 @@ namespace concordat::device {
 
 void Backend::poison(Stream&, const Tensor&) {}
 
-bool Backend::host_work_reaches_memory() const { return true; }
+std::unique_ptr<comm::Communicator> Backend::communicator(comm::Communicator&) { return nullptr; }
+
+bool Backend::reached_by(const comm::Communicator&) const { return true; }
+
+bool Backend::sums_in_fixed_order() const { return true; }
 
 int Backend::weight_copies(Dtype) const { return 0; }
 

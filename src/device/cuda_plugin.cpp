@@ -59,7 +59,7 @@ std::unique_ptr<Backend> load(const std::filesystem::path& file, const BackendOp
   if (library == nullptr) {
     const char* reason = ::dlerror();
     refuse("the CUDA plug-in does not load", file, reason == nullptr ? "no reason" : reason,
-           "a library whose own libraries (cudart, cuBLASLt) are found",
+           "a library whose own libraries (cudart, cuBLASLt, NCCL) are found",
            "load the CUDA module that it was built with, or set train.device=cpu");
   }
   auto* contract = symbol_of<cuda::ContractFunction>(library, cuda::contract_symbol, file);

@@ -90,6 +90,11 @@ class Ring {
 
 }  // namespace
 
+void open_ring_channels(parallel::ProcessMesh& mesh) {
+  mesh.axis(parallel::Axis::cp)
+      .open_channels({{keys_forward, 1}, {keys_backward, 1}, {key_gradients, 1}});
+}
+
 void ring_attention_forward(Pass& pass, const AttentionResult& result, const Tensor& q,
                             const Tensor& kv, const RingShape& shape) {
   Ring ring(pass, shape);

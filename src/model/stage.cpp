@@ -2,6 +2,7 @@
 
 #include "concordat/device/ops/elementwise.hpp"
 #include "concordat/model/names.hpp"
+#include "concordat/model/ring_attention.hpp"
 
 namespace concordat::model {
 
@@ -43,6 +44,7 @@ Stage::Stage(const ModelConfig& config, device::Exec& exec, parallel::ProcessMes
       messages_(mesh.shape().cp > 1 ? exec.backend.make_message_stream() : nullptr),
       loss_sums_(exec.backend.allocate(Dtype::f64, {groups_.count()})),
       gradient_scale_(exec.backend.allocate(Dtype::f32, {})) {
+  if (mesh.shape().cp > 1) open_ring_channels(mesh);
   for (int chunk = 0; chunk < split_.chunks; ++chunk) {
     parts_.push_back(make_part(Chunk(chunk), settings));
   }

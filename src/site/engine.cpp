@@ -2,6 +2,7 @@
 
 #include <omp.h>
 
+#include "concordat/comm/runtime.hpp"
 #include "concordat/core/log.hpp"
 #include "concordat/observe/memory.hpp"
 #include "concordat/site/generation_bytes.hpp"
@@ -11,9 +12,10 @@
 namespace concordat::site {
 namespace {
 
-int set_threads(int threads) {
-  omp_set_num_threads(threads);
-  return threads;
+std::unique_ptr<device::Backend> backend_of(const LocalSettings& local, comm::Communicator& comm) {
+  omp_set_num_threads(local.threads);
+  return device::make_backend(local.device,
+                              {.tf32 = local.tf32, .local_rank = comm::local_rank(comm)});
 }
 
 std::vector<data::Dataset> open_held_out(const SiteSettings& settings, FileSystem& fs,
@@ -78,9 +80,9 @@ Engine::Engine(const SiteSettings& settings, comm::Communicator& comm, FileSyste
       fs_(fs),
       clock_(clock),
       resident_at_start_(observe::process_memory().resident_bytes),
-      session_((set_threads(settings.local.threads), settings.local.device),
-               {.tf32 = settings.local.tf32}),
-      mesh_(comm, mesh_of(settings.layout, comm.size())),
+      session_(backend_of(settings.local, comm)),
+      device_ranks_(session_.backend().communicator(comm)),
+      mesh_(device_ranks_ ? *device_ranks_ : comm, mesh_of(settings.layout, comm.size())),
       data_(open_training(fs, settings.folder / "data", settings.datasets, data_key, settings.seed,
                           settings.tokenizer, settings.model.vocab)),
       held_out_(open_held_out(settings, fs, data_key)),

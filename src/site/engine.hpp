@@ -95,6 +95,7 @@ class Engine {
   const Clock& clock_;
   std::uint64_t resident_at_start_;
   device::Session session_;
+  std::unique_ptr<comm::Communicator> device_ranks_;  ///< null: comm_ reaches the tensors
   parallel::ProcessMesh mesh_;
   MixedTraining data_;
   std::vector<data::Dataset> held_out_;

@@ -12,7 +12,9 @@ class ModelWork final : public PipelineWork {
  public:
   ModelWork(model::Stage& stage, const StepUnits& units, parallel::ProcessMesh& mesh,
             device::Exec& exec)
-      : stage_(stage), units_(units), pipeline_(mesh.axis(parallel::Axis::pp)), exec_(exec) {}
+      : stage_(stage), units_(units), pipeline_(mesh.axis(parallel::Axis::pp)), exec_(exec) {
+    pipeline_.open_channels({{tag(Way::forward), 1}, {tag(Way::backward), -1}});
+  }
 
   Tensor forward(MicroBatch m, Chunk chunk, const Tensor& x) override {
     return each_unit(m, x, !stage_.is_last(chunk), [&](MicroBatch unit, const Tensor& mine, bool) {

@@ -12,16 +12,20 @@
 namespace concordat::train {
 
 namespace {
-const TrainSettings& validated(const TrainSettings& settings, const parallel::MeshShape& mesh,
+const TrainSettings& validated(const TrainSettings& settings, parallel::ProcessMesh& mesh,
                                const device::Backend& backend) {
-  settings.validate(mesh);
-  if (mesh.size() > 1 && !backend.host_work_reaches_memory()) {
+  settings.validate(mesh.shape());
+  CONCORDAT_REQUIRE(backend.reached_by(mesh.all()),
+                    "a mesh that is not of the back end's own communicator");
+  if (settings.reproducible && mesh.all().size() > 1 && !backend.sums_in_fixed_order()) {
     throw Error(device::errors::not_on_this_device,
-                {.what = "this back end has no collectives between ranks yet",
-                 .where = "train.device=" + std::string(backend.name()),
-                 .found = std::to_string(mesh.size()) + " ranks",
+                {.what = "reproducible mode needs sums over ranks in an order that layouts do not "
+                         "change, and NCCL's is its own",
+                 .where = "train.reproducible with train.device=" + std::string(backend.name()),
+                 .found = std::to_string(mesh.all().size()) + " ranks",
                  .expected = "1",
-                 .remedy = "start one rank, or set train.device=cpu"});
+                 .remedy = "start one rank, set train.reproducible=false, or set "
+                           "train.device=cpu"});
   }
   return settings;
 }
@@ -39,7 +43,7 @@ double seconds_between(std::chrono::nanoseconds begin, std::chrono::nanoseconds 
 
 Trainer::Trainer(const TrainSettings& settings, device::Exec& exec, parallel::ProcessMesh& mesh,
                  TrainingData& data, const Clock& clock)
-    : settings_(validated(settings, mesh.shape(), exec.backend)),
+    : settings_(validated(settings, mesh, exec.backend)),
       exec_(exec),
       mesh_(mesh),
       data_(data),

@@ -20,11 +20,15 @@
 // A rank that waits for the outside world for long (a border, a queue) polls and broadcasts "not
 // yet" every second or so, so that the watchdog of the others sees it live.
 //
+// Device tensors: a back end whose memory the host does not reach has a Communicator of its own
+// (device::Backend::communicator); host tensors and bytes go by this one's rules everywhere.
+//
 // Bits: reductions are ours. The order is a fixed binary tree over ranks ((0+1)+(2+3))+..., so a
 // sum depends on the number of ranks and on nothing else. bf16 sums accumulate in fp32 and
 // round once; integer sums wrap; min and max return NaN when any operand is NaN.
 #pragma once
 
+#include <chrono>
 #include <exception>
 #include <memory>
 #include <span>
@@ -39,6 +43,13 @@
 namespace concordat::comm {
 
 enum class ReduceOp { sum, min, max };
+
+/// Messages with `tag`, each from a rank to the one that is `hop` places on, around the ends.
+struct Channel {
+  int tag = 0;
+  int hop = 1;
+  bool operator==(const Channel&) const = default;
+};
 
 class Communicator {
  public:
@@ -79,6 +90,11 @@ class Communicator {
   virtual Handle send(Tensor tensor, int to, int tag, Stream& stream) = 0;
   virtual Handle recv(Tensor tensor, int from, int tag, Stream& stream) = 0;
 
+  /// Collective, the same on all ranks: what messages of device tensors there may be from now on.
+  /// For the Communicator of a device, which has a connection for each; others need no word of it.
+  /// Naming a channel again is free.
+  virtual void open_channels(const std::vector<Channel>&) {}
+
   // Host collectives; they return when this rank is done.
 
   /// Replaces `bytes` on all ranks by the root's.
@@ -97,6 +113,11 @@ class Communicator {
   /// Not collective: tells all ranks of the whole job that this one failed, so that no wait of
   /// theirs hangs. Never throws; the first call counts.
   virtual void fail(const std::exception& error) noexcept = 0;
+
+  /// Not collective, returns at once. @throws Error(comm.peer_failed) once any rank failed.
+  virtual void require_alive() = 0;
+  /// How long a wait may see no progress.
+  virtual std::chrono::milliseconds stall_timeout() const = 0;
 };
 
 /// Bounds of parts of `count` elements that are as equal as can be.

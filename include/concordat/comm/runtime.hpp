@@ -133,6 +133,8 @@ struct PlacementReport {
 /// Collective over `comm`: every rank gets all placements.
 /// `shared_job`: other parties' processes are in the same job, each with a binding of its own.
 PlacementReport placement_report(Communicator& comm, int threads_per_rank, bool shared_job = false);
+/// Collective: the place of this rank among those of its host, in rank order.
+int local_rank(Communicator& comm);
 /// The warnings for given placements: a set of ranks of one host that are confined to fewer
 /// processors than they have threads; and a job of one rank that is bound to some of its host's
 /// processors, because every other `mpirun -n 1` there is bound to the same ones.

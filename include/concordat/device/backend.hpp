@@ -23,6 +23,10 @@
 #include "concordat/core/stream.hpp"
 #include "concordat/core/tensor.hpp"
 
+namespace concordat::comm {
+class Communicator;
+}
+
 namespace concordat::device {
 
 class Kernels;  // private: src/device/kernels.hpp
@@ -49,9 +53,17 @@ class Backend {
   /// operands to it; elsewhere it is a format that weights are stored in, and products widen them.
   virtual bool multiplies(Dtype dtype) const = 0;
 
-  /// Whether work that a stream of it runs on the host (Stream::enqueue) reaches its tensors, as
-  /// communicators do. Where it does not, only groups of one rank can use them.
-  virtual bool host_work_reaches_memory() const;
+  /// What reduces, gathers and sends the tensors of this back end between the ranks of `host`.
+  /// Null: `host` does, because work that streams run on the host (Stream::enqueue) reaches the
+  /// memory. Otherwise a Communicator of the same ranks with a group of its own, whose host
+  /// collectives are `host`'s. It and what is split from it end before the back end. Collective
+  /// over `host`.
+  /// @throws Error(device.no_nccl | device.gpu_shared | device.nccl_failed).
+  virtual std::unique_ptr<comm::Communicator> communicator(comm::Communicator& host);
+  /// Whether the collectives of `ranks` reach this back end's tensors.
+  virtual bool reached_by(const comm::Communicator& ranks) const;
+  /// Whether sums over ranks have the order, and so the bits, that comm/communicator.hpp promises.
+  virtual bool sums_in_fixed_order() const;
 
   /// How many copies products keep of a weight in this dtype, in an order of their own, once it was
   /// used forward and backward; 0: it is read in place. And what these copies hold now.
@@ -69,10 +81,14 @@ class Backend {
   Backend() = default;
 };
 
-/// Choices that change the bits of results: instructions_in_use() tells them.
+/// What a back end is made with.
 struct BackendOptions {
-  /// Products of f32 operands round them to TF32 (10 bits of mantissa). Only "cuda" can.
+  /// Products of f32 operands round them to TF32 (10 bits of mantissa). Only "cuda" can. It changes
+  /// the bits of results: instructions_in_use() tells it.
   bool tf32 = false;
+  /// Place among the ranks of this machine (comm::local_rank): the `cuda` back end takes the
+  /// visible GPU of this number, modulo how many there are.
+  int local_rank = 0;
 };
 
 /// "reference", "cpu", "strict", "cuda" (the plug-in, docs/cuda.md), or "auto" (= "cpu").

@@ -21,6 +21,12 @@ inline constexpr ErrorCode not_on_this_device{"device.not_on_this_device", Sever
 inline constexpr ErrorCode cuda_out_of_memory{"device.cuda_out_of_memory", Severity::process,
                                               ExitCode::internal};
 inline constexpr ErrorCode cuda_failed{"device.cuda_failed", Severity::process, ExitCode::internal};
+/// A call of NCCL's failed, or a communicator of its own accord.
+inline constexpr ErrorCode nccl_failed{"device.nccl_failed", Severity::process, ExitCode::internal};
+/// Several ranks on GPUs, and a plug-in without NCCL or with one that is too old.
+inline constexpr ErrorCode no_nccl{"device.no_nccl", Severity::process, ExitCode::usage};
+/// More ranks on a machine than it has visible GPUs.
+inline constexpr ErrorCode gpu_shared{"device.gpu_shared", Severity::process, ExitCode::usage};
 inline constexpr ErrorCode library_failed{"device.library_failed", Severity::process,
                                           ExitCode::internal};
 

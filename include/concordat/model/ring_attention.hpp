@@ -31,6 +31,9 @@ struct AttentionResult {
   Tensor lse;  ///< [rows, heads]
 };
 
+/// Before the first of the two. Collective over cp.
+void open_ring_channels(parallel::ProcessMesh& mesh);
+
 /// kv: [rows, 2 * kv_heads * head_dim], keys then values; row-strided, like q. Rows are in the
 /// order of TokenLayout.
 void ring_attention_forward(Pass& pass, const AttentionResult& result, const Tensor& q,

@@ -3,11 +3,14 @@
 file(GLOB headers CONFIGURE_DEPENDS
      "${PROJECT_SOURCE_DIR}/include/concordat/device/*.hpp"
      "${PROJECT_SOURCE_DIR}/include/concordat/device/ops/*.hpp")
-foreach(name dtype error storage stream tensor)
+foreach(name bytes dtype error storage stream tensor)
   list(APPEND headers "${PROJECT_SOURCE_DIR}/include/concordat/core/${name}.hpp")
 endforeach()
 foreach(name lanes quantiser)
   list(APPEND headers "${PROJECT_SOURCE_DIR}/include/concordat/exact/${name}.hpp")
+endforeach()
+foreach(name communicator errors handle)
+  list(APPEND headers "${PROJECT_SOURCE_DIR}/include/concordat/comm/${name}.hpp")
 endforeach()
 list(APPEND headers "${PROJECT_SOURCE_DIR}/src/device/kernels.hpp"
      "${PROJECT_SOURCE_DIR}/src/device/cuda/plugin_contract.hpp")

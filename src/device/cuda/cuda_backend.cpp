@@ -1,8 +1,8 @@
 // The back end, and the functions by which a program that loaded the plug-in makes one.
 #include "device/cuda/cuda_backend.hpp"
 
-#include "concordat/core/worker_stream.hpp"
 #include "device/cuda/cuda_stream.hpp"
+#include "device/cuda/nccl.hpp"
 #include "device/cuda/plugin_contract.hpp"
 #include "device/views.hpp"
 
@@ -21,11 +21,19 @@ class CudaBackend final : public Backend {
   bool multiplies(Dtype dtype) const override {
     return dtype == Dtype::f32 || dtype == Dtype::bf16 || dtype == Dtype::f16;
   }
-  bool host_work_reaches_memory() const override { return false; }
+  std::unique_ptr<Stream> make_message_stream() override {
+    return std::make_unique<CudaStream>(device_, CudaStream::Use::messages);
+  }
+  std::unique_ptr<comm::Communicator> communicator(comm::Communicator& host) override {
+    return make_communicator(device_, host);
+  }
+  bool reached_by(const comm::Communicator& ranks) const override { return reaches_gpus(ranks); }
+  bool sums_in_fixed_order() const override { return false; }
   bool immediate() const override { return true; }
   Kernels& kernels(Stream& stream) override {
     auto* ours = dynamic_cast<CudaStream*>(&stream);
-    CONCORDAT_REQUIRE(ours != nullptr, "an op on a stream that is no CUDA stream");
+    CONCORDAT_REQUIRE(ours != nullptr && ours->use() == CudaStream::Use::ops,
+                      "an op on a stream that is not one of ops");
     return ours->kernels();
   }
   void poison(Stream& stream, const Tensor& tensor) override {
@@ -53,5 +61,7 @@ extern "C" __attribute__((visibility("default"))) const char* concordat_cuda_con
 
 extern "C" __attribute__((visibility("default"))) concordat::device::Backend*
 concordat_cuda_make_backend(const concordat::device::BackendOptions& options) {
-  return concordat::device::cuda::make_cuda_backend({.tf32 = options.tf32}).release();
+  return concordat::device::cuda::make_cuda_backend(
+             {.local_rank = options.local_rank, .tf32 = options.tf32})
+      .release();
 }

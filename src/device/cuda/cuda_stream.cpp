@@ -39,7 +39,7 @@ class CudaStream::RecordedEvent final : public Event::State {
     return status == cudaSuccess;
   }
   void wait() override {
-    check(cudaEventSynchronize(event_.get()), "cudaEventSynchronize");
+    device_->await(event_.get());
     failure_->rethrow();
   }
   cudaEvent_t handle() const { return event_.get(); }
@@ -81,8 +81,9 @@ StreamHandle make_stream_handle() {
 
 }  // namespace
 
-CudaStream::CudaStream(std::shared_ptr<Device> device)
+CudaStream::CudaStream(std::shared_ptr<Device> device, Use use)
     : device_(std::move(device)),
+      use_(use),
       handle_(make_stream_handle()),
       failure_(std::make_shared<Failure>()),
       kernels_(*this, *device_) {
@@ -90,6 +91,11 @@ CudaStream::CudaStream(std::shared_ptr<Device> device)
 }
 
 CudaStream::~CudaStream() {
+  try {
+    device_->await(handle_.get());
+  } catch (const std::exception&) {
+    // Nothing that could hang is in the stream any more.
+  }
   static_cast<void>(cudaStreamSynchronize(handle_.get()));
   device_->streams.remove(handle_.get());
 }
@@ -122,7 +128,7 @@ void CudaStream::wait(const Event& event) {
 }
 
 void CudaStream::synchronize() {
-  check(cudaStreamSynchronize(handle_.get()), "cudaStreamSynchronize");
+  device_->await(handle_.get());
   forget_finished_work();
   failure_->rethrow();
 }

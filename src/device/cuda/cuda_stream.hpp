@@ -16,7 +16,8 @@ namespace concordat::device::cuda {
 
 class CudaStream final : public Stream {
  public:
-  explicit CudaStream(std::shared_ptr<Device> device);
+  enum class Use { ops, messages };
+  explicit CudaStream(std::shared_ptr<Device> device, Use use = Use::ops);
   /// Waits for what is enqueued, so that host work's owners may go.
   ~CudaStream() override;
   void enqueue(std::function<void()> work) override;
@@ -25,6 +26,7 @@ class CudaStream final : public Stream {
   void synchronize() override;
 
   CudaKernels& kernels() { return kernels_; }
+  Use use() const { return use_; }
   cudaStream_t handle() const { return handle_.get(); }
 
  private:
@@ -34,6 +36,7 @@ class CudaStream final : public Stream {
   void forget_finished_work();
 
   std::shared_ptr<Device> device_;
+  Use use_;
   StreamHandle handle_;
   std::shared_ptr<Failure> failure_;
   std::deque<std::unique_ptr<HostWork>> host_work_;  // in stream order

@@ -28,11 +28,20 @@ std::string version(int number) {  // 13020 is 13.2
                                .remedy = std::move(remedy)});
 }
 
-std::string described() {
+struct Versions {
   int driver = 0;
   int runtime = 0;
-  check(cudaDriverGetVersion(&driver), "cudaDriverGetVersion");
-  check(cudaRuntimeGetVersion(&runtime), "cudaRuntimeGetVersion");
+};
+
+Versions versions() {
+  Versions found;
+  check(cudaDriverGetVersion(&found.driver), "cudaDriverGetVersion");
+  check(cudaRuntimeGetVersion(&found.runtime), "cudaRuntimeGetVersion");
+  return found;
+}
+
+int count_devices() {
+  const auto [driver, runtime] = versions();
   const std::string needed = "CUDA " + version(runtime) + ", as this plug-in was built with";
   if (driver == 0) {
     no_gpu("no NVIDIA driver", "a driver for " + needed,
@@ -51,9 +60,11 @@ std::string described() {
         "ask the batch system for GPUs (--gpus-per-task=1), look at CUDA_VISIBLE_DEVICES, or set "
         "train.device=cpu");
   }
-  check(cudaSetDevice(0), "cudaSetDevice");
-  cudaDeviceProp properties{};
-  check(cudaGetDeviceProperties(&properties, 0), "cudaGetDeviceProperties");
+  return devices;
+}
+
+std::string described(const cudaDeviceProp& properties) {
+  const auto [driver, runtime] = versions();
   const std::string name = std::string(properties.name) + " (sm_" +
                            std::to_string(properties.major) + std::to_string(properties.minor) +
                            ")";
@@ -64,16 +75,51 @@ std::string described() {
 
 }  // namespace
 
-Device::Device(const CudaOptions& options, std::string description)
-    : memory(MemoryPool::Kind::device, streams, !options.checking),
-      pinned(MemoryPool::Kind::pinned, streams, true),
+Device::Device(const CudaOptions& options, int ordinal)
+    : memory(MemoryPool::Kind::device, streams, !options.checking,
+             [this](cudaEvent_t event) { await(event); }),
+      pinned(MemoryPool::Kind::pinned, streams, true, [this](cudaEvent_t event) { await(event); }),
       blas(options.tf32),
-      options_(options),
-      description_(std::move(description)) {}
+      options_(options) {
+  cudaDeviceProp properties{};
+  check(cudaGetDeviceProperties(&properties, ordinal), "cudaGetDeviceProperties");
+  description_ = described(properties) + (options.tf32 ? ", TF32 products" : "");
+  identity_.assign(std::begin(properties.uuid.bytes), std::end(properties.uuid.bytes));
+}
 
 std::shared_ptr<Device> Device::open(const CudaOptions& options) {
-  std::string description = described() + (options.tf32 ? ", TF32 products" : "");
-  return std::shared_ptr<Device>(new Device(options, std::move(description)));
+  const int ordinal = options.local_rank % count_devices();
+  check(cudaSetDevice(ordinal), "cudaSetDevice");  // before anything is made on it
+  return std::shared_ptr<Device>(new Device(options, ordinal));
+}
+
+void Device::await(cudaEvent_t event) const {
+  const auto watch = watch_.lock();
+  if (!watch) return check(cudaEventSynchronize(event), "cudaEventSynchronize");
+  watch->wait_until(
+      [&] {
+        const cudaError_t status = cudaEventQuery(event);
+        if (status != cudaErrorNotReady) check(status, "cudaEventQuery");
+        return status == cudaSuccess;
+      },
+      "this rank's GPU");
+}
+
+void Device::await(cudaStream_t stream) const {
+  const auto watch = watch_.lock();
+  if (!watch) return check(cudaStreamSynchronize(stream), "cudaStreamSynchronize");
+  watch->wait_until(
+      [&] {
+        const cudaError_t status = cudaStreamQuery(stream);
+        if (status != cudaErrorNotReady) check(status, "cudaStreamQuery");
+        return status == cudaSuccess;
+      },
+      "this rank's GPU");
+}
+
+void Device::set_watch(const std::shared_ptr<Watch>& watch) {
+  CONCORDAT_REQUIRE(watch_.expired(), "a GPU that has a communicator already");
+  watch_ = watch;
 }
 
 Tensor Device::allocate(Dtype dtype, Shape shape) {

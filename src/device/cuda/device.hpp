@@ -5,13 +5,16 @@
 #include <memory>
 #include <string>
 
+#include "concordat/core/bytes.hpp"
 #include "concordat/core/tensor.hpp"
 #include "device/cuda/blas.hpp"
 #include "device/cuda/memory_pool.hpp"
+#include "device/cuda/watch.hpp"
 
 namespace concordat::device::cuda {
 
 struct CudaOptions {
+  int local_rank = 0;  ///< as in BackendOptions
   /// Memory goes to CUDA and back with every tensor, and scratch starts as NaN: slow, for checkers
   /// (the emulated runtime of the tests, compute-sanitizer).
   bool checking = false;
@@ -20,7 +23,8 @@ struct CudaOptions {
 
 class Device : public std::enable_shared_from_this<Device> {
  public:
-  /// The first visible GPU: the batch system decides which one a rank sees.
+  /// The visible GPU of this rank, and makes it the calling thread's. The batch system decides
+  /// which ones a rank sees.
   /// @throws Error(device.no_gpu) without driver or GPU, or with one that is too old.
   static std::shared_ptr<Device> open(const CudaOptions& options);
 
@@ -29,14 +33,25 @@ class Device : public std::enable_shared_from_this<Device> {
   /// "NVIDIA H100 (sm_90), CUDA 13.0, driver 13.0, cuBLASLt 13.1": part of a checkpoint's record.
   const std::string& description() const { return description_; }
 
+  /// Unique among all GPUs of all machines.
+  const Bytes& identity() const { return identity_; }
+
+  /// The host waits. @throws what is wrong with the GPU, or what the watch says.
+  void await(cudaEvent_t event) const;
+  void await(cudaStream_t stream) const;
+  /// Who is asked while the host waits, for as long as it lives. @pre one at a time.
+  void set_watch(const std::shared_ptr<Watch>& watch);
+
   StreamList streams;
   MemoryPool memory;
   MemoryPool pinned;
   Blas blas;
 
  private:
-  Device(const CudaOptions& options, std::string description);
+  Device(const CudaOptions& options, int ordinal);
   CudaOptions options_;
+  Bytes identity_;
+  std::weak_ptr<Watch> watch_;
   std::string description_;
 };
 

@@ -38,8 +38,8 @@ std::vector<EventHandle> StreamList::record() const {
   return events;
 }
 
-MemoryPool::MemoryPool(Kind kind, const StreamList& streams, bool keep)
-    : kind_(kind), streams_(streams), keep_(keep) {}
+MemoryPool::MemoryPool(Kind kind, const StreamList& streams, bool keep, Await await)
+    : kind_(kind), streams_(streams), keep_(keep), await_(std::move(await)) {}
 
 MemoryPool::~MemoryPool() {
   for (const InFlight& each : in_flight_) release(each.block.data);
@@ -86,8 +86,10 @@ std::size_t MemoryPool::held_bytes() const {
 std::byte* MemoryPool::allocate(std::size_t bytes) {
   std::byte* data = nullptr;
   if (try_allocate(bytes, &data)) return data;
-  // Out of memory: what waits for streams comes back, what fits nobody goes.
+  // Out of memory: what waits for streams comes back, what fits nobody goes. Freeing waits for the
+  // device without looking at other ranks, so nothing may be left that needs them.
   collect(true);
+  for (const EventHandle& each : streams_.record()) await_(each.get());
   free_unused();
   if (try_allocate(bytes, &data)) return data;
   std::size_t free_bytes = 0;
@@ -126,7 +128,7 @@ void MemoryPool::collect(bool wait) {
     const bool passed =
         std::all_of(at->events.begin(), at->events.end(), [&](const EventHandle& e) {
           if (wait) {
-            check(cudaEventSynchronize(e.get()), "cudaEventSynchronize");
+            await_(e.get());
             return true;
           }
           const cudaError_t status = cudaEventQuery(e.get());

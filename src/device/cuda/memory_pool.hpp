@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <deque>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <vector>
@@ -34,8 +35,10 @@ class StreamList {
 class MemoryPool {
  public:
   enum class Kind { device, pinned };
-  /// keep = false: every take and give_back goes to CUDA, so that its checkers see them.
-  MemoryPool(Kind kind, const StreamList& streams, bool keep);
+  using Await = std::function<void(cudaEvent_t)>;
+  /// keep = false: every take and give_back goes to CUDA, so that its checkers see them. `await`:
+  /// how the host waits for an event.
+  MemoryPool(Kind kind, const StreamList& streams, bool keep, Await await);
   /// Frees all. @pre every block was given back.
   ~MemoryPool();
   MemoryPool(const MemoryPool&) = delete;
@@ -65,6 +68,7 @@ class MemoryPool {
   Kind kind_;
   const StreamList& streams_;
   bool keep_;
+  Await await_;
   mutable std::mutex mutex_;
   std::multimap<std::size_t, std::byte*> unused_;
   std::deque<InFlight> in_flight_;

@@ -24,6 +24,10 @@ set(CONCORDAT_CUDA_SOURCES
     rope.cu
     sums.cu)
 list(TRANSFORM CONCORDAT_CUDA_SOURCES PREPEND "${PROJECT_SOURCE_DIR}/src/device/cuda/")
+# Several ranks: with NCCL, or the one file that says that it is not there.
+set(CONCORDAT_CUDA_NCCL_SOURCES nccl_check.cpp nccl_communicator.cpp nccl_hub.cpp)
+list(TRANSFORM CONCORDAT_CUDA_NCCL_SOURCES PREPEND "${PROJECT_SOURCE_DIR}/src/device/cuda/")
+set(CONCORDAT_CUDA_WITHOUT_NCCL_SOURCES ${PROJECT_SOURCE_DIR}/src/device/cuda/no_nccl.cpp)
 # Those that must give the CPU's bits: compiled without contraction, flushing, approximations.
 set(CONCORDAT_CUDA_EXACT_SOURCES ${PROJECT_SOURCE_DIR}/src/device/cuda/exact_quantise.cu)
 # What the plug-in needs of the program, compiled into it: the program exports nothing.

@@ -33,7 +33,7 @@ DeviceMemory::DeviceMemory() : base_(reserve(PROT_NONE)) {
   gaps_.emplace(0, reserved);
 }
 
-void* DeviceMemory::allocate(std::size_t bytes) {
+void* DeviceMemory::allocate(std::size_t bytes, int device) {
   if (bytes > limit_bytes - live_bytes_ || live_bytes_ > limit_bytes) return nullptr;
   const std::size_t wanted = with_gap(bytes);
   for (auto gap = gaps_.begin(); gap != gaps_.end(); ++gap) {
@@ -41,7 +41,7 @@ void* DeviceMemory::allocate(std::size_t bytes) {
     if (length < wanted) continue;
     gaps_.erase(gap);
     if (length > wanted) gaps_.emplace(offset + wanted, length - wanted);
-    live_.emplace(offset, bytes);
+    live_.emplace(offset, Allocation{bytes, device});
     live_bytes_ += bytes;
     std::memset(device_range.states + offset, static_cast<int>(ByteState::allocated), bytes);
     used_bytes_ = std::max(used_bytes_, (offset + wanted + page - 1) / page * page);
@@ -50,10 +50,16 @@ void* DeviceMemory::allocate(std::size_t bytes) {
   return nullptr;
 }
 
+int DeviceMemory::device_of(const void* pointer) const {
+  const auto found =
+      live_.find(static_cast<std::size_t>(static_cast<const std::byte*>(pointer) - base_));
+  return found == live_.end() ? -1 : found->second.device;
+}
+
 bool DeviceMemory::release(void* pointer) {
   const auto found = live_.find(static_cast<std::size_t>(static_cast<std::byte*>(pointer) - base_));
   if (found == live_.end()) return false;
-  const std::size_t bytes = found->second;
+  const std::size_t bytes = found->second.bytes;
   std::size_t offset = found->first;
   std::memset(device_range.states + offset, static_cast<int>(ByteState::free), bytes);
   live_bytes_ -= bytes;
@@ -107,10 +113,10 @@ std::string DeviceMemory::describe(const void* at) const {
   if (next == live_.begin()) return "device memory that is not allocated";
   --next;
   const std::size_t inside = offset - next->first;
-  const std::string size = std::to_string(next->second) + " bytes";
-  if (inside < next->second)
+  const std::string size = std::to_string(next->second.bytes) + " bytes";
+  if (inside < next->second.bytes)
     return "byte " + std::to_string(inside) + " of an allocation of " + size;
-  return std::to_string(inside - next->second) + " bytes behind an allocation of " + size;
+  return std::to_string(inside - next->second.bytes) + " bytes behind an allocation of " + size;
 }
 
 }  // namespace cuda_emulator

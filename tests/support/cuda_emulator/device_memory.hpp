@@ -12,7 +12,9 @@ class DeviceMemory {
  public:
   DeviceMemory();
   /// nullptr: out of memory.
-  void* allocate(std::size_t bytes);
+  void* allocate(std::size_t bytes, int device);
+  /// Of the allocation that `pointer` is; -1: it is none.
+  int device_of(const void* pointer) const;
   /// false: `pointer` is no allocation.
   bool release(void* pointer);
   std::size_t count() const { return live_.size(); }
@@ -32,7 +34,11 @@ class DeviceMemory {
 
  private:
   std::byte* base_ = nullptr;
-  std::map<std::size_t, std::size_t> live_;  // offset to bytes asked for
+  struct Allocation {
+    std::size_t bytes = 0;  // asked for
+    int device = 0;
+  };
+  std::map<std::size_t, Allocation> live_;   // by offset
   std::map<std::size_t, std::size_t> gaps_;  // offset to bytes, merged
   std::size_t live_bytes_ = 0;
   std::size_t used_bytes_ = 0;  // high-water mark

@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <string>
 
 namespace cuda_emulator {
@@ -20,7 +21,10 @@ struct Census {
   std::size_t streams = 0;
   std::size_t events = 0;
   std::size_t blas_objects = 0;
-  std::size_t things() const { return allocations + pinned + streams + events + blas_objects; }
+  std::size_t links = 0;  ///< NCCL's communicators
+  std::size_t things() const {
+    return allocations + pinned + streams + events + blas_objects + links;
+  }
 };
 Census census();
 
@@ -28,6 +32,11 @@ Census census();
 std::uint64_t calls();
 /// The `number`th call from now fails (1 is the next); 0: none does.
 void fail_call(std::uint64_t number);
+/// The same for the `number`th call of this name. For programs of several ranks, which ask NCCL how
+/// it goes ever so often.
+void fail_call(const std::string& name, std::uint64_t number);
+/// How often each function was called since the last time that this was asked.
+std::map<std::string, std::uint64_t> take_called();
 /// Name of the call that fail_call made fail, empty while it has not come.
 std::string failed_call();
 
@@ -49,5 +58,9 @@ void play_devices(int count, int major = 9);
 /// false: cuBLASLt has products with a bias at most.
 void play_epilogues(bool there);
 void play_memory(std::size_t bytes);
+/// Of NCCL, as 22703 for 2.27.3.
+void play_nccl(int version);
+/// NCCL's communicators of a device report an error by themselves from now on.
+void break_links(int device);
 
 }  // namespace cuda_emulator

@@ -1,5 +1,7 @@
 #include "machine.hpp"
 
+#include <utility>
+
 #include "fibers.hpp"
 
 namespace cuda_emulator {
@@ -14,22 +16,37 @@ void Machine::enqueue(StreamObject& stream, std::function<void()> work) {
 }
 
 bool Machine::step(StreamObject& stream) {
-  if (stream.queue.empty()) return false;
-  Work work = std::move(stream.queue.front());
+  if (stream.queue.empty() || stream.running) return false;
+  stream.running = true;
+  const bool ran = run_first(stream);
+  stream.running = false;
+  return ran;
+}
+
+bool Machine::run_first(StreamObject& stream) {
+  Work& first = stream.queue.front();  // others may be put behind it meanwhile
+  if (const auto point = first.waits_for; point && !point->done) {
+    run(*point->stream, point.get());
+    if (!point->done) return false;
+  }
+  if (const auto shared = first.shared; shared && !shared->advance()) return false;
+  const Work work = std::move(first);
   stream.queue.pop_front();
-  if (work.waits_for && !work.waits_for->done) run(*work.waits_for->stream, work.waits_for.get());
   if (work.reaches) work.reaches->done = true;
   // A lost device runs nothing more, but host functions still come.
-  if (work.run) {
-    memory.open();
-    try {
-      work.run();
-    } catch (const KernelFault& error) {
-      if (fault.empty()) fault = error.what();
-    }
-    memory.close();
-  }
+  if (work.run) in_kernel(work.run);
+  if (work.shared || work.reaches) changed.notify_all();
   return true;
+}
+
+void Machine::in_kernel(const std::function<void()>& body) {
+  memory.open();
+  try {
+    body();
+  } catch (const KernelFault& error) {
+    if (fault.empty()) fault = error.what();
+  }
+  memory.close();
 }
 
 void Machine::run(StreamObject& stream, const Point* until) {
@@ -37,16 +54,25 @@ void Machine::run(StreamObject& stream, const Point* until) {
   }
 }
 
-void Machine::run_everything() {
-  for (StreamObject* each : streams) run(*each);
+bool Machine::run_device(int device) {
+  bool all = true;
+  for (StreamObject* each : streams) {
+    if (each->device != device) continue;
+    run(*each);
+    all = all && each->queue.empty();
+  }
+  return all;
 }
 
 Call::Call(const char* name, cudaError_t when_injected) : lock_(machine().mutex) {
   Machine& m = machine();
   ++m.calls;
+  ++m.called[name];
+  const bool named =
+      m.fails_by_name.second > 0 && m.fails_by_name.first == name && --m.fails_by_name.second == 0;
   if (m.in_host_function) {
     verdict_ = cudaErrorNotPermitted;
-  } else if (m.calls == m.fails_at) {
+  } else if (m.calls == m.fails_at || named) {
     m.failed_call = name;
     verdict_ = when_injected;
   } else if (m.driver < 13000) {  // none, or one that is older than this runtime
@@ -75,8 +101,8 @@ void bad_access(const void* at, std::size_t bytes, bool reads) {
 Census census() {
   Machine& m = machine();
   std::lock_guard lock(m.mutex);
-  return {m.memory.count(), m.memory.bytes(), m.pinned.size(),
-          m.streams.size(), m.events.size(),  m.blas_objects};
+  return {m.memory.count(), m.memory.bytes(), m.pinned.size(), m.streams.size(),
+          m.events.size(),  m.blas_objects,   m.links};
 }
 
 std::uint64_t calls() { return machine().calls; }
@@ -85,7 +111,15 @@ void fail_call(std::uint64_t number) {
   Machine& m = machine();
   m.failed_call.clear();
   m.fails_at = number == 0 ? 0 : m.calls + number;
+  m.fails_by_name = {};
 }
+
+void fail_call(const std::string& name, std::uint64_t number) {
+  fail_call(0);
+  machine().fails_by_name = {name, number};
+}
+
+std::map<std::string, std::uint64_t> take_called() { return std::exchange(machine().called, {}); }
 
 std::string failed_call() { return machine().failed_call; }
 std::string fault_text() { return machine().fault; }
@@ -108,6 +142,8 @@ void play_devices(int count, int major) {
 }
 
 void play_epilogues(bool there) { machine().epilogues = there; }
+
+void play_nccl(int version) { machine().nccl = version; }
 
 void play_memory(std::size_t bytes) { machine().memory.limit_bytes = bytes; }
 

@@ -12,7 +12,7 @@ using cuda_emulator::Machine;
 using cuda_emulator::machine;
 
 #define EMULATED_CALL_FAILING_WITH(error) \
-  const Call call(__func__, error);       \
+  Call call(__func__, error);             \
   if (call.verdict() != cudaSuccess) return call.verdict()
 #define EMULATED_CALL() EMULATED_CALL_FAILING_WITH(cudaErrorUnknown)
 
@@ -53,6 +53,11 @@ void copy_row(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind
   }
 }
 
+/// As the real one waits for the device.
+void drain(Call& call, int device) {
+  while (!machine().run_device(device)) call.wait();
+}
+
 }  // namespace
 
 cudaError_t cudaDriverGetVersion(int* version) {
@@ -81,13 +86,16 @@ cudaError_t cudaGetDeviceCount(int* count) {
 
 cudaError_t cudaSetDevice(int device) {
   EMULATED_CALL();
-  return device >= 0 && device < machine().devices ? cudaSuccess : fail(cudaErrorInvalidValue);
+  if (device < 0 || device >= machine().devices) return fail(cudaErrorInvalidValue);
+  cuda_emulator::current_device = device;
+  return cudaSuccess;
 }
 
-cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
   EMULATED_CALL();
   *properties = {};
   std::strcpy(properties->name, "emulated device (no GPU)");
+  properties->uuid.bytes[0] = static_cast<char>(device);
   properties->totalGlobalMem = machine().memory.limit_bytes;
   properties->multiProcessorCount = 4;
   properties->major = machine().major;
@@ -103,14 +111,14 @@ cudaError_t cudaMemGetInfo(std::size_t* free_bytes, std::size_t* total_bytes) {
 
 cudaError_t cudaMalloc(void** pointer, std::size_t bytes) {
   EMULATED_CALL_FAILING_WITH(cudaErrorMemoryAllocation);
-  *pointer = machine().memory.allocate(bytes);
+  *pointer = machine().memory.allocate(bytes, cuda_emulator::current_device);
   return *pointer == nullptr ? fail(cudaErrorMemoryAllocation) : cudaSuccess;
 }
 
 cudaError_t cudaFree(void* pointer) {
-  const Call call("cudaFree");
+  Call call("cudaFree");
   // A lost device's memory goes with its process; here the census should see who gives it back.
-  machine().run_everything();  // as the real one waits for the device
+  drain(call, machine().memory.device_of(pointer));
   const bool ours = machine().memory.release(pointer);
   if (call.verdict() != cudaSuccess) return call.verdict();
   return ours ? after_work() : fail(cudaErrorInvalidValue);
@@ -124,8 +132,8 @@ cudaError_t cudaHostAlloc(void** pointer, std::size_t bytes, unsigned) {
 }
 
 cudaError_t cudaFreeHost(void* pointer) {
-  const Call call("cudaFreeHost");
-  machine().run_everything();
+  Call call("cudaFreeHost");
+  drain(call, cuda_emulator::current_device);
   if (machine().pinned.erase(pointer) == 0) return fail(cudaErrorInvalidValue);
   std::free(pointer);
   return call.verdict();
@@ -134,14 +142,18 @@ cudaError_t cudaFreeHost(void* pointer) {
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
   EMULATED_CALL();
   *stream = new cuda_emulator::StreamObject();
+  (*stream)->device = cuda_emulator::current_device;
   machine().streams.insert(*stream);
   return cudaSuccess;
 }
 
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
-  const Call call("cudaStreamDestroy");
+  Call call("cudaStreamDestroy");
   if (!known(stream)) return fail(cudaErrorInvalidResourceHandle);
-  machine().run(*stream);
+  while (!stream->queue.empty()) {
+    machine().run(*stream);
+    if (!stream->queue.empty()) call.wait();
+  }
   machine().streams.erase(stream);
   delete stream;
   return call.verdict();
@@ -151,7 +163,20 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   EMULATED_CALL();
   if (!known(stream)) return fail(cudaErrorInvalidResourceHandle);
   machine().run(*stream);
+  while (!stream->queue.empty()) {
+    call.wait();
+    machine().run(*stream);
+  }
   return after_work();
+}
+
+cudaError_t cudaStreamQuery(cudaStream_t stream) {
+  EMULATED_CALL();
+  if (!known(stream)) return fail(cudaErrorInvalidResourceHandle);
+  machine().step(*stream);  // who asks for ever gets there
+  const cudaError_t lost = after_work();
+  if (lost != cudaSuccess) return lost;
+  return stream->queue.empty() ? cudaSuccess : cudaErrorNotReady;
 }
 
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
@@ -195,8 +220,11 @@ cudaError_t cudaEventQuery(cudaEvent_t event) {
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   EMULATED_CALL();
   if (!known(event)) return fail(cudaErrorInvalidResourceHandle);
-  if (event->recorded && !event->recorded->done) {
-    machine().run(*event->recorded->stream, event->recorded.get());
+  const auto point = event->recorded;
+  if (point && !point->done) machine().run(*point->stream, point.get());
+  while (point && !point->done) {
+    call.wait();
+    machine().run(*point->stream, point.get());
   }
   return after_work();
 }

@@ -116,31 +116,39 @@ struct Outcome {
   ByName state;        ///< in the end
 };
 
+/// Trains as one rank of a mesh, and gathers what it holds `into` what the others gather.
+inline void train_on(comm::Communicator& comm, const std::string& backend,
+                     const parallel::MeshShape& shape, const TrainSettings& settings, int steps,
+                     Outcome& into, std::mutex& mutex) {
+  device::Session session(backend, {.local_rank = comm.rank()});
+  const auto ranks = session.backend().communicator(comm);
+  parallel::ProcessMesh mesh(ranks ? *ranks : comm, shape);
+  MadeUpData data(settings.model.vocab);
+  Trainer trainer(settings, session.exec(), mesh, data, system_clock());
+  std::vector<StepReport> reports;
+  trainer.on_step([&](const StepReport& report) { reports.push_back(report); });
+  HostState first = trainer.make_state();
+  for (int i = 0; i < steps; ++i) {
+    trainer.step();
+    if (i == 0) trainer.read_state(first);
+  }
+  const ValidationReport validation = trainer.validate(data);
+  HostState state = trainer.make_state();
+  trainer.read_state(state);
+  const std::lock_guard lock(mutex);
+  gather(first, mesh, into.first_state);
+  gather(state, mesh, into.state);
+  into.reports = reports;
+  into.validation = validation;
+}
+
 /// Trains on a mesh of threads and gathers what all ranks hold.
 inline Outcome train(const std::string& backend, const parallel::MeshShape& shape,
                      const TrainSettings& settings, int steps) {
   Outcome outcome;
   std::mutex mutex;
   comm::run_threads(shape.size(), [&](comm::Communicator& comm) {
-    device::Session session(backend);
-    parallel::ProcessMesh mesh(comm, shape);
-    MadeUpData data(settings.model.vocab);
-    Trainer trainer(settings, session.exec(), mesh, data, system_clock());
-    std::vector<StepReport> reports;
-    trainer.on_step([&](const StepReport& report) { reports.push_back(report); });
-    HostState first = trainer.make_state();
-    for (int i = 0; i < steps; ++i) {
-      trainer.step();
-      if (i == 0) trainer.read_state(first);
-    }
-    const ValidationReport validation = trainer.validate(data);
-    HostState state = trainer.make_state();
-    trainer.read_state(state);
-    const std::lock_guard lock(mutex);
-    gather(first, mesh, outcome.first_state);
-    gather(state, mesh, outcome.state);
-    outcome.reports = reports;
-    outcome.validation = validation;
+    train_on(comm, backend, shape, settings, steps, outcome, mutex);
   });
   return outcome;
 }

@@ -1,0 +1,22 @@
+# Finds NCCL: below NCCL_ROOT, in the CUDA toolkit, or in <toolkit>/nccl, where its wheel may lie.
+# Defines NCCL::nccl and NCCL_VERSION.
+set(NCCL_PLACES "")
+foreach(place IN LISTS CUDAToolkit_ROOT CUDAToolkit_LIBRARY_ROOT CUDAToolkit_TARGET_DIR)
+  list(APPEND NCCL_PLACES ${place} ${place}/nccl)
+endforeach()
+find_path(NCCL_INCLUDE_DIR nccl.h HINTS ${NCCL_PLACES} PATH_SUFFIXES include)
+find_library(NCCL_LIBRARY nccl HINTS ${NCCL_PLACES} PATH_SUFFIXES lib lib64)
+if(NCCL_INCLUDE_DIR)
+  file(STRINGS "${NCCL_INCLUDE_DIR}/nccl.h" lines REGEX "#define NCCL_(MAJOR|MINOR|PATCH) ")
+  foreach(part MAJOR MINOR PATCH)
+    string(REGEX REPLACE ".*NCCL_${part} ([0-9]+).*" "\\1" NCCL_${part} "${lines}")
+  endforeach()
+  set(NCCL_VERSION ${NCCL_MAJOR}.${NCCL_MINOR}.${NCCL_PATCH})
+endif()
+include(FindPackageHandleStandardArgs)
+find_package_handle_standard_args(NCCL REQUIRED_VARS NCCL_LIBRARY NCCL_INCLUDE_DIR VERSION_VAR NCCL_VERSION)
+if(NCCL_FOUND AND NOT TARGET NCCL::nccl)
+  add_library(NCCL::nccl UNKNOWN IMPORTED)
+  set_target_properties(NCCL::nccl PROPERTIES IMPORTED_LOCATION "${NCCL_LIBRARY}"
+                        INTERFACE_INCLUDE_DIRECTORIES "${NCCL_INCLUDE_DIR}")
+endif()

@@ -1,0 +1,20 @@
+// Every NCCL call goes through check(): a failure becomes an Error that names the call, the result
+// and NCCL's own words.
+#pragma once
+
+#include <nccl.h>
+
+#include <source_location>
+
+namespace concordat::device::cuda {
+
+/// Non-blocking communicators are asked whether they came to an end (NcclHub): not yet is no
+/// failure.
+/// @throws Error(device.nccl_failed)
+void check(ncclResult_t result, const char* call,
+           std::source_location at = std::source_location::current());
+
+/// The NCCL that runs, as 23203 for 2.32.3. @throws Error(device.no_nccl) if it is older than 2.18.
+int require_nccl();
+
+}  // namespace concordat::device::cuda
