@@ -62,6 +62,11 @@ class MeddlingCommunicator final : public comm::Communicator {
     return real_.split(color, key);
   }
   void fail(const std::exception& error) noexcept override { real_.fail(error); }
+  void open_channels(const std::vector<comm::Channel>& channels) override {
+    real_.open_channels(channels);
+  }
+  void require_alive() override { real_.require_alive(); }
+  std::chrono::milliseconds stall_timeout() const override { return real_.stall_timeout(); }
 
  private:
   comm::Communicator& real_;
