@@ -12,11 +12,13 @@
 // at least ten times the write, as it was in that block. Lines are key=value, for scripts
 // (checkpoint_rates.sh).
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #include <map>
 #include <string>
 #include <thread>
@@ -182,9 +184,25 @@ std::string with_quartiles(const std::vector<double>& values) {
   return text;
 }
 
+/// Seconds that processors worked for other processes than this one, since the machine started.
+double busy_elsewhere() {
+  std::ifstream stat("/proc/stat");
+  std::string name;
+  double user = 0, nice = 0, system = 0, idle = 0, wait = 0, irq = 0, soft = 0, steal = 0;
+  stat >> name >> user >> nice >> system >> idle >> wait >> irq >> soft >> steal;
+  rusage own{};
+  ::getrusage(RUSAGE_SELF, &own);
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec);
+  };
+  return (user + nice + system + irq + soft + steal) / static_cast<double>(::sysconf(_SC_CLK_TCK)) -
+         seconds(own.ru_utime) - seconds(own.ru_stime);
+}
+
 /// What a block of steps took, and where.
 struct Block {
   double seconds = 0.0;
+  double elsewhere = 0.0;                 ///< processors' seconds for other processes
   double pause = 0.0;                     ///< in begin(), poll() and finish()
   double write = 0.0;                     ///< of the generation
   std::vector<double> beside{}, alone{};  ///< steps with a generation in flight, and without
@@ -192,7 +210,8 @@ struct Block {
 
 /// Steps in pairs of blocks, one with a save and one without, in turn: what a save costs. A block
 /// with a save takes its snapshot first and polls at every step; it lasts at least ten times what
-/// the write took, or the pair does not count and the blocks get longer.
+/// the write took, or the pair does not count and the blocks get longer. Nor does a pair count in
+/// which one rank alone saw others work for more than `calm` of the time.
 class TrainBeside {
  public:
   TrainBeside(comm::Communicator& comm, const Keys& keys)
@@ -202,11 +221,12 @@ class TrainBeside {
         data_(settings_.model.vocab),
         trainer_(settings_, session_.exec(), mesh_, data_, system_clock()),
         state_(trainer_.make_state()),
-        tensors_(named(state_, mesh_.shape(), mesh_.coords())),
         saver_(comm, posix_files(), system_clock(), keys.at("folder")),
         pairs_(std::atoi(keys.at("pairs").c_str())),
-        count_(std::atoi(keys.at("steps").c_str())) {
-    saver_.reserve(tensors_);
+        count_(std::atoi(keys.at("steps").c_str())),
+        most_pairs_(std::atoi(keys.at("most_pairs").c_str())),
+        calm_(std::atof(keys.at("calm").c_str())) {
+    saver_.reserve(named(state_, mesh_.shape(), mesh_.coords()));
   }
 
   int run() {
@@ -214,7 +234,8 @@ class TrainBeside {
     block(3, true);   // the first save touches the snapshot's pages
     const Block trial = block(6, true);
     if (count_ == 0) count_ = longer_than(10.0 * trial.write, median(block(3, false).alone));
-    for (std::size_t number = 0; costs_.size() < static_cast<std::size_t>(pairs_); ++number) {
+    for (int number = 0; static_cast<int>(costs_.size()) < pairs_ && number < most_pairs_;
+         ++number) {
       const bool first =
           number % 2 == 0;  // in turn, so that a drift of the machine's speed cancels
       const Block a = block(count_, first);
@@ -233,6 +254,7 @@ class TrainBeside {
   Block block(int count, bool saves) {
     Block block;
     const double start = now();
+    const double elsewhere = busy_elsewhere();
     auto paused = [&](auto&& work) {
       const double before = now();
       if (const std::optional<checkpoint::Saved> saved = work()) block.write = saved->write_seconds;
@@ -240,8 +262,8 @@ class TrainBeside {
     };
     if (saves) {
       paused([&] {
-        trainer_.read_state(state_);
-        return saver_.begin({.step = static_cast<std::uint64_t>(trainer_.next_step())}, tensors_,
+        const auto tensors = named(trainer_.state_to_copy(state_), mesh_.shape(), mesh_.coords());
+        return saver_.begin({.step = static_cast<std::uint64_t>(trainer_.next_step())}, tensors,
                             {});
       });
     }
@@ -254,30 +276,29 @@ class TrainBeside {
     }
     paused([&] { return saver_.finish(); });
     block.seconds = now() - start;
+    block.elsewhere = busy_elsewhere() - elsewhere;
     return block;
   }
 
   void add(const Block& with, const Block& without) {
     const double step = median(without.alone);
     const bool long_enough = without.seconds >= 10.0 * with.write;
+    const double others =
+        std::max(with.elsewhere / with.seconds, without.elsewhere / without.seconds);
+    const bool counts = long_enough && (comm_.size() > 1 || others <= calm_);
     // Steps in flight against the others of both blocks: what the writing itself costs training.
     double slowed = 0.0;
     for (const double seconds : with.beside) slowed += seconds - step;
     if (comm_.rank() == 0) {
       std::printf(
           "pair steps=%d with_s=%.2f without_s=%.2f cost_percent=%.2f step_s=%.3f pause_s=%.3f "
-          "write_s=%.3f slowed_s=%.3f steps_beside=%zu counts=%d\n",
+          "write_s=%.3f slowed_s=%.3f steps_beside=%zu others=%.3f counts=%d\n",
           count_, with.seconds, without.seconds, 100.0 * (with.seconds / without.seconds - 1.0),
-          step, with.pause, with.write, slowed, with.beside.size(), long_enough ? 1 : 0);
-      for (const double seconds : with.beside) std::printf("# beside %.3f\n", seconds);
-      for (const double seconds : with.alone) std::printf("# alone %.3f\n", seconds);
-      for (const double seconds : without.alone) std::printf("# without %.3f\n", seconds);
+          step, with.pause, with.write, slowed, with.beside.size(), others, counts ? 1 : 0);
       std::fflush(stdout);
     }
-    if (!long_enough) {
-      count_ = longer_than(10.0 * with.write, step);
-      return;
-    }
+    if (!long_enough) count_ = longer_than(10.0 * with.write, step);
+    if (!counts) return;
     costs_.push_back(100.0 * (with.seconds / without.seconds - 1.0));
     steps_.push_back(step);
     pauses_.push_back(with.pause);
@@ -286,9 +307,9 @@ class TrainBeside {
   }
 
   void report() const {
-    if (comm_.rank() != 0) return;
-    std::printf("train steps_between=%d interval_over_write=%.1f\n", count_,
-                count_ * median(steps_) / median(writes_));
+    if (comm_.rank() != 0 || costs_.empty()) return;
+    std::printf("train pairs=%zu steps_between=%d interval_over_write=%.1f\n", costs_.size(),
+                count_, count_ * median(steps_) / median(writes_));
     std::printf("step_s %s\npause_s %s\nwrite_s %s\n", with_quartiles(steps_).c_str(),
                 with_quartiles(pauses_).c_str(), with_quartiles(writes_).c_str());
     std::printf("cost_percent %s\npause_and_slower_steps_percent %s\n",
@@ -302,17 +323,18 @@ class TrainBeside {
   MadeUp data_;
   train::Trainer trainer_;
   train::HostState state_;
-  std::vector<checkpoint::NamedTensor> tensors_;
   checkpoint::Saver saver_;
   int pairs_;
-  int count_;  ///< steps of a block
+  int count_;       ///< steps of a block
+  int most_pairs_;  ///< that count or do not
+  double calm_;
   std::vector<double> costs_, steps_, pauses_, writes_, parts_;
 };
 
 Keys read(int argc, char** argv) {
-  Keys keys{{"what", "save"},      {"folder", ""},    {"layers", "12"},
-            {"repeats", "1"},      {"length", "512"}, {"batch", "4"},
-            {"precision", "bf16"}, {"pairs", "3"},    {"steps", "0"}};
+  Keys keys{{"what", "save"},  {"folder", ""},       {"layers", "12"},      {"repeats", "1"},
+            {"length", "512"}, {"batch", "4"},       {"precision", "bf16"}, {"pairs", "7"},
+            {"steps", "0"},    {"most_pairs", "30"}, {"calm", "0.05"}};
   for (int i = 1; i < argc; ++i) {
     const std::string arg = argv[i];
     const auto at = arg.find('=');

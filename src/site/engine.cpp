@@ -92,9 +92,9 @@ Engine::Engine(const SiteSettings& settings, comm::Communicator& comm, FileSyste
       saver_(comm, fs, clock, settings.run_folder() / "checkpoints", fast_) {}
 
 std::vector<checkpoint::NamedTensor> Engine::tensors(
-    const std::vector<checkpoint::NamedTensor>& extra) const {
+    const train::HostState& state, const std::vector<checkpoint::NamedTensor>& extra) const {
   std::vector<checkpoint::NamedTensor> all;
-  for (const train::StateTensor& part : state_.tensors()) {
+  for (const train::StateTensor& part : state.tensors()) {
     all.push_back(checkpoint::named_tensor(part.name, part.spec, Dtype::f32, part.local,
                                            mesh_.shape(), mesh_.coords()));
   }
@@ -123,10 +123,11 @@ std::optional<checkpoint::Restored> Engine::restore(
   for (const auto& tensor : extra) {
     extra_bytes_ += num_elements(tensor.shape) * static_cast<std::int64_t>(size_of(tensor.dtype));
   }
-  saver_.reserve(tensors(extra));
+  saver_.reserve(tensors(state_, extra));
   std::vector<checkpoint::Skipped> skipped;
-  auto restored = checkpoint::restore_newest(comm_, fs_, settings_.run_folder() / "checkpoints",
-                                             tensors(extra), {.fast = fast_, .skipped = &skipped});
+  auto restored =
+      checkpoint::restore_newest(comm_, fs_, settings_.run_folder() / "checkpoints",
+                                 tensors(state_, extra), {.fast = fast_, .skipped = &skipped});
   if (comm_.rank() == 0) {
     for (const auto& [name, reason] : skipped) {
       log::warn("generation " + name + " was passed over: " + reason);

@@ -87,7 +87,7 @@ class Engine {
   /// What the bits of reproducible mode depend on, or "off".
   std::string reproducible_text() const;
   std::vector<checkpoint::NamedTensor> tensors(
-      const std::vector<checkpoint::NamedTensor>& extra) const;
+      const train::HostState& state, const std::vector<checkpoint::NamedTensor>& extra) const;
 
   SiteSettings settings_;
   comm::Communicator& comm_;

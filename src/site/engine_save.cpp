@@ -42,12 +42,12 @@ void Engine::begin_save(std::uint64_t round, const std::vector<checkpoint::Named
     finish_save();
   }
   const auto start = clock_.monotonic();
-  trainer_.read_state(state_);
+  const train::HostState now = trainer_.state_to_copy(state_);
   saving_ = {.hooks = std::move(hooks),
              .position = {.step = static_cast<std::uint64_t>(trainer_.next_step()), .round = round},
              .snapshot = {},
              .pause = {}};
-  saver_.begin(saving_.position, tensors(extra), metadata_now(std::move(metadata)),
+  saver_.begin(saving_.position, tensors(now, extra), metadata_now(std::move(metadata)),
                {.keep = settings_.checkpoint.keep,
                 .keep_every = static_cast<std::uint64_t>(settings_.checkpoint.keep_every),
                 .alignment = static_cast<std::uint64_t>(settings_.checkpoint.alignment),

@@ -2,15 +2,30 @@
 
 namespace concordat::train {
 
-HostState::HostState(const std::vector<parallel::ParameterSpec>& specs,
-                     const parallel::MeshShape& mesh, const parallel::MeshCoords& coords) {
+namespace {
+
+Tensor flat_for(const std::vector<parallel::ParameterSpec>& specs, const parallel::MeshShape& mesh,
+                const parallel::MeshCoords& coords) {
   std::int64_t num_local = 0;
   for (const auto& spec : specs) {
     if (parallel::holds(spec, coords)) {
       num_local += num_elements(parallel::local_shape(spec, mesh, coords));
     }
   }
-  for (Tensor* flat : {&weights_, &m_, &v_}) *flat = host_tensor(Dtype::f32, {num_local});
+  return host_tensor(Dtype::f32, {num_local});
+}
+
+}  // namespace
+
+HostState::HostState(const std::vector<parallel::ParameterSpec>& specs,
+                     const parallel::MeshShape& mesh, const parallel::MeshCoords& coords)
+    : HostState(specs, mesh, coords, flat_for(specs, mesh, coords), flat_for(specs, mesh, coords),
+                flat_for(specs, mesh, coords)) {}
+
+HostState::HostState(const std::vector<parallel::ParameterSpec>& specs,
+                     const parallel::MeshShape& mesh, const parallel::MeshCoords& coords,
+                     Tensor weights, Tensor m, Tensor v)
+    : weights_(std::move(weights)), m_(std::move(m)), v_(std::move(v)) {
   const std::pair<const char*, const Tensor&> groups[] = {
       {"weights/", weights_}, {"adamw_m/", m_}, {"adamw_v/", v_}};
   for (const auto& [group, flat] : groups) {

@@ -47,6 +47,22 @@ void Trainer::read_state(HostState& state) {
   to_host(exec_, state.v(), optimizer_.whole(exec_, optimizer_.v()));
 }
 
+HostState Trainer::state_to_copy(HostState& state) {
+  const auto on_host = [&](const Tensor& mine, const Tensor& host) {
+    const Tensor all = optimizer_.whole(exec_, mine);
+    const bool whole_here = all.storage() == mine.storage() && all.place() == Place::host &&
+                            all.contiguous() && all.size() == host.size();
+    if (whole_here) return all;
+    to_host(exec_, host, all);
+    return host;
+  };
+  const Tensor weights = on_host(optimizer_.master(), state.weights());
+  const Tensor m = on_host(optimizer_.m(), state.m());
+  const Tensor v = on_host(optimizer_.v(), state.v());
+  exec_.stream.synchronize();
+  return {stage_.specs(), mesh_.shape(), mesh_.coords(), weights, m, v};
+}
+
 void Trainer::write_state(const HostState& state, std::int64_t next_step) {
   write_weights(state.weights());
   optimizer_.assign(exec_, optimizer_.m(), state.m());

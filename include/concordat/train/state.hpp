@@ -28,6 +28,9 @@ class HostState {
  public:
   HostState(const std::vector<parallel::ParameterSpec>& specs, const parallel::MeshShape& mesh,
             const parallel::MeshCoords& coords);
+  /// Views of flat tensors that are there already, [num_local] f32 on the host.
+  HostState(const std::vector<parallel::ParameterSpec>& specs, const parallel::MeshShape& mesh,
+            const parallel::MeshCoords& coords, Tensor weights, Tensor m, Tensor v);
   const Tensor& weights() const { return weights_; }  ///< [num_local] f32, local flat space
   const Tensor& m() const { return m_; }
   const Tensor& v() const { return v_; }

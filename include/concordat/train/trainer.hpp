@@ -102,6 +102,10 @@ class Trainer {
 
   /// Copies weights and moments into `state`. @pre made by make_state() of this trainer's layout.
   void read_state(HostState& state);
+  /// Weights and moments for who copies them at once: views of the optimizer's own tensors where
+  /// these lie whole on the host, else of `state`, into which they were read. Valid until the next
+  /// step. Collective over the replicas under ZeRO-1.
+  HostState state_to_copy(HostState& state);
   /// Replaces weights and moments, and goes on at this step.
   void write_state(const HostState& state, std::int64_t next_step);
   /// The loss scale and the steps skipped: saved and restored with the state.

@@ -182,12 +182,18 @@ TEST(Sharding, StateOfOneLayoutGoesOnInAnother) {
         trainer.write_state(state, 2);
         HostState again = trainer.make_state();
         trainer.read_state(again);
+        HostState memory = trainer.make_state();
+        const HostState views = trainer.state_to_copy(memory);
         for (std::size_t i = 0; i < state.tensors().size(); ++i) {
-          const auto found = again.tensors()[i].local.span<float>();
-          EXPECT_TRUE(
-              std::equal(found.begin(), found.end(), two.at(state.tensors()[i].name).begin()))
-              << state.tensors()[i].name;
+          for (const HostState* each : {&std::as_const(again), &views}) {
+            const auto found = each->tensors()[i].local.span<float>();
+            EXPECT_TRUE(
+                std::equal(found.begin(), found.end(), two.at(state.tensors()[i].name).begin()))
+                << state.tensors()[i].name;
+          }
         }
+        EXPECT_EQ(views.weights().storage() == memory.weights().storage(), zero && comm.size() > 1)
+            << "copied only where it has to be gathered";
         EXPECT_NEAR(trainer.step().loss, three.reports[2].loss, 1e-6) << shape.text();
       });
     }
