@@ -23,6 +23,21 @@ std::optional<std::uint64_t> number_of(std::string_view name) {
   return number;
 }
 
+// What a disk changed is said when the coordinator starts, and not to the site that it is for,
+// again and again.
+SiteId sender_of(ByteView wire, const FileSystem::Path& path, const border::PeerDirectory& peers) {
+  try {
+    return border::verify_message(wire, peers).sender;
+  } catch (const Error& error) {
+    throw Error(errors::bad_journal,
+                {.what = "a message that is kept for a site is damaged",
+                 .where = path.string(),
+                 .found = error.what(),
+                 .expected = "what its sender signed",
+                 .remedy = "remove the file; the donor has to give its state anew"});
+  }
+}
+
 governance::Request request_of(const border::Header& header, std::uint64_t bytes) {
   return {.kind = static_cast<ledger::CrossingKind>(header.type),
           .exchange = header.exchange,
@@ -43,8 +58,7 @@ StateRelay::StateRelay(Office& office) : office_(office) {
       if (!number) continue;
       const FileSystem::Path path = folder(site) / name;
       const Bytes wire = read_file(fs, path, border::max_message_wire_bytes());
-      queue.push_back({crypto::sha256(wire), path, *number,
-                       border::verify_message(wire, office_.peers).sender});
+      queue.push_back({crypto::sha256(wire), path, *number, sender_of(wire, path, office_.peers)});
     }
     std::ranges::sort(queue, {}, &Kept::number);
   }

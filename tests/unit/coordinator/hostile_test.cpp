@@ -386,6 +386,19 @@ TEST(Hostile, ReadiesThatComeTooLateLeaveRoomForRealRefusals) {
   EXPECT_EQ(refusals_in_ledger(scene), std::vector<std::string>{"federation.wrong_exchange"});
 }
 
+TEST(Operator, ADamagedMessageForASiteIsNamedWithWhatToDo) {
+  Giving scene;
+  ASSERT_EQ(scene.give(SiteId(0), SiteId(2), 0, {}, scene.manifest()), "");
+  scene.loop.reset();
+  const auto path = scene.folder / "relay/site-2/0.message";
+  Bytes wire = read_file(posix_files(), path);
+  wire[100] ^= 1U;
+  write_atomically(posix_files(), path, wire);
+  EXPECT_ERROR_SAYS(scene.start(), coordinator::errors::bad_journal, "0.message");
+  posix_files().remove(path);
+  EXPECT_NO_THROW(scene.start());
+}
+
 TEST(Operator, ADeadlineThatCouldNeverBeOverIsRefused) {
   Scene scene;
   scene.deadline = milliseconds(1);
