@@ -44,7 +44,10 @@ for pid in "${made[@]}"; do wait "$pid" || { echo "quickstart: a corpus could no
 begun=$SECONDS
 say "keys, roster, data and agreement: three sites and a coordinator"
 make_federation "$run" "${flags[@]}"
-[ "$mode" = --prepare ] && exit 0
+if [ "$mode" = --prepare ]; then
+  say "prepared in $run; nothing runs yet (docs/slurm.md)"
+  exit 0
+fi
 say "the federation: $(rounds_of "$run") rounds, seven programs, TLS on $(cat "$run/port")"
 run_federation "$run"
 

@@ -27,7 +27,7 @@ void check_space(FileSystem& fs, const Path& folder, std::uint64_t needed) {
               {.what = "a checkpoint does not fit",
                .where = folder.string(),
                .found = std::to_string(available) + " bytes free",
-               .expected = std::to_string(needed),
+               .expected = std::to_string(needed) + " bytes",
                .remedy = "free space or move the run folder; the last checkpoints stay"});
 }
 

@@ -120,7 +120,7 @@ Manifest decode_manifest(std::string_view text, const std::string& where) {
       manifest.datasets.push_back(std::move(dataset));
     }
   } catch (const Json::exception& error) {
-    throw_malformed(where, "the manifest cannot be read", error.what());
+    throw_malformed(where, "the manifest cannot be read", error.what(), "one as it was written");
   }
   check_extents(manifest, where);
   return manifest;

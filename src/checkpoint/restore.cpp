@@ -36,6 +36,14 @@ Reason open_candidate(comm::Communicator& comm, FileSystem& fs, Candidate& candi
     if (comm.rank() != 0) return;
     reason = reason_of([&] {
       const Path path = candidate.folder / manifest_name;
+      if (!fs.exists(path)) {
+        throw Error(concordat::errors::not_found,
+                    {.what = "a generation without its manifest, which is written last",
+                     .where = candidate.folder.string(),
+                     .found = "no manifest.json",
+                     .expected = "manifest.json",
+                     .remedy = damaged_remedy});
+      }
       candidate.text = read_text(fs, path);
       const Digest digest = crypto::sha256(as_bytes(candidate.text));
       if (candidate.expected && digest != *candidate.expected) {
@@ -213,11 +221,16 @@ std::optional<Restored> restore_newest(comm::Communicator& comm, FileSystem& fs,
   // What stood in the fast tier alone was promised to nobody.
   if (num_slow == 0 && !mixed) return std::nullopt;
   std::string reasons;
-  for (const auto& [name, reason] : skipped) reasons += "\n  " + name + ": " + reason;
+  for (const auto& [name, reason] : skipped) {
+    // The remedy for all of them stands below.
+    reasons += "\n  " + name + ": " + reason.substr(0, reason.find("; remedy: "));
+  }
+  if (!reasons.empty()) reasons += "\n ";
   throw Error(errors::none_verifies,
               {.what = "no checkpoint verifies",
                .where = folder.string(),
                .found = reasons,
+               .expected = "one generation with the bytes that its manifest promises",
                .remedy = "restore the folder from a backup, or start afresh in a new run folder"});
 }
 

@@ -97,7 +97,8 @@ std::string training_script(const SlurmPlan& plan) {
       plan, sweep ? "Runs of one site that differ in what FLAGS says."
                   : "The training job of a site" + std::string(here ? ", with its border." : "."));
   if (!sweep && !here) text += slurm_text::border_elsewhere;
-  text += directive("job-name=" + site.name);
+  // A name of its own: whoever signals the training job by name does not mean these.
+  text += directive("job-name=" + site.name + (sweep ? "-sweep" : ""));
   if (sweep) text += directive("array=1-" + std::to_string(plan.tasks_of_array));
   text += nodes_of(plan, site) + limits(plan, mpirun) + centre(plan) + files_of(plan);
   text += slurm_text::start;

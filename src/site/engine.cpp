@@ -151,6 +151,8 @@ std::optional<checkpoint::Restored> Engine::restore(
   restored->metadata.try_emplace(std::string(checkpoint::keys::reproducible), "off");
   changed(checkpoint::keys::reproducible, reproducible_text());
   changed(checkpoint::keys::instruction_set, session_.backend().instructions_in_use());
+  changed(checkpoint::keys::rng_seed, std::to_string(settings_.seed));
+  changed(checkpoint::keys::data_cursor, std::to_string(trainer_.data_cursor()));
   changed(checkpoint::keys::threads_per_rank, std::to_string(settings_.local.threads));
   changed(checkpoint::keys::precision, std::string(name_of(trainer_.settings().compute)));
   log::info("restored " + restored->name + (restored->fast ? " from the fast tier" : "") +

@@ -22,7 +22,8 @@ class ProgressGuard {
   static constexpr std::int64_t max_idle_starts = 2;
 
   ProgressGuard(FileSystem& fs, const FileSystem::Path& run_folder);
-  /// A job begins at this place. @throws Error(site.no_progress), exit code 76.
+  /// A job begins at this place. @throws Error(site.no_progress), exit code 76;
+  /// Error(core.malformed).
   void started(std::int64_t step, std::uint32_t round);
   /// The job has come to the exchange of its round: its own steps are done and saved, and its
   /// border took note. However long it waits there for others, that is progress.
@@ -30,6 +31,7 @@ class ProgressGuard {
   void stopped() { note("stopped"); }
 
  private:
+  std::int64_t idle_starts() const;
   void note(const char* reached);
   void write(const char* reached);
 

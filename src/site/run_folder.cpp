@@ -35,6 +35,13 @@ bool is_temporary(std::string_view name) {
 }  // namespace
 
 void check_private(FileSystem& fs, const FileSystem::Path& path) {
+  if (!fs.is_directory(path)) {
+    throw Error(errors::bad_run_file, {.what = "a file in the place of a folder of the run",
+                                       .where = path.string(),
+                                       .found = "no folder",
+                                       .expected = "a folder, which a job makes itself",
+                                       .remedy = "move it away, and start the job again"});
+  }
   const unsigned mode = fs.mode(path), owner = fs.owner(path);
   if ((mode & 077U) == 0 && owner == ::geteuid()) return;
   char octal[8] = {};

@@ -126,6 +126,37 @@ shard=$(ls "$alba"/data/manuals/train-*.tok)
 flip "$shard" $(($(stat -c %s "$shard") / 2))
 expect 65 data.shard_damaged "a shard with one flipped bit" launch 1 train "$alba/site.toml" --train.batch=4 --train.micro_batch=2
 
+# ---- checkpoints: of a run alone with generations at steps 2 and 4
+copy
+{ sed 's/@SITE@/alba/; /^\[run\]/,$d' configs/solo.toml; shared_keys "$work/run"; } >"$alba/solo.toml"
+small=(--run.name=alone --run.rounds=1 --run.inner_steps=4 --train.batch=4 --train.micro_batch=2 --train.save_every=2 --train.eval_windows=0)
+for flag in "${tiny[@]}"; do case $flag in --run.*) ;; *) small+=("$flag") ;; esac; done
+alone() { OMP_NUM_THREADS=1 "$concordat" train "$alba/solo.toml" "${small[@]}" "$@"; }
+alone >"$work/alone.log" 2>&1 || fail "a run alone: $(tail -n 3 "$work/alone.log")"
+of=$alba/runs/alone newest=$alba/runs/alone/checkpoints/step-000004 older=$alba/runs/alone/checkpoints/step-000002
+cp -a "$of" "$work/alone"
+again() { rm -rf "$of" && cp -a "$work/alone" "$of"; }
+expect 64 checkpoint.mismatch "a checkpoint of another width" alone --model.width=64
+says "runs/alone/checkpoints/step-000004:weights/"
+expect 64 checkpoint.mismatch "a checkpoint with tensors too many" alone --model.layers=1
+expect 64 checkpoint.mismatch "a checkpoint without tensors that are asked for" alone --model.layers=3
+says "a tensor is missing"
+# As a later version would write it: another name under a digest that is right.
+python3 - "$newest/manifest.json" <<'EOF'
+import hashlib, json, sys
+body = json.load(open(sys.argv[1]))["body"]
+body["format"] = "concordat-checkpoint-99"
+text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+json.dump({"body": body, "sha256": hashlib.sha256(text.encode()).hexdigest()}, open(sys.argv[1], "w"))
+EOF
+expect 65 checkpoint.newer_version "a checkpoint of a newer version" alone
+says "runs/alone/checkpoints/step-000004/manifest.json"
+again && truncate -s 1000 "$newest/state.h5" "$older/state.h5"
+expect 65 checkpoint.none_verifies "every checkpoint is cut" alone
+says "step-000002: "
+again && chmod 750 "$of"
+expect 64 site.open_run_folder "a run folder that others may read" alone
+
 # ---- a run folder in use, a full disk
 copy
 mkdir -p "$alba/runs/quickstart" && chmod 700 "$alba/runs" "$alba/runs/quickstart"

@@ -41,6 +41,25 @@ TEST_F(LedgerTest, restart_finds_its_own_entry) {
   EXPECT_EQ(log_text().substr(0, before.size()), before);
 }
 
+TEST_F(LedgerTest, a_clock_that_is_set_back_leaves_a_whole_log_in_the_order_of_its_entries) {
+  {
+    Ledger ledger = open();
+    ledger.append(note(0));
+    clock.now -= 86'400;
+    EXPECT_EQ(ledger.append(note(1)), 1U);
+    ledger.checkpoint();
+  }
+  clock.now -= 86'400;
+  Ledger again = open();
+  EXPECT_EQ(again.append(note(2)), 2U);
+  EXPECT_EQ(again.append(note(0)), 0U) << "known, whatever the time";
+  again.checkpoint();
+  const LogReading log = read();
+  EXPECT_TRUE(log.faults.empty());
+  ASSERT_EQ(log.entries.size(), 3U);
+  EXPECT_LT(log.entries[2].unix_seconds, log.entries[0].unix_seconds);
+}
+
 TEST_F(LedgerTest, same_key_with_other_content_is_a_conflict) {
   Ledger ledger = open();
   ledger.append(note(0, "one"));

@@ -124,5 +124,22 @@ TEST_F(OneSite, AFullDiskAtAnyWriteIsATypedErrorAndNeverHalfACommit) {
   EXPECT_GT(failures, 8);
 }
 
+TEST_F(OneSite, AGenerationThatTheCommitDoesNotKnowIsRefused) {
+  run([&](ToyRank& rank, comm::Communicator& comm) {
+    rank.inner_steps(0);
+    answer(comm);
+    EXPECT_EQ(rank.exchange.run(rank.weights(), 600, "step-1", once_committed(rank)),
+              ExchangeEnd::stopped);
+  });
+  run([&](ToyRank& rank, comm::Communicator&) {
+    // As after a restore of another course: the shared model is another one.
+    const auto model = rank.exchange.named_state().front().local;
+    if (!model.empty()) model.span<float>()[0] += 1.0F;
+    rank.exchange.resume(Round{0});
+    EXPECT_ERROR_SAYS(rank.exchange.run(rank.weights(), 600, "step-1", nullptr),
+                      errors::state_differs, "committed from another state");
+  });
+}
+
 }  // namespace
 }  // namespace concordat::site

@@ -182,6 +182,12 @@ TEST_F(RunFolderTest, IsRefusedWhenOthersCouldReadIt) {
   }
 }
 
+TEST_F(RunFolderTest, AFileInThePlaceOfAFolderIsNamed) {
+  fs.remove_all(root / "outbox");
+  write_atomically(fs, root / "outbox", as_bytes("x"));
+  EXPECT_ERROR_SAYS(RunFolder(fs, root), errors::bad_run_file, "outbox");
+}
+
 TEST_F(RunFolderTest, TriesAreRemovedTogether) {
   fs.make_directories(folder.try_folder(exchange, nonce));
   write_atomically(fs, folder.blocks_file(exchange, nonce, 0), as_bytes("x"));
