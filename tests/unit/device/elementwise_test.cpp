@@ -38,6 +38,37 @@ TEST(Elementwise, AddInPlaceOnColumnsOfAMatrix) {
       0.0);
 }
 
+TEST(Elementwise, ScalesColumnsOfAMatrix) {
+  check_backends(
+      "columns",
+      [](Lab<float>& lab) {
+        Tensor all = lab.random({5, 12}, 1);
+        scale_by(lab.exec(), all.slice(1, 3, 4), lab.in({}, {0.75F}));
+        return Outputs{lab.get(all)};
+      },
+      0.0);
+}
+
+template <typename T>
+void expect_filled(const std::string& name) {
+  Lab<float> lab(name);
+  const Tensor t = lab.session.backend().allocate(dtype_of<T>, {19});
+  fill(lab.exec(), t, 7.0);
+  EXPECT_EQ(read_back_all<T>(lab.exec(), t).get(), std::vector<T>(19, T{7})) << name;
+}
+
+TEST(Elementwise, FillsEveryKindOfNumber) {
+  for (const std::string& name : tested_backends()) {
+    expect_filled<float>(name);
+    expect_filled<double>(name);
+    expect_filled<std::int32_t>(name);
+    expect_filled<std::int64_t>(name);
+    expect_filled<std::uint8_t>(name);
+    expect_filled<std::uint16_t>(name);
+    expect_filled<std::uint32_t>(name);
+  }
+}
+
 TEST(Elementwise, CopyTransposesGathersAndFills) {
   check_backends(
       "copy",

@@ -59,6 +59,24 @@ TEST(Matmul, AlphaBetaBiasAndResidual) {
   }
 }
 
+TEST(Matmul, AProductOfDepthZeroIsZeroAndWhatIsAdded) {
+  for (const float beta : {0.0F, 0.5F}) {
+    check_backends(
+        "depth 0",
+        [beta](Lab<float>& lab) {
+          const Tensor a = lab.session.backend().allocate(Dtype::f32, {3, 0});
+          const Tensor b = lab.session.backend().allocate(Dtype::f32, {0, 9});
+          const Tensor plain = lab.random({3, 9}, 1);
+          const Tensor more = lab.random({3, 9}, 2);
+          matmul(lab.exec(), plain, a, b, {.beta = beta});
+          matmul(lab.exec(), more, a, b,
+                 {.beta = beta, .bias = lab.random({9}, 3), .residual = lab.random({3, 9}, 4)});
+          return Outputs{lab.get(plain), lab.get(more)};
+        },
+        1e-6);
+  }
+}
+
 TEST(Matmul, ReadsAndWritesColumnsOfWiderMatrices) {
   check_backends(
       "columns",
