@@ -351,8 +351,8 @@ std::unique_ptr<comm::Communicator> make_communicator(const std::shared_ptr<Devi
       group->fail(error);
       throw;
     }
+    device->set_watch(hub);  // one rank waits for nobody but its GPU
   }
-  device->set_watch(hub);
   return std::make_unique<NcclCommunicator>(device, std::move(hub), std::move(group));
 }
 
