@@ -55,7 +55,11 @@ StateRelay::StateRelay(Office& office) : office_(office) {
     std::deque<Kept>& queue = kept_[site];
     for (const std::string& name : fs.list(folder(site))) {
       const auto number = number_of(name);
-      if (!number) continue;
+      if (!number) {
+        // What a kill left half written was never acknowledged.
+        if (name.find(std::string(suffix) + ".tmp-") != name.npos) fs.remove(folder(site) / name);
+        continue;
+      }
       const FileSystem::Path path = folder(site) / name;
       const Bytes wire = read_file(fs, path, border::max_message_wire_bytes());
       queue.push_back({crypto::sha256(wire), path, *number, sender_of(wire, path, office_.peers)});

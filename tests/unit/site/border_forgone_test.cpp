@@ -82,6 +82,34 @@ TEST(BorderForgone, ARestartedCoordinatorSaysAllOfItAgain) {
   absence.go_on();
 }
 
+TEST(BorderForgone, ACrashAtEveryChangeOfTheCoordinator) {
+  Absence absence;
+  BorderWorld& world = absence.world;
+  const auto relay = world.root.path() / "hub" / "relay" / "site-3";
+  const auto over = [&] { return absence.here() && posix_files().list(relay).empty(); };
+  absence.ask();
+  world.start_border(late);
+  std::uint64_t next = 1;
+  int crashes = 0;
+  world.hub_files.fail_at(next);
+  for (int i = 0; i < 20'000 && !over(); ++i) {
+    try {
+      world.turn();
+    } catch (const Error& error) {
+      ASSERT_EQ(error.code(), concordat::errors::disk_full);
+      world.hub_files.heal();
+      world.start_hub();
+      ++crashes;
+      world.hub_files.fail_at(next = next > 30 ? 1 : next + 1);
+    }
+  }
+  world.hub_files.heal();
+  EXPECT_GT(crashes, 10);
+  EXPECT_EQ(world.crashes, 0) << "no border may die of it";
+  ASSERT_TRUE(over());
+  absence.go_on();
+}
+
 TEST(BorderForgone, ACrashAtEveryChangeOfTheBorderThatComesBack) {
   Absence absence;
   absence.ask();
