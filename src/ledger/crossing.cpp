@@ -175,13 +175,13 @@ Entry passed_on_entry(const PassedOn& message) {
 }
 
 Entry forgone_entry(const ForgoneFacts& facts) {
-  return {.kind = std::string(kinds::forgone),
-          .key = std::string(kinds::forgone) + "/" + facts.exchange.text() + "/" +
-                 party(facts.site),
-          .fields = {{"exchange", facts.exchange.text()},
-                     {"manifest", facts.manifest.hex()},
-                     {"site", party(facts.site)},
-                     {"root", facts.root.hex()}}};
+  return {
+      .kind = std::string(kinds::forgone),
+      .key = std::string(kinds::forgone) + "/" + facts.exchange.text() + "/" + party(facts.site),
+      .fields = {{"exchange", facts.exchange.text()},
+                 {"manifest", facts.manifest.hex()},
+                 {"site", party(facts.site)},
+                 {"root", facts.root.hex()}}};
 }
 
 Fields aggregate_facts(const Digest& root) { return {{"root", root.hex()}}; }

@@ -54,7 +54,7 @@ inline constexpr std::string_view received = "received";
 inline constexpr std::string_view closed = "closed";
 inline constexpr std::string_view state_blocks = "state_blocks";  ///< a donor's state
 inline constexpr std::string_view passed_on = "passed_on";  ///< coordinator: another's message
-inline constexpr std::string_view forgone = "forgone";      ///< an aggregate that a site goes without
+inline constexpr std::string_view forgone = "forgone";  ///< an aggregate that a site goes without
 }  // namespace kinds
 
 /// Inverse of ExchangeId::text(). @throws Error(ledger.malformed).

@@ -56,7 +56,8 @@ struct StepUnits {
 };
 
 /// The calls on a stage of the model, messages over the mesh's pp axis. Collective over it.
-/// Everything given must outlive it. For those who wrap a clock around it; others call the next function.
+/// Everything given must outlive it. For those who wrap a clock around it; others call the next
+/// function.
 std::unique_ptr<PipelineWork> model_work(model::Stage& stage, const StepUnits& units,
                                          parallel::ProcessMesh& mesh, device::Exec& exec);
 
