@@ -127,7 +127,7 @@ class Network {
     for (;;) {
       std::vector<pollfd> polled{{listener_, POLLIN, 0}};
       for (const Incoming& each : incoming) polled.push_back({each.socket, POLLIN, 0});
-      ::poll(polled.data(), polled.size(), late_ ? 1 : 50);
+      ::poll(polled.data(), polled.size(), late_ ? 1 : 5);
       std::vector<Post> posts;
       for (std::size_t i = 1; i < polled.size(); ++i) {
         if (polled[i].revents != 0) read(incoming[i - 1], posts);
@@ -136,7 +136,7 @@ class Network {
         incoming.push_back({::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC)});
       }
       std::erase_if(incoming, [](const Incoming& each) { return each.socket < 0; });
-      if (posts.empty() && !late_) continue;
+      // Also without a post: what came may be for work that was asked for since.
       const std::lock_guard lock(machine().mutex);
       for (const Post& post : posts) exchange().apply(post);
       late_ = exchange().serve();
