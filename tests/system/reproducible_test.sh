@@ -5,7 +5,7 @@
 . "$(dirname "$0")/solo_site.sh"
 work=$(mktemp -d "${TMPDIR:-/tmp}/concordat-reproducible-XXXXXX")
 trap 'status=$?; [ $status -eq 0 ] && rm -rf "$work" || echo "left in $work" >&2' EXIT
-steps=30
+steps=100
 
 make_solo "$work" <<TOML
 [train]
@@ -70,8 +70,8 @@ train 0 2 threads-two --train.threads=2 --run.inner_steps=5 --train.micro_batch=
 
 # Stopped by USR1 in one layout, continued in a second and ended in a third.
 moved=$work/alba/runs/moved
-usr1_above() { # usr1_above STEP: to the mpirun of the run, when it has come that far
-  until [ -e "$moved/metrics.jsonl" ] && [ "$(steps_of moved | tail -n 1 | cut -d' ' -f1)" -ge "$1" ] 2>/dev/null; do sleep 0.05; done
+usr1_above() { # usr1_above STEP: to the mpirun of the run, when it has come that far; a step takes milliseconds
+  until grep -q "\"event\":\"step\",.*\"step\":$1," "$moved/metrics.jsonl" 2>/dev/null; do sleep 0.01; done
   pkill -USR1 -f "mpirun .*$work/site.toml --run.name=moved"
 }
 usr1_above 3 & waiter=$!
@@ -79,7 +79,7 @@ train 75 2 moved --train.micro_batch=4
 wait "$waiter"
 after_first=$(steps_of moved | tail -n 1 | cut -d' ' -f1)
 [ -e "$moved/REQUEUE" ] || fail "USR1 left no REQUEUE"
-usr1_above "$((after_first + 3))" & waiter=$!
+usr1_above "$((after_first + 1))" & waiter=$!
 train 75 4 moved --layout.pp=2 --train.schedule=gpipe --train.micro_batch=2 --layout.zero=1
 wait "$waiter"
 after_second=$(steps_of moved | tail -n 1 | cut -d' ' -f1)
