@@ -1,6 +1,7 @@
 // `concordat coordinate`: adds masked blocks and runs rounds.
 #include "cli/command.hpp"
 #include "cli/one_mpirun.hpp"
+#include "cli/party_file.hpp"
 #include "cli/schema.hpp"
 #include "concordat/coordinator/coordinator.hpp"
 #include "concordat/core/error.hpp"
@@ -40,7 +41,7 @@ int run(const Args& given) {
                                 .remedy = "concordat coordinate --help"});
   }
   if (!crypto::disable_core_dumps()) log::warn("core dumps could not be switched off");
-  Config config = Config::load(coordinator_schema(), args[0], {args.begin() + 1, args.end()});
+  Config config = load_coordinator(args[0], {args.begin() + 1, args.end()});
   coordinator::CoordinatorSettings settings{
       .name = config.text("coordinator.name"),
       .folder = resolve(config, config.text("coordinator.folder")),

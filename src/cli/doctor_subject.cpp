@@ -64,7 +64,7 @@ void read_site_subject(const Options& options, Subject& subject) {
 }
 
 void read_coordinator_subject(const Options& options, Subject& subject) {
-  const Config config = Config::load(coordinator_schema(), options.file, options.flags);
+  const Config config = load_coordinator(options.file, options.flags);
   subject.coordinator = {.name = config.text("coordinator.name"),
                          .folder = resolve(config, config.text("coordinator.folder")),
                          .listen = config.text("coordinator.listen"),
@@ -113,18 +113,6 @@ Options options_from(const Args& args) {
   }
   options.flags = std::move(rest);
   return options;
-}
-
-bool is_coordinator_file(const std::string& file) {
-  try {
-    std::istringstream in(read_text(posix_files(), file, 1U << 20U));
-    for (std::string line; std::getline(in, line);) {
-      if (line.rfind("[coordinator]", 0) == 0) return true;
-    }
-  } catch (const Error&) {
-    // Reading it as a configuration says what is wrong.
-  }
-  return false;
 }
 
 Subject read_subject(const Options& options) {

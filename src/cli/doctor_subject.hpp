@@ -10,6 +10,7 @@
 
 #include "cli/command.hpp"
 #include "cli/doctor.hpp"
+#include "cli/party_file.hpp"
 #include "concordat/site/settings.hpp"
 
 namespace concordat::cli::doctor {
@@ -53,8 +54,6 @@ struct Subject {
     return site && site->federation && site->federation->road == "mpi";
   }
 };
-/// Whether the file has a section [coordinator]; false if it cannot be read.
-bool is_coordinator_file(const std::string& file);
 /// Never throws Error: what is wrong with the configuration is a finding.
 Subject read_subject(const Options& options);
 

@@ -1,5 +1,6 @@
 #include "cli/site_command.hpp"
 
+#include "cli/party_file.hpp"
 #include "concordat/core/error.hpp"
 #include "concordat/crypto/key_files.hpp"
 #include "concordat/federation/errors.hpp"
@@ -39,6 +40,7 @@ void require_own_membership(const federation::SignedRoster& roster, const std::s
 
 SiteConfig read_site_config(const ConfigSchema& schema, const std::string& file,
                             const Args& flags) {
+  require_site_file(file);
   SiteConfig read{.config = Config::load(schema, file, flags), .terms = {}};
   const std::filesystem::path roster = resolve(read.config, read.config.text("federation.roster"));
   const std::filesystem::path agreement =

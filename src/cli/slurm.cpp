@@ -7,6 +7,7 @@
 #include <iostream>
 
 #include "cli/command.hpp"
+#include "cli/party_file.hpp"
 #include "cli/schema.hpp"
 #include "cli/site_command.hpp"
 #include "cli/slurm_plan.hpp"
@@ -65,7 +66,7 @@ int folder(const Args& args) {
   const Args keys(rest.begin() + 1, rest.end());
   std::filesystem::path found;
   if (role == "coordinator") {
-    const Config config = Config::load(coordinator_schema(), rest[0], keys);
+    const Config config = load_coordinator(rest[0], keys);
     found = resolve(config, config.text("coordinator.folder"));
   } else if (role == "site" || role == "border") {
     const SiteConfig read = read_site_config(site_schema(), rest[0], keys);

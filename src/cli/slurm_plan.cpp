@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "cli/party_file.hpp"
 #include "cli/schema.hpp"
 #include "cli/site_command.hpp"
 #include "cli/slurm_time.hpp"
@@ -160,7 +161,7 @@ void read_sites(SlurmPlan& plan, const Flags& flags) {
 
 void read_coordinator(SlurmPlan& plan, const Flags& flags) {
   plan.coordinator = flags.required("coordinator");
-  const Config config = Config::load(coordinator_schema(), plan.coordinator, {});
+  const Config config = load_coordinator(plan.coordinator, {});
   require_folder(resolve(config, config.text("coordinator.folder")), plan.coordinator);
   check_time(plan, StopLimits{}.margin.count(), "the coordinator's own margin");
 }

@@ -102,6 +102,21 @@ TEST_F(SlurmCommand, WhatTheJobCouldNotRunIsRefused) {
   EXPECT_ERROR_SAYS(script({"--ranks-per-node=2", "--border=none"}), errors::usage, "keys");
 }
 
+TEST_F(SlurmCommand, AnotherPartysFileIsNamedAsSuch) {
+  const std::string hub = (folder_.path() / "coordinator.toml").string();
+  testing_support::overwrite(hub, as_bytes("[coordinator]\nname = \"hub\"\nfolder = \".\"\n"));
+  for (const char* role : {"site", "border"}) {
+    EXPECT_ERROR_SAYS(slurm_plan({std::string("--role=") + role, "--site=" + hub, "--time=60"}),
+                      errors::usage, "a coordinator's configuration");
+  }
+  EXPECT_ERROR_SAYS(slurm_plan({"--role=border", "--site=" + hub, "--time=60"}), errors::usage,
+                    "--role=coordinator --coordinator=" + hub);
+  EXPECT_ERROR_SAYS(slurm_plan({"--role=coordinator", "--coordinator=" + file(), "--time=60"}),
+                    errors::usage, "--role=site|border --site=" + file());
+  EXPECT_ERROR_SAYS(slurm_command.run({"folder", file(), "--role=coordinator"}), errors::usage,
+                    "a site's configuration");
+}
+
 TEST_F(SlurmCommand, TheJobsOwnMarginMustFitTheLimitToo) {
   const auto with = [&](const char* time, const char* margin) {
     return script({"--ranks-per-node=2", "--border=none", std::string("--time=") + time,
