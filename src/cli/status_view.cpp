@@ -29,9 +29,8 @@ std::string tail_of(FileSystem& fs, const Path& path) {
 std::string name_in(FileSystem& fs, const Path& path) {
   constexpr std::uint64_t longest = 1024;
   if (!fs.exists(path)) return {};
-  std::string name = read_text(fs, path, longest);
-  while (!name.empty() && name.back() == '\n') name.pop_back();
-  return name;
+  const std::string text = read_text(fs, path, longest);
+  return text.substr(0, text.find('\n'));
 }
 
 struct StepLine {

@@ -40,34 +40,46 @@ std::uint32_t newest_round(FileSystem& fs, const FileSystem::Path& checkpoints) 
 
 }  // namespace
 
-// The ranks begin with their newest generation, or an import, or the initial state, and take the
-// outer step of every exchange from there on; each has to be in the inbox.
-bool BorderLoop::State::needs_state() const {
-  std::uint32_t begin = newest_round(seams.fs, folder.checkpoints());
-  if (const auto imported = read_imported(seams.fs, folder.root())) {
-    begin = std::max(begin, imported->exchange.round.value());
-  }
-  return std::ranges::any_of(closed, [&](const auto& one) {
-    const ExchangeId& id = one.first;
+// The newest closed round whose outer step cannot be taken from what is here. What was imported
+// stands for all rounds before its own.
+std::optional<Round> BorderLoop::State::newest_gap() const {
+  const auto imported = read_imported(seams.fs, folder.root());
+  for (auto one = closed.rbegin(); one != closed.rend(); ++one) {
+    const ExchangeId& id = one->first;
+    if (imported && id < imported->exchange) break;
     const bool here = folder.has_closed(id) && seams.fs.exists(folder.aggregate_blocks(id));
-    return id.round.value() >= begin && !here;
-  });
+    if (!here) return id.round;
+  }
+  return std::nullopt;
+}
+
+// The ranks begin with their newest generation that verifies, or an import, or the initial state,
+// and take the outer step of every exchange from there on. Only they know which generation
+// verifies: one that announces a round of long ago has said that it is no newer one.
+std::optional<Round> BorderLoop::State::lacking() const {
+  const auto gap = newest_gap();
+  if (!gap) return std::nullopt;
+  if (announces_lost && announces_lost->round <= *gap) return gap;
+  if (newest_round(seams.fs, folder.checkpoints()) <= gap->value()) return gap;
+  return std::nullopt;
 }
 
 // Says once, and in the run folder for the training job, that a donor's state is waited for.
 void BorderLoop::State::watch_need() {
-  if (!plan.donor) return;
   const auto now = seams.clock.monotonic();
   if (now < next_look_at_need) return;
   next_look_at_need = now + look_at_need_every;
-  const bool needed = needs_state();
-  const std::string donor = plan.roster.roster.sites[plan.donor->value()].name;
-  write_needed_state(seams.fs, folder.root(), needed ? donor : "");
-  if (needed && !needy) {
+  look_back();
+  if (!plan.donor) return;
+  const auto gap = lacking();
+  const std::string& donor = plan.roster.roster.sites[plan.donor->value()].name;
+  write_needed_state(seams.fs, folder.root(),
+                     gap ? std::optional(NeededState{donor, *gap}) : std::nullopt);
+  if (gap && !needy) {
     log::warn("what this run needs is not here any more; it comes back when " + donor +
               " gives its own: 'concordat donate SITE.toml --to=" + keys.name + "' there");
   }
-  needy = needed;
+  needy = gap.has_value();
 }
 
 // True: the message is done with. A site that sends what nobody asked for must neither end this
@@ -120,7 +132,7 @@ void BorderLoop::State::take_piece(const border::OpenedMessage& message,
     refuse(header, "a piece of a state that was given before the one that is being taken",
            "donation " + std::to_string(id.serial), "donation " + std::to_string(now->serial));
   }
-  if (!needs_state()) {
+  if (!lacking()) {
     refuse(header, "a state that this site has no need of", "the state of another site",
            "nothing: every outer step can be taken from what is here");
   }
@@ -166,10 +178,6 @@ void BorderLoop::State::take_piece(const border::OpenedMessage& message,
 
 void BorderLoop::State::state_is_here() {
   const ExchangeId& exchange = import->donation()->exchange;
-  // A job that began without the state has announced rounds that are over.
-  for (const ExchangeId& stale : folder.in_outbox()) {
-    if (stale < exchange) folder.remove_exchange(stale);
-  }
   next_look_at_need = {};
   watch_need();
   ledger.checkpoint();

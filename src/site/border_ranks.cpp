@@ -14,7 +14,6 @@ using federation::SitePhase;
 namespace {
 
 constexpr std::uint64_t max_manifest_bytes = 64U << 20U;
-constexpr std::chrono::seconds look_back_every{10};
 
 // "step-000120" -> 120.
 std::uint64_t step_of(std::string_view generation) {
@@ -27,22 +26,19 @@ std::uint64_t step_of(std::string_view generation) {
 
 }  // namespace
 
-// A job whose run folder was lost announces a round that is over and whose aggregate is in no inbox
-// any more: it would wait for ever. Seen twice, so that folders that are just being removed do not
-// count.
+// A job whose run folder was lost, or whose newer generations are damaged, announces a round that
+// is over and whose aggregate is in no inbox any more: it would wait for ever. Seen twice, so that
+// folders that are just being removed do not count.
 void BorderLoop::State::look_back() {
-  const auto now = seams.clock.monotonic();
-  if (now < next_look_back) return;
-  next_look_back = now + look_back_every;
   std::optional<ExchangeId> found;
   for (const ExchangeId& id : folder.in_outbox()) {
     if (found || id >= exchange()) break;
     if (!folder.has_closed(id) && !folder.key_nonces(id).empty()) found = id;
   }
-  const bool again = found && found == left_behind;
+  announces_lost = found == left_behind ? found : std::nullopt;
   left_behind = found;
-  if (!again) return;
-  if (plan.donor) return;  // what is missing comes from there
+  // With a donor what is missing comes from there; what was committed is brought to its end first.
+  if (!announces_lost || plan.donor || folder.has_commit(exchange())) return;
   throw Error(
       errors::too_far_behind,
       {.what = "a training job announces a round whose aggregate is not here any more",
@@ -50,18 +46,16 @@ void BorderLoop::State::look_back() {
        .found = "exchange " + found->text(),
        .expected =
            "exchange " + exchange().text() + ", or the inbox of every exchange from there on",
-       .remedy = "the run folder was lost or is an older copy: restore checkpoints and inbox "
-                 "as they were, or name a donor in federation.donor"});
+       .remedy = "its log names generations that it passed over. The run folder was lost or is an "
+                 "older copy: restore checkpoints and inbox as they were, or name a donor in "
+                 "federation.donor"});
 }
 
 // The ranks have said which state they hold: fresh keys, then `ready`.
 bool BorderLoop::State::start_round() {
   if (round->machine.phase() != SitePhase::idle) return false;
   std::vector<std::string> nonces = folder.key_nonces(exchange());
-  if (nonces.empty()) {
-    look_back();
-    return false;
-  }
+  if (nonces.empty()) return false;
   KeyFile key = folder.read_key(exchange(), nonces.front());
 
   auto stored = secrets.load(exchange());

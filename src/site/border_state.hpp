@@ -133,7 +133,8 @@ struct BorderLoop::State {
   governance::PolicyContext donation_policy() const;
 
   // border_import.cpp
-  bool needs_state() const;
+  std::optional<Round> newest_gap() const;
+  std::optional<Round> lacking() const;
   void watch_need();
   bool take_state(ByteView wire, const Digest& digest);
   void take_piece(const border::OpenedMessage& message, std::uint64_t message_bytes);
@@ -175,8 +176,8 @@ struct BorderLoop::State {
   ExitCode code = ExitCode::done;
   std::chrono::nanoseconds retry_wait{0};
   std::chrono::nanoseconds next_complaint{0};
-  std::chrono::nanoseconds next_look_back{0};
-  std::optional<ExchangeId> left_behind;  ///< seen by the last look back
+  std::optional<ExchangeId> left_behind;     ///< seen by the last look back
+  std::optional<ExchangeId> announces_lost;  ///< and by the one before
 };
 
 }  // namespace concordat::site

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "concordat/core/log.hpp"
+#include "site/donation_request.hpp"
 
 namespace concordat::site {
 namespace {
@@ -32,6 +33,8 @@ bool BringBack::due(const std::string& masking) const {
   const bool plain =
       !exchange.empty() && exchange.find_first_not_of("0123456789.") == std::string::npos;
   if (!plain) return false;
+  // It would end again at once.
+  if (read_needed_state(fs_, run_folder_)) return false;
   if (fs_.exists(run_folder_ / "inbox" / ("round-" + exchange) / "CLOSED")) return true;
   // What it left for went on without this site, and so did what follows.
   if (fs_.exists(run_folder_ / "import" / "IMPORTED")) return true;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "concordat/core/error.hpp"
+#include "concordat/ledger/entries.hpp"
 #include "concordat/site/donate.hpp"
 #include "site/run_folder.hpp"
 
@@ -40,16 +41,25 @@ void clear_donation_request(FileSystem& fs, const FileSystem::Path& run_folder) 
 }
 
 void write_needed_state(FileSystem& fs, const FileSystem::Path& run_folder,
-                        const std::string& donor) {
-  if (donor.empty()) {
+                        const std::optional<NeededState>& needed) {
+  if (!needed) {
     fs.remove(need_file(run_folder));
-  } else if (read_needed_state(fs, run_folder) != donor) {
-    write_atomically(fs, need_file(run_folder), as_bytes(donor + "\n"));
+    return;
   }
+  const std::string text = needed->donor + "\n" + ExchangeId{needed->through, {}, {}}.text() + "\n";
+  const FileSystem::Path path = need_file(run_folder);
+  if (fs.exists(path) && read_text(fs, path, max_bytes) == text) return;
+  write_atomically(fs, path, as_bytes(text));
 }
 
-std::optional<std::string> read_needed_state(FileSystem& fs, const FileSystem::Path& run_folder) {
-  return read_name(fs, need_file(run_folder));
+std::optional<NeededState> read_needed_state(FileSystem& fs, const FileSystem::Path& run_folder) {
+  const auto text = read_name(fs, need_file(run_folder));
+  if (!text) return std::nullopt;
+  const std::size_t line = std::min(text->find('\n'), text->size());
+  const std::string through = text->substr(std::min(line + 1, text->size()));
+  return NeededState{
+      .donor = text->substr(0, line),
+      .through = ledger::exchange_from(through, need_file(run_folder).string()).round};
 }
 
 void ask_to_donate(FileSystem& fs, const SiteSettings& settings, const federation::Roster& roster,

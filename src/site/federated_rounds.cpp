@@ -32,12 +32,11 @@ class Rounds {
                   engine.trainer().layout()),
         entries_(engine.settings(), engine.comm(), seams, CheckpointEntries::Writes::border),
         notice_(engine.settings().folder, engine.settings().run_folder(), seams.fs, seams.clock) {
-    require_state();
     if (device::Exec& exec = engine.session().exec(); device::quantises_elsewhere(exec)) {
       exchange_.quantise_on(exec);
     }
     open(terms.agreement.agreement.initial_state);
-    control_.watch([this] { return exchange_.seems_over(); });
+    control_.watch([this] { return exchange_.seems_over() || needed().has_value(); });
   }
   ~Rounds() { control_.watch({}); }
   Rounds(const Rounds&) = delete;
@@ -81,6 +80,7 @@ class Rounds {
       exchange_.start(weights_);
       check_initial_state(agreed_state);
     }
+    require_state();
     if (exchange_.round().value() < rounds_) {
       control_.started(engine_.trainer().next_step(), exchange_.round().value());
     }
@@ -99,20 +99,33 @@ class Rounds {
         " that another site gave: " + exchange_.state_digest().hex().substr(0, 16));
   }
 
-  // A job that began from the initial state, when all others are rounds ahead, would wait for ever,
-  // and so would one whose border hears that the aggregates of the rounds it missed are gone.
+  // Rank 0: the border lacks rounds that this job would have to take.
+  std::optional<NeededState> needed() const {
+    const auto found = read_needed_state(fs_, engine_.settings().run_folder());
+    return found && exchange_.round() <= found->through ? found : std::nullopt;
+  }
+
+  // A job that began from the initial state or an old generation, when all others are rounds ahead,
+  // would wait for ever, and so would one whose border hears that the aggregates of the rounds it
+  // missed are gone.
   void require_state() {
     comm::agreed(engine_.comm(), [&] {
       if (!root()) return;
-      const auto from = read_needed_state(fs_, engine_.settings().run_folder());
+      const auto from = needed();
       if (!from) return;
+      if (!engine_.settings().job.bring_back.empty()) {
+        control_.leave_to_border({exchange_.round(), {}, {}});
+      }
       throw Error(site::errors::needs_state,
                   {.what = "what this run needs is not in its folder any more",
                    .where = engine_.settings().run_folder().string(),
-                   .found = "NEEDS_STATE, left by the border",
-                   .expected = "the state of " + *from,
-                   .remedy = "have 'concordat donate' run at " + *from +
-                             ", and start this job when the border says that the state is here"});
+                   .found = "the state of round " + std::to_string(exchange_.round().value()) +
+                            " here, and NEEDS_STATE of the border: the sums up to round " +
+                            std::to_string(from->through.value()) + " are not all there",
+                   .expected = "the state of " + from->donor,
+                   .remedy = "have 'concordat donate' run at " + from->donor +
+                             ", and start this job when the border says that the state is here; "
+                             "or restore a newer generation from a copy"});
     });
   }
 
@@ -177,7 +190,10 @@ class Rounds {
         control_.poll();  // a wish to stay stopped that came while this was written
         return false;
       }
-      if (control_.noticed() && exchange_.missed()) return true;
+      if (control_.noticed()) {
+        require_state();
+        if (exchange_.missed()) return true;
+      }
       engine_.trainer().step();
       kill_point("train.step");
       std::int64_t every = engine_.settings().local.save_every;

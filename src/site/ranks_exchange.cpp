@@ -153,6 +153,11 @@ void RanksExchange::announce(const std::string& generation) {
   const Digest& digest = state_digest();
   comm::agreed(p.comm, [&] {
     if (p.comm.rank() != 0) return;
+    // What a job announced that could not go on is not true any more.
+    for (const ExchangeId& older : p.folder->in_outbox()) {
+      if (older >= exchange_of(p.round) || p.folder->has_closed(older)) continue;
+      p.seams.fs.remove_all(p.folder->outbox(older));
+    }
     p.key = crypto::OpeningKey::generate(p.seams.random);
     p.nonce = make_nonce(p.seams.random);
     p.folder->write_key(exchange_of(p.round), p.nonce,

@@ -181,6 +181,11 @@ void StateImport::finish(const ClosedExchange& closed) {
                                          .state_digest = closed.state,
                                          .took_part = false});
   kill_point("border.import_closed");
+  // A job that began without the state has announced rounds that are over, and none begins before
+  // the state is whole.
+  for (const ExchangeId& stale : folder_.in_outbox()) {
+    if (stale < closed.exchange) folder_.remove_exchange(stale);
+  }
   TextWriter out(imported_title);
   out.add("exchange", closed.exchange.text());
   out.add("state_digest", closed.state.hex());

@@ -51,6 +51,7 @@ start_border "$run" dora || code=$?
 [ "$code" -eq 65 ] || fail "a border that is too far behind ended with $code"
 grep 'site.too_far_behind' "$run/dora/border.log" | grep -q 'federation.donor' || fail "the border does not say how dora comes back"
 sed -i '/^\[federation\]/a donor = "alba"' "$run/dora/site.toml"
+sed -i "s|^bring_back = .*|bring_back = \"touch $work/dora-comes\"|" "$run/dora/site.toml"
 for site in cala dora; do
   begin start_border "$run" "$site"
   wait_for 30 "a border of $site that names its donor" grep -q "it comes back when alba gives its own" "$run/$site/border.log"
@@ -59,6 +60,7 @@ for site in cala dora; do
   [ "$code" -eq 75 ] || fail "a job of $site without its state ended with $code"
   grep -q 'site.needs_state' "$run/$site/train.log" || fail "the job of $site does not say what is missing"
 done
+[ -e "$run/dora/runs/quickstart/WAITING" ] && [ ! -e "$run/cala/runs/quickstart/WAITING" ] || fail "which job is to be brought back"
 wait_for 30 "what is left of dora's rounds" test -e "$run/dora/runs/quickstart/inbox/round-3.0.0/CLOSED"
 # Rounds 1 and 2, unless its border was slow to end.
 mapfile -t gone < <(grep -o '"[0-9a-f]*/forgone/[0-9]*' "$run/dora/ledger/log.jsonl" | grep -o '[0-9]*$')
@@ -76,6 +78,9 @@ grep -q 'federation.donate_to' "$work/refused" || fail "the refusal does not nam
 for site in dora cala; do
   "$concordat" donate "$run/alba/site.toml" --to="$site" >"$work/asked"
   wait_for 60 "the state of alba" grep -q 'the training job can start' "$run/$site/border.log"
+  # A job that ended for want of it is brought back. One that holds a newer state is not kept from it.
+  [ "$site" = cala ] || wait_for 30 "the border to bring dora's job back" test -e "$work/dora-comes"
+  [ "$site" = dora ] || printf 'alba\n2.0.0\n' >"$run/cala/runs/quickstart/NEEDS_STATE"
   begin start_training "$run" "$site"
 done
 all_end_well

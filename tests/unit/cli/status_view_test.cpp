@@ -193,7 +193,7 @@ TEST_F(StatusView, NamesWhatTheJobIsAskedFor) {
 
 TEST_F(StatusView, NamesAStateThatIsLostAndOneThatIsGiven) {
   EXPECT_EQ(text().find("NEEDS_STATE"), std::string::npos);
-  write("NEEDS_STATE", "brio\n");
+  write("NEEDS_STATE", "brio\n3.0.0\n");
   write("DONATE", "cala\n");
   EXPECT_NE(text().find("waits for brio to give its own; DONATE: the border is asked to give its "
                         "state to cala"),

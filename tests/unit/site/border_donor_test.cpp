@@ -16,7 +16,7 @@ Bytes bytes_of(const std::vector<float>& values) {
 TEST(BorderDonor, ALostStateComesFromAnotherSiteAndTheRunGoesOn) {
   Loss loss;
   loss.turns(3);
-  EXPECT_EQ(read_needed_state(posix_files(), loss.run(lost)), "sitea");
+  EXPECT_EQ(loss.needed(), (NeededState{"sitea", Round{1}}));
   loss.ask(giver);
   loss.world.turn_until([&] { return loss.here(); });
   for (const char* vector : {"model", "m", "scales"}) {
@@ -24,7 +24,7 @@ TEST(BorderDonor, ALostStateComesFromAnotherSiteAndTheRunGoesOn) {
               bytes_of(KnownRanks::outer(vector, 1)))
         << vector;
   }
-  EXPECT_EQ(read_needed_state(posix_files(), loss.run(lost)), std::nullopt);
+  EXPECT_EQ(loss.needed(), std::nullopt);
   loss.world.turn_until([&] { return !loss.asked(giver); });
   EXPECT_NE(loss.ledger(giver).find("\"rule\":\"donated\""), std::string::npos);
   loss.go_on();

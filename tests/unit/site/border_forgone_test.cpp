@@ -29,6 +29,7 @@ struct Absence {
   std::string ledger(const FileSystem::Path& folder) const {
     return read_text(posix_files(), folder / "ledger" / "log.jsonl");
   }
+  std::optional<NeededState> needed() const { return read_needed_state(posix_files(), run(late)); }
   bool here() const { return read_imported(posix_files(), run(late)).has_value(); }
   void ask() { write_donation_request(posix_files(), run(giver), "sited"); }
   /// True if a ledger has an entry for exactly the rounds 1 and 2.
@@ -43,7 +44,7 @@ struct Absence {
     world.start_border(late);
     world.turn_until([&] { return world.borders[late]->status().starts_with("round 5"); });
     world.turn();
-    EXPECT_EQ(read_needed_state(posix_files(), run(late)), "sitea");
+    EXPECT_EQ(needed(), (NeededState{"sitea", Round{2}}));
     EXPECT_FALSE(
         posix_files().exists(world.ranks[late].folder().aggregate_blocks({Round{1}, {}, {}})));
     EXPECT_TRUE(
@@ -53,7 +54,7 @@ struct Absence {
     go_on();
   }
   void go_on() {
-    EXPECT_EQ(read_needed_state(posix_files(), run(late)), std::nullopt);
+    EXPECT_EQ(needed(), std::nullopt);
     EXPECT_TRUE(says_forgone(world.site_folder(late)));
     EXPECT_TRUE(says_forgone(world.root.path() / "hub"));
     world.ranks[giver].away = world.ranks[late].away = false;
@@ -127,7 +128,7 @@ TEST(BorderForgone, ACrashAtEveryChangeOfTheBorderThatComesBack) {
   if (!absence.world.borders[late]) absence.world.start_border(late);
   EXPECT_GT(absence.world.crashes, 20);
   ASSERT_TRUE(absence.here());
-  absence.world.turn_until([&] { return !read_needed_state(posix_files(), absence.run(late)); });
+  absence.world.turn_until([&] { return !absence.needed(); });
   absence.go_on();
 }
 
@@ -137,7 +138,7 @@ TEST(BorderForgone, ASiteWithADonorThatDoesNotGiveWaitsForIt) {
   absence.world.start_border(late);
   for (int i = 0; i < 300; ++i) absence.world.turn();
   EXPECT_EQ(absence.world.borders[late]->status(), "round 5, idle");
-  EXPECT_EQ(read_needed_state(posix_files(), absence.run(late)), "sitea");
+  EXPECT_EQ(absence.needed(), (NeededState{"sitea", Round{2}}));
 }
 
 }  // namespace

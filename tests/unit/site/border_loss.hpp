@@ -32,6 +32,7 @@ struct Loss {
   bool asked(std::uint32_t site) const {
     return read_donation_request(posix_files(), run(site)).has_value();
   }
+  std::optional<NeededState> needed() const { return read_needed_state(posix_files(), run(lost)); }
   bool here() const { return read_imported(posix_files(), run(lost)).has_value(); }
   std::string ledger(std::uint32_t site) const {
     return read_text(posix_files(), world.site_folder(site) / "ledger" / "log.jsonl");

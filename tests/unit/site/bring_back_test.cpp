@@ -73,6 +73,18 @@ TEST_F(Back, AJobComesBackWhenADonorsStateIsHere) {
   EXPECT_EQ(times(), 1U);
 }
 
+TEST_F(Back, AJobThatCouldNotGoOnIsNotBroughtBack) {
+  BringBack back(posix_files(), clock_, run(), command());
+  put("WAITING", "3.0.0\n");
+  put("inbox/round-3.0.0/CLOSED");
+  put("NEEDS_STATE", "alba\n5.0.0\n");
+  look(back);
+  EXPECT_EQ(times(), 0U);
+  posix_files().remove(run() / "NEEDS_STATE");
+  look(back);
+  EXPECT_EQ(times(), 1U);
+}
+
 TEST_F(Back, WhileAJobRunsNothingIsSubmitted) {
   BringBack back(posix_files(), clock_, run(), command());
   put("WAITING", "3.0.0\n");

@@ -211,6 +211,23 @@ TEST_F(OneSite, SecretsWithoutSeedsNeverLeadToAnUpload) {
   });
 }
 
+// A job that fell back announced what it cannot go on from; the next one has a newer generation.
+TEST_F(OneSite, AnAnnouncementTakesBackThoseOfOlderRoundsThatAreNotHere) {
+  run([&](ToyRank& rank, comm::Communicator& comm) {
+    if (comm.rank() == 0) {
+      const KeyFile key = borders.folder(0).read_key({}, borders.folder(0).key_nonces({}).front());
+      borders.folder(0).write_key(exchange_in(1), make_nonce(crypto::system_random()), key);
+      quick_files().make_directories(borders.folder(0).inbox(exchange_in(1)));
+      write_atomically(quick_files(), borders.folder(0).inbox(exchange_in(1)) / "CLOSED", {});
+    }
+    comm.barrier();
+    rank.exchange.resume(Round{2});
+    rank.exchange.announce("none");
+    if (comm.rank() != 0) return;
+    EXPECT_EQ(borders.folder(0).in_outbox(), (std::vector{exchange_in(1), exchange_in(2)}));
+  });
+}
+
 TEST_F(OneSite, ForgetsExchangesThatNoGenerationRepeats) {
   run([&](ToyRank& rank, comm::Communicator& comm) {
     answer(comm);
