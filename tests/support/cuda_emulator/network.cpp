@@ -5,7 +5,12 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
 #include <cstring>
+#include <iterator>
+#include <mutex>
 #include <set>
 #include <stdexcept>
 #include <thread>
@@ -94,10 +99,12 @@ class Network {
         ::listen(listener_, 64) != 0) {
       throw std::runtime_error("no socket for the emulated NCCL");
     }
+    std::thread([this] { read_all(); }).detach();
     std::thread([this] { serve(); }).detach();
   }
 
-  /// Blocks at most until the other process's thread has read: that one waits for nobody.
+  /// Blocks at most until the other process has read, which it does whoever holds its machine: two
+  /// that send each other more than a socket holds would wait for each other otherwise.
   void send(int process, const Bytes& bytes) {
     const int socket = connected(process);
     ByteWriter head;
@@ -122,12 +129,13 @@ class Network {
     return socket;
   }
 
-  void serve() {
+  /// Takes what comes off the sockets, and needs no lock that a sender may hold.
+  void read_all() {
     std::vector<Incoming> incoming;
     for (;;) {
       std::vector<pollfd> polled{{listener_, POLLIN, 0}};
       for (const Incoming& each : incoming) polled.push_back({each.socket, POLLIN, 0});
-      ::poll(polled.data(), polled.size(), late_ ? 1 : 5);
+      ::poll(polled.data(), polled.size(), -1);
       std::vector<Post> posts;
       for (std::size_t i = 1; i < polled.size(); ++i) {
         if (polled[i].revents != 0) read(incoming[i - 1], posts);
@@ -136,10 +144,25 @@ class Network {
         incoming.push_back({::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC)});
       }
       std::erase_if(incoming, [](const Incoming& each) { return each.socket < 0; });
-      // Also without a post: what came may be for work that was asked for since.
+      const std::lock_guard lock(came_mutex_);
+      std::ranges::move(posts, std::back_inserter(came_));
+      something_came_.notify_one();
+    }
+  }
+
+  /// Applies it. Also without a post it looks: what came may be for work that was asked for since.
+  void serve() {
+    for (bool late = false;;) {
+      std::vector<Post> posts;
+      {
+        std::unique_lock lock(came_mutex_);
+        something_came_.wait_for(lock, std::chrono::milliseconds(late ? 1 : 5),
+                                 [this] { return !came_.empty(); });
+        posts.swap(came_);
+      }
       const std::lock_guard lock(machine().mutex);
       for (const Post& post : posts) exchange().apply(post);
-      late_ = exchange().serve();
+      late = exchange().serve();  // something is here that this process has not come to
     }
   }
 
@@ -165,7 +188,9 @@ class Network {
 
   int listener_ = -1;
   std::map<int, int> outgoing_;
-  bool late_ = false;  ///< something is here that this process has not come to
+  std::mutex came_mutex_;
+  std::condition_variable something_came_;
+  std::vector<Post> came_;  ///< read and not applied
 };
 
 Network& network() {

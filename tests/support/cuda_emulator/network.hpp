@@ -1,6 +1,7 @@
 // Posts between the processes that have a part in a group of the emulated NCCL: over sockets of
-// this machine, as the real one bootstraps from its id alone. A thread in each process takes them
-// and drives what its streams hold for them, since its host may wait for something else.
+// this machine, as the real one bootstraps from its id alone. One thread in each process reads
+// them; another applies them and drives what its streams hold for them, since its host may wait for
+// something else.
 //
 // @pre of all functions: the machine's lock is held.
 #pragma once

@@ -27,6 +27,25 @@ TEST(CudaMpi, DoesEveryCollectiveOnSixProcesses) {
   comm::check_all_collectives_on(*ranks->split(comm.rank() % 2, comm.rank()), desk);
 }
 
+// More than a socket holds (208 KiB by Linux's default), by all ranks at one time.
+TEST(CudaMpi, LargeOperandsCrossEachOther) {
+  auto runtime = make_runtime();
+  auto split = runtime.split({comm::Role::train, "test"});
+  comm::Communicator& comm = *split.ranks;
+  device::Session session("cuda", {.local_rank = comm::local_rank(comm)});
+  const auto ranks = session.backend().communicator(comm);
+  device::testing::DeviceDesk desk(session);
+  const std::int64_t count = 1 << 18;
+  for (int round = 0; round < 5; ++round) {
+    Tensor host = host_tensor(Dtype::f32, {count});
+    std::ranges::fill(host.span<float>(), static_cast<float>(comm.rank() + round));
+    const Tensor there = desk.put(host);
+    ranks->all_reduce(there, comm::ReduceOp::sum, desk.stream()).wait();
+    host = desk.get(there);
+    EXPECT_EQ(std::ranges::count(host.span<float>(), static_cast<float>(15 + 6 * round)), count);
+  }
+}
+
 TEST(CudaMpi, TrainsOnPairsAndOnSixProcessesToTheReferencesLosses) {
   auto runtime = make_runtime();
   auto split = runtime.split({comm::Role::train, "test"});
