@@ -68,7 +68,9 @@ class OuterState {
   void quantise_block(Round round, std::size_t i, const RoundInputs& inputs, BlockScratch& scratch,
                       ByteSpan codes, std::span<float> error_out) const;
   /// The same by `device`'s op: `lanes` come as the sum of the block's masks and become the masked
-  /// codes, with the bits of quantise_block and privacy::mask_block. (device_blocks.cpp)
+  /// codes, with the bits of quantise_block and privacy::mask_block. One block of the slice a
+  /// round, the next each round, is made on the host too. (device_blocks.cpp)
+  /// @throws Error(exact.not_finite | site.device_differs).
   void mask_block_on(const DeviceBlocks& device, Round round, std::size_t i,
                      const RoundInputs& inputs, BlockScratch& scratch, ByteSpan lanes) const;
   /// Error feedback, dequantised update, scales, outer step and theta of block i. With a total
@@ -84,6 +86,10 @@ class OuterState {
     std::vector<parallel::Span> spans;
   };
   std::span<float> part(const Tensor& tensor, std::size_t begin, std::size_t count) const;
+  /// `found`: what the device made of the block and its masks.
+  void require_host_bits(const DeviceBlocks& device, Round round, std::size_t i,
+                         const RoundInputs& inputs, BlockScratch& scratch, ByteView masks,
+                         ByteView found) const;
   void step_span(Round round, const Block& block, std::size_t k, const RoundClosing& closing,
                  ByteView sums, std::span<float> d);
 

@@ -14,6 +14,9 @@ inline constexpr ErrorCode bad_run_file{"site.bad_run_file", Severity::process, 
 inline constexpr ErrorCode block_digest{"site.block_digest", Severity::process, ExitCode::data};
 /// The ranks of a site do not hold what the closing record or the agreement says.
 inline constexpr ErrorCode state_differs{"site.state_differs", Severity::process, ExitCode::data};
+/// A device quantises an update to other bits than the host, whose bits the error feedback has.
+inline constexpr ErrorCode device_differs{"site.device_differs", Severity::process,
+                                          ExitCode::internal};
 /// An exchange that was committed before: nothing is masked again.
 inline constexpr ErrorCode already_committed{"site.already_committed", Severity::process,
                                              ExitCode::data};
