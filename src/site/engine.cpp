@@ -140,19 +140,22 @@ std::optional<checkpoint::Restored> Engine::restore(
   trainer_.write_state(state_, static_cast<std::int64_t>(restored->position.step));
   read_loss_scale(restored->metadata);
   if (comm_.rank() != 0) return restored;
-  auto changed = [&](std::string_view key, const std::string& now) {
+  auto changed = [&](std::string_view key, const std::string& now,
+                     const std::string& but = "its bits may differ from an undisturbed run's") {
     auto found = restored->metadata.find(std::string(key));
     if (found == restored->metadata.end() || found->second == now) return;
     log::warn("the " + std::string(key) + " changed from '" + found->second + "' to '" + now +
-              "': the run goes on, but its bits may differ from an undisturbed run's");
+              "': the run goes on, but " + but);
   };
   // In reproducible mode the bits depend on what its text names, not on the rest of the layout.
   if (!trainer_.settings().reproducible) changed(checkpoint::keys::layout, layout_text());
   restored->metadata.try_emplace(std::string(checkpoint::keys::reproducible), "off");
   changed(checkpoint::keys::reproducible, reproducible_text());
   changed(checkpoint::keys::instruction_set, session_.backend().instructions_in_use());
-  changed(checkpoint::keys::rng_seed, std::to_string(settings_.seed));
-  changed(checkpoint::keys::data_cursor, std::to_string(trainer_.data_cursor()));
+  changed(checkpoint::keys::rng_seed, std::to_string(settings_.seed),
+          "its data come in another order from here on: some are seen again and some are left out");
+  changed(checkpoint::keys::data_cursor, std::to_string(trainer_.data_cursor()),
+          "at another place in its data: some are seen again or left out (train.batch is another)");
   changed(checkpoint::keys::threads_per_rank, std::to_string(settings_.local.threads));
   changed(checkpoint::keys::precision, std::string(name_of(trainer_.settings().compute)));
   log::info("restored " + restored->name + (restored->fast ? " from the fast tier" : "") +

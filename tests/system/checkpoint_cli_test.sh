@@ -67,6 +67,16 @@ says 1 '^they differ' checkpoint diff "$old" "$new" --tolerance=1e9
 trained 0 "$work/train.log" 1 "$work/site.toml" --run.name=second --inner.rate=0.002
 says 1 '^inner.rate: 0.001 \| 0.002$' checkpoint diff "$new" "$work/alba/runs/second/checkpoints/step-000004"
 
+# ---- a job with another seed, or another place in the data, goes on and says what follows
+trained 0 "$work/on.log" 1 "$work/site.toml" --run.name=second --inner.rate=0.002 --run.inner_steps=5
+! grep -q 'changed from' "$work/on.log" || fail "a change is announced where nothing changed: $(cat "$work/on.log")"
+trained 0 "$work/on.log" 1 "$work/site.toml" --run.name=second --run.inner_steps=6 --run.seed=7
+grep -q "the rng.seed changed from '1' to '7': the run goes on, but its data come in another order" "$work/on.log" || fail "the seed: $(cat "$work/on.log")"
+[ "$(grep -c 'changed from' "$work/on.log")" -eq 1 ] || fail "more than the seed changed: $(cat "$work/on.log")"
+trained 0 "$work/on.log" 1 "$work/site.toml" --run.name=second --run.inner_steps=7 --run.seed=7 --train.batch=2
+grep -q "the data.cursor changed from '24' to '12': the run goes on, but at another place in its data" "$work/on.log" || fail "the place: $(cat "$work/on.log")"
+[ "$(grep -c 'changed from' "$work/on.log")" -eq 1 ] || fail "more than the place changed: $(cat "$work/on.log")"
+
 # ---- export: this generation, from what its manifest says
 says 0 '^written .* tensors, ' checkpoint export "$old" --out="$work/old" --dtype=f32
 says 0 'step-000004$' checkpoint export "$new" --out="$work/new" --dtype=f32
