@@ -34,7 +34,7 @@ RoleLock::RoleLock(const FileSystem::Path& path, std::string_view role)
                                     .where = path.string(),
                                     .found = std::strerror(errno),
                                     .expected = "a folder that this user may write",
-                                    .remedy = "check the path and its mode"});
+                                    .remedy = "check the mode of the path, and how it is mounted"});
   }
   if (::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
     std::array<char, 512> line{};

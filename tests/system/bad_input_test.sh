@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # bad_input_test.sh: the program is given wrong files, keys, values and folders. Each must end with
 # the exit code and the error code of the design, and say what, where, found, expected, remedy.
+# Where that is allowed it has a mount namespace of its own: what is mounted below goes with it.
+if [ "${1:-}" != mounts ] && unshare -m true 2>/dev/null; then exec unshare -m bash "$0" mounts; fi
 . "$(dirname "$0")/small_federation.sh"
 work=$(mktemp -d "${TMPDIR:-/tmp}/concordat-bad-XXXXXX")
 trap 'status=$?; end_all $(jobs -p); [ $status -eq 0 ] && rm -rf "$work" || echo "left in $work" >&2' EXIT
@@ -157,7 +159,48 @@ says "step-000002: "
 again && chmod 750 "$of"
 expect 64 site.open_run_folder "a run folder that others may read" alone
 
-# ---- a run folder in use, a full disk
+# ---- file systems that are full or read-only
+if [ "${1:-}" = mounts ]; then
+  mkdir "$work/small" && mount -t tmpfs -o size=64k tmpfs "$work/small"
+  make_texts "$work/large" large
+  cp -a "$alba/keys" "$work/small/keys"
+  expect 65 core.disk_full "a full disk" run ingest --site "$work/small" --language de --purpose test --name big --source "$work/large"
+
+  # goes_on: the generation before is whole, and with more room (a mount option) the run ends like one alone.
+  goes_on() {
+    local found
+    found=$("$concordat" checkpoint verify "$of")
+    grep -q '^a restart takes step-000002$' <<<"$found" || fail "after $what: $found"
+    mount -o "remount,$1" "$of"
+    alone >"$work/on.log" 2>&1 && grep -q 'restored step-000002' "$work/on.log" || fail "it did not go on after $what: $(cat "$work/on.log")"
+    "$concordat" checkpoint diff --tensors "$newest" "$work/alone/checkpoints/step-000004" >"$work/diff" || fail "other bits after $what: $(cat "$work/diff")"
+  }
+  again && rm -r "$of"/* && mount -t tmpfs -o mode=700,size=2300k tmpfs "$of"
+  what="a run folder without room for a second generation"
+  expect 65 core.disk_full "$what" alone
+  says "a checkpoint does not fit"
+  says "runs/alone/checkpoints; found: "
+  [ ! -e "$newest" ] || fail "it was saved all the same"
+  goes_on size=64m
+  # Room for bytes, and none for a second file: found out in the middle of writing.
+  rm -r "$of"/* && cp -a "$work/alone/." "$of/" && rm -r "$newest"
+  mount -o "remount,nr_inodes=$(($(df --output=iused "$of" | tail -n 1) + 1))" "$of"
+  what="a run folder that fills up while a generation is written"
+  expect 65 core.disk_full "$what" alone
+  says "No space left on device"
+  goes_on nr_inodes=1000
+  rm -r "$newest" && mount -o remount,ro "$of"
+  what="a run folder on a read-only file system"
+  expect 65 core.io_failed "$what" alone
+  says "runs/alone/"
+  says "how it is mounted"
+  goes_on rw
+  umount "$of" "$work/small"
+else
+  echo "skipped, no right to mount: file systems that are full or read-only"
+fi
+
+# ---- a run folder in use
 copy
 mkdir -p "$alba/runs/quickstart" && chmod 700 "$alba/runs" "$alba/runs/quickstart"
 exec 9>"$alba/runs/quickstart/train.lock" && flock -n 9
@@ -167,10 +210,4 @@ on_one_processor() { taskset -pc 0 "$BASHPID" >/dev/null && launch 2 train "$alb
 expect 64 core.in_use "two ranks on one processor" on_one_processor
 says "ranks 0, 1 share processors 0"
 exec 9>&-
-if [ "$(id -u)" -eq 0 ] && mkdir -p "$work/small" && mount -t tmpfs -o size=64k tmpfs "$work/small" 2>/dev/null; then
-  make_texts "$work/large" large
-  cp -a "$alba/keys" "$work/small/keys"
-  expect 65 core.disk_full "a full disk" run ingest --site "$work/small" --language de --purpose test --name big --source "$work/large"
-  umount "$work/small"
-fi
 echo "bad input: $passed passed"
