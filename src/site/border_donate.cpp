@@ -166,12 +166,14 @@ Bytes BorderLoop::State::sealed_piece(const FileSystem::Path& path, const border
   return wire;
 }
 
+// Empty while the state is still being hashed: so much of it in a turn that nobody waits for it.
 // Whatever is wrong with the generation ends the donation and not the border, whose exchange needs
 // none of it.
 Bytes BorderLoop::State::read_piece(const StateShape& shape) {
   Donation& now = *donation;
   try {
     if (!now.source) now.source.emplace(folder, shape, now.closed, plan.scales_per_block);
+    if (!now.source->hashed() && !now.source->hash_some(plan.hash_per_turn_bytes)) return {};
     return now.next == 0 ? encode(now.source->contents()) : now.source->piece(now.next);
   } catch (const Error& error) {
     if (error.code() == errors::nothing_to_give || error.code() == errors::state_refused) throw;
@@ -208,8 +210,10 @@ void BorderLoop::State::send_piece() {
   const FileSystem::Path sealed = sealed_of(donation_file(now.to));
   Bytes wire = sealed_piece(sealed, header);
   if (wire.empty()) {
-    const border::Envelope envelope = border::seal_message(
-        std::move(written), header, read_piece(shape), me, peers, seams.random);
+    const Bytes piece = read_piece(shape);
+    if (piece.empty()) return;
+    const border::Envelope envelope =
+        border::seal_message(std::move(written), header, piece, me, peers, seams.random);
     wire.assign(envelope.wire().begin(), envelope.wire().end());
     write_atomically(seams.fs, sealed, wire);
     kill_point("border.donation_sealed");

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "concordat/checkpoint/inspect.hpp"
 #include "concordat/core/error.hpp"
 #include "concordat/site/errors.hpp"
 
@@ -18,6 +19,14 @@ namespace {
                .expected = std::move(expected),
                .remedy = "federation.donate_to keeps what is needed from the next round on; ask "
                          "another site, or give again after the next round"});
+}
+
+/// What the fast tier has and the run folder has not; a border need not be on those nodes.
+std::string on_nodes_alone(RunFolder& folder) {
+  const auto fast = checkpoint::fast_generation(folder.files(), folder.checkpoints());
+  if (!fast || folder.files().exists(folder.checkpoints() / *fast)) return {};
+  return "; " + *fast +
+         " is on the disks of the nodes alone (FAST), and comes here with a job's next save there";
 }
 
 }  // namespace
@@ -42,12 +51,13 @@ std::string generation_of(FileSystem& fs, const FileSystem::Path& checkpoints,
 DonationSource::DonationSource(RunFolder& folder, const StateShape& shape,
                                const ClosedExchange& closed,
                                std::vector<std::uint32_t> scales_per_block)
-    : shape_(shape) {
+    : shape_(shape), closed_(closed) {
   FileSystem& fs = folder.files();
   const std::string name = generation_of(fs, folder.checkpoints(), closed.exchange, closed.state);
   if (name.empty()) {
     nothing("no generation holds the state that the last exchange started from",
-            folder.checkpoints().string(), "none of exchange " + closed.exchange.text(),
+            folder.checkpoints().string(),
+            "none of exchange " + closed.exchange.text() + on_nodes_alone(folder),
             "state " + closed.state.hex());
   }
   if (!folder.has_closed(closed.exchange) || !fs.exists(folder.aggregate_blocks(closed.exchange))) {
@@ -79,18 +89,32 @@ DonationSource::DonationSource(RunFolder& folder, const StateShape& shape,
   sums_ = fs.open(folder.aggregate_blocks(closed.exchange), OpenMode::read);
   contents_.total_weight = static_cast<std::uint32_t>(closed.total_weight);
   contents_.leaves.resize(shape.vectors().size());
-  for (std::uint32_t position = 1; position < shape.num_messages(); ++position) {
-    const StateShape::Piece piece = shape.piece(position);
-    const Bytes bytes = read(position);
+}
+
+bool DonationSource::hash_some(std::uint64_t most_bytes) {
+  std::uint64_t done = 0;
+  while (!hashed()) {
+    const StateShape::Piece piece = shape_.piece(next_);
+    const std::uint64_t size = piece_bytes(contents_, shape_, next_);
+    if (done > 0 && done + size > most_bytes) return false;
+    done += size;
+    const Bytes bytes = read(next_);
     if (piece.vector == contents_.leaves.size()) {
       contents_.sums.push_back(
           border::block_leaf({border::BlockVector::update, piece.block}, bytes));
     } else {
       contents_.leaves[piece.vector].push_back(parallel::state_leaf(
-          shape.vectors()[piece.vector], static_cast<std::int64_t>(piece.block), bytes));
+          shape_.vectors()[piece.vector], static_cast<std::int64_t>(piece.block), bytes));
     }
+    if (next_ + 1 == shape_.num_messages()) check_contents(contents_, shape_, closed_);
+    ++next_;
   }
-  check_contents(contents_, shape, closed);
+  return true;
+}
+
+const StateContents& DonationSource::contents() const {
+  CONCORDAT_REQUIRE(hashed(), std::to_string(next_));
+  return contents_;
 }
 
 std::uint64_t DonationSource::first_scale(std::uint64_t block) const {
@@ -114,6 +138,7 @@ Bytes DonationSource::read(std::uint32_t position) {
 }
 
 Bytes DonationSource::piece(std::uint32_t position) {
+  CONCORDAT_REQUIRE(hashed(), std::to_string(next_));
   Bytes bytes = read(position);
   check_piece(contents_, shape_, position, bytes);
   return bytes;

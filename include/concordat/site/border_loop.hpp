@@ -55,10 +55,11 @@ struct BorderPlan {
   std::vector<SiteId> donate_to{};
   /// Scales of each block of the model; needed to give.
   std::vector<std::uint32_t> scales_per_block{};
-  StopLimits limits{};                            ///< of the batch job that it runs in, if any
-  std::chrono::milliseconds fetch_wait{500};      ///< longest wait for a message in one turn
-  std::chrono::milliseconds poll_wait{100};       ///< between looks at the run folder
-  std::chrono::milliseconds retry_limit{10'000};  ///< longest back-off when the road is down
+  std::uint64_t hash_per_turn_bytes = 16U << 20U;  ///< of a state that it gives
+  StopLimits limits{};                             ///< of the batch job that it runs in, if any
+  std::chrono::milliseconds fetch_wait{500};       ///< longest wait for a message in one turn
+  std::chrono::milliseconds poll_wait{100};        ///< between looks at the run folder
+  std::chrono::milliseconds retry_limit{10'000};   ///< longest back-off when the road is down
 };
 
 class BorderLoop {

@@ -289,6 +289,7 @@ void BorderWorld::start_border(std::uint32_t site) {
   if (donor.contains(site)) plan.donor = donor.at(site);
   if (donate_to.contains(site)) plan.donate_to = donate_to.at(site);
   plan.scales_per_block = {1, 1, 1};
+  plan.hash_per_turn_bytes = hash_per_turn_bytes;
   borders[site] = std::make_unique<BorderLoop>(
       BorderSeams{*files[site], clock, crypto::system_random(), *roads[site]}, std::move(plan),
       keys[site]);

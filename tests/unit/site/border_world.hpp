@@ -164,6 +164,7 @@ class BorderWorld {
   std::uint32_t keep_rounds;
   std::map<std::uint32_t, SiteId> donor;                   ///< by site; for borders that start
   std::map<std::uint32_t, std::vector<SiteId>> donate_to;  ///< the same
+  std::uint64_t hash_per_turn_bytes = 16U << 20U;          ///< the same
   border::LoopbackRoad road;
   border::ByteBudget budget{4U << 20U};
   std::vector<std::unique_ptr<border::SiteRoad>> ends;
