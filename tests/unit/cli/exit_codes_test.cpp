@@ -153,6 +153,7 @@ const Row table[] = {
     {site::errors::bad_run_file, "site.bad_run_file", Severity::process, 65},
     {site::errors::block_digest, "site.block_digest", Severity::process, 65},
     {site::errors::state_differs, "site.state_differs", Severity::process, 65},
+    {site::errors::device_differs, "site.device_differs", Severity::process, 70},
     {site::errors::too_far_behind, "site.too_far_behind", Severity::process, 65},
     {site::errors::state_refused, "site.state_refused", Severity::request, 65},
     {site::errors::nothing_to_give, "site.nothing_to_give", Severity::request, 65},
