@@ -62,6 +62,15 @@ void check_integer_sum(Communicator& comm, Desk& desk) {
   EXPECT_EQ(x[2], static_cast<T>(size));
 }
 
+void check_bf16_sum_of_small_integers(Communicator& comm, Desk& desk) {
+  // Exact in every order, whether they are rounded on the way or not.
+  const int size = comm.size();
+  const float mine = static_cast<float>(comm.rank() + 1);
+  const auto x = reduced<Bf16>(comm, desk, {to_bf16(mine), to_bf16(-2.0F)}, ReduceOp::sum);
+  EXPECT_EQ(to_float(x[0]), static_cast<float>(size * (size + 1) / 2));
+  EXPECT_EQ(to_float(x[1]), static_cast<float>(-2 * size));
+}
+
 void check_bf16_sum_rounds_once(Communicator& comm, Desk& desk) {
   // 256 + 1 is 256 in bf16 at each step, but 256 + size - 1 is not when it is rounded once.
   const auto x =
@@ -207,6 +216,7 @@ void check_all_collectives_on(Communicator& comm, Desk& desk) {
   check_integer_sum<std::uint32_t>(comm, desk);
   check_integer_sum<std::int32_t>(comm, desk);
   check_integer_sum<std::int64_t>(comm, desk);
+  check_bf16_sum_of_small_integers(comm, desk);
   if (desk.as_comm_says()) check_bf16_sum_rounds_once(comm, desk);
   check_min_max(comm, desk);
   check_gather_scatter(comm, desk);
