@@ -30,7 +30,7 @@ TEST_P(CudaLayouts, TrainToTheReferencesLosses) {
   TrainSettings settings = family == model::Family::gpt2 ? tiny_gpt2() : tiny_settings();
   settings.sequence_parallel = layout.sequence_parallel;
   settings.zero = layout.zero;
-  expect_the_references(settings, 2e-5, 2e-5F, 1e-6F, layout.shape);
+  expect_the_references(settings, 2e-5, 5e-6F, 1e-6F, layout.shape);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, CudaLayouts,

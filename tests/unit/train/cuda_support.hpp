@@ -6,8 +6,8 @@
 namespace concordat::train::test {
 
 /// The first step's gradients by the first moments, the rest by the losses.
-/// `noise`: of gradients that are zero but for rounding (of the keys' bias: a softmax does not see
-/// it).
+/// `gradient_tolerance` is relative to a gradient's largest element. `noise` is absolute and of the
+/// keys' bias alone: a softmax does not see it, so its gradient is zero but for rounding.
 inline void expect_the_references(const TrainSettings& settings, double loss_tolerance,
                                   float gradient_tolerance, float noise = 1e-6F,
                                   const parallel::MeshShape& shape = {}) {

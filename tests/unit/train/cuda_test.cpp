@@ -16,13 +16,14 @@ INSTANTIATE_TEST_SUITE_P(Families, OnCuda,
                          testing::Values(model::Family::llama, model::Family::gpt2),
                          [](const auto& family) { return std::string(name_of(family.param)); });
 
-// f32 sums of at most a few dozen terms against f64: some ulp of the largest element of a gradient.
-TEST_P(OnCuda, TrainsToTheReferencesLosses) { expect_the_references(settings(), 2e-5, 2e-5F); }
+// f32 sums of at most a few dozen terms against f64: some ulp of the largest element of a gradient
+// (below 2e-6 under emulation; expf of a GPU may be off by another).
+TEST_P(OnCuda, TrainsToTheReferencesLosses) { expect_the_references(settings(), 2e-5, 5e-6F); }
 
 TEST_P(OnCuda, TrainsWithRecomputedActivations) {
   TrainSettings recomputed = settings();
   recomputed.recompute = model::Recompute::block;
-  expect_the_references(recomputed, 2e-5, 2e-5F);
+  expect_the_references(recomputed, 2e-5, 5e-6F);
 }
 
 // The operands of products are rounded alike, but what is rounded differs in its last bits: a value
