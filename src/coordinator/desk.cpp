@@ -19,7 +19,8 @@ constexpr std::size_t max_serving = 4;
 // What a sender says in good faith and takes up again by itself.
 bool is_passing(const Error& error) {
   return error.code() == federation::errors::out_of_turn ||
-         error.code() == federation::errors::too_late || error.code() == errors::relay_full;
+         error.code() == federation::errors::too_late || error.code() == errors::relay_full ||
+         error.code() == errors::behind;
 }
 
 // Everything but a failure of this machine: even what ends the process is said about its sender.
@@ -89,6 +90,18 @@ void Desk::take_message(SiteId, ByteView wire, const Digest& digest) {
                  .found = "exchange " + message.header.exchange.text(),
                  .expected = "exchange " + run_->terms().exchange.text(),
                  .remedy = "take what the coordinator has to say; it is enough to catch up"});
+  }
+  // A site enters a round with the closing record of the one before, which stood in a journal here.
+  if (is_ready && message.header.exchange > run_->terms().exchange) {
+    throw Error(
+        errors::behind,
+        {.what = run_->terms().text_of(message.header.sender) +
+                 " is ready for a round that this coordinator has not begun",
+         .where = "coordinator",
+         .found = "exchange " + message.header.exchange.text(),
+         .expected = "exchange " + run_->terms().exchange.text(),
+         .remedy = "the coordinator's folder is an older copy: restore journal/ and ledger/ "
+                   "as they were; the sites wait, and lose nothing"});
   }
   office_.receipts.require_new(message);
   require_open(message.header.exchange).take(message, wire);

@@ -8,6 +8,7 @@
 #include "concordat/federation/terms.hpp"
 #include "concordat/observe/memory.hpp"
 #include "coordinator/exchange_log.hpp"
+#include "coordinator/lost_journal.hpp"
 #include "coordinator/status.hpp"
 
 namespace concordat::coordinator {
@@ -105,6 +106,7 @@ struct CoordinatorLoop::State {
                                            .initial_state = plan.agreement.agreement.initial_state,
                                            .self = ledger::party(coordinator_id),
                                            .name = keys.name}));
+    require_journals(folder, ledger, plan.roster.roster.num_sites());
     desk.emplace(Office{folder, plan.roster, plan.agreement, peers,
                         border::Identity{coordinator_id, keys.signing, keys.sealing}, seams.random,
                         ledger, receipts, secrets, outbox, reached},

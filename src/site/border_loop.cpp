@@ -47,14 +47,15 @@ governance::Stage stage_of(SitePhase phase) {
   return Stage::idle;
 }
 
-// Refusals that time mends: the coordinator is starting, stopping or out of space.
+// Refusals that time or the coordinator's operator mends: it is starting, stopping, out of space,
+// or runs on an older copy of its folder.
 bool worth_a_retry(const Error& error) {
   if (error.code() == border::errors::road_down) return true;
   if (error.code() == federation::errors::out_of_turn) return true;
   if (!(error.code() == border::errors::peer_refused)) return false;
-  constexpr std::string_view passing[] = {"federation.out_of_turn", "border.road_stopped",
-                                          "border.road_down",       "core.disk_full",
-                                          "core.io_failed",         "coordinator.not_open"};
+  constexpr std::string_view passing[] = {
+      "federation.out_of_turn", "border.road_stopped",  "border.road_down",  "core.disk_full",
+      "core.io_failed",         "coordinator.not_open", "coordinator.behind"};
   return std::any_of(std::begin(passing), std::end(passing),
                      [&](std::string_view code) { return error.fields().found == code; });
 }

@@ -11,6 +11,11 @@ inline constexpr ErrorCode not_coordinator{"coordinator.not_coordinator", Severi
 /// A record of the exchange journal that this program did not write.
 inline constexpr ErrorCode bad_journal{"coordinator.bad_journal", Severity::process,
                                        ExitCode::data};
+/// The ledger has what a journal must have had before: journals are lost, cut or an older copy.
+inline constexpr ErrorCode journal_lost{"coordinator.journal_lost", Severity::process,
+                                        ExitCode::data};
+/// A site is ready for a round that this coordinator has not begun: its folder is an older copy.
+inline constexpr ErrorCode behind{"coordinator.behind", Severity::request, ExitCode::data};
 /// A block frame that does not follow the one before it.
 inline constexpr ErrorCode out_of_order{"coordinator.out_of_order", Severity::request,
                                         ExitCode::data};

@@ -66,6 +66,8 @@ const Row table[] = {
     {coordinator::errors::relay_full, "coordinator.relay_full", Severity::request, 75},
     {coordinator::errors::not_coordinator, "coordinator.not_coordinator", Severity::process, 64},
     {coordinator::errors::bad_journal, "coordinator.bad_journal", Severity::process, 65},
+    {coordinator::errors::journal_lost, "coordinator.journal_lost", Severity::process, 65},
+    {coordinator::errors::behind, "coordinator.behind", Severity::request, 65},
     {coordinator::errors::out_of_order, "coordinator.out_of_order", Severity::request, 65},
     {coordinator::errors::not_open, "coordinator.not_open", Severity::request, 75},
     {coordinator::errors::aggregate_gone, "coordinator.aggregate_gone", Severity::request, 65},

@@ -112,7 +112,7 @@ TEST(BorderLoop, WhatARefusalSaysDoesNotSteerTheLoop) {
     EXPECT_ERROR_SAYS(for (int i = 0; i < 100; ++i) world.turn(), border::errors::peer_refused,
                       said);
   }
-  for (const std::string code : {"core.disk_full", "coordinator.not_open"}) {
+  for (const std::string code : {"core.disk_full", "coordinator.not_open", "coordinator.behind"}) {
     BorderWorld world(1);
     world.roads[0]->refuse_with = code;
     world.run_to_end();
