@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # gpu-check.sh [REPORT]: everything that only a machine with an NVIDIA GPU can say of the cuda back end, in one Markdown
 # file (default build/cuda/gpu-report.md), ready for docs/benchmarks.md: the op and training tests on the device,
-# compute-sanitizer, the roofs of products and copies, training against PyTorch with MFU, all-reduce of several devices.
+# compute-sanitizer, the roofs of products and copies, training against PyTorch with MFU, collectives of several devices.
 #
 #   CONCORDAT_CUDA   a toolkit's folder (default: nvcc's of the PATH, else what scripts/lib/cuda-toolkit.sh fetches)
 #   PYTHON           an interpreter with PyTorch 2 for CUDA (default python3; without it that part is left out)
@@ -36,6 +36,7 @@ code=0
 [ "$code" -eq 0 ] || { cat "$work/why" >&2; exit 1; }
 say "device: $(head -n 1 "$work/device")"
 make unit_device_gpu unit_train_cuda unit_site train_step concordat
+devices=$(nvidia-smi -L 2>/dev/null | grep -c '^GPU' || true)
 
 failed=0
 out() { printf '%s\n' "$@" >>"$report"; }
@@ -60,7 +61,9 @@ fi
 
 out "| tests on the device (\`scripts/gpu-check.sh\`) | | s |" "|---|---|---|"
 row "ops against the reference" "$build/tests/unit/device/unit_device_gpu" --gtest_brief=1
-OMP_NUM_THREADS=1 row "training against the reference" "$build/tests/unit/train/unit_train_cuda" --gtest_brief=1
+# Each rank of a layout wants a device of its own.
+case ${devices:-0} in 0 | 1) layouts=none without='-*CudaLayout*' ;; [2-5]) layouts="of two devices" without='-*SixRanks*' ;; *) layouts=all without='*' ;; esac
+OMP_NUM_THREADS=1 row "training against the reference (layouts: $layouts)" "$build/tests/unit/train/unit_train_cuda" --gtest_brief=1 --gtest_filter="$without"
 row "masked codes of the exchange, byte for byte" "$build/tests/unit/site/unit_site" --gtest_brief=1 --gtest_filter='DeviceBlocks.*'
 
 sanitizer=$(command -v "$cuda/bin/compute-sanitizer" compute-sanitizer | head -n 1 || true)
@@ -105,15 +108,22 @@ else
   out "" "PyTorch for CUDA is not in $python: no comparison."
 fi
 
-devices=$(nvidia-smi -L 2>/dev/null | grep -c '^GPU' || true)
 out ""
 if [ "${devices:-0}" -lt 2 ]; then
-  out "One device: no all-reduce measured."
-elif command -v all_reduce_perf >/dev/null; then
-  out "NCCL all-reduce over $devices devices (\`all_reduce_perf -b 8M -e 1G -f 4 -g $devices\` of nccl-tests):" ""
-  { all_reduce_perf -b 8M -e 1G -f 4 -g "$devices" || failed=1; } | grep -E '^ *[0-9]|#.*(bus|time)' | sed 's/^/    /' >>"$report"
+  out "One device: no collectives measured."
 else
-  out "$devices devices, but no \`all_reduce_perf\` (nccl-tests) in the PATH: no all-reduce measured."
+  say "collectives"
+  out "The program's collectives over $devices devices (\`mpirun -n $devices collectives over=cuda most=1048576\`):" ""
+  make collectives
+  mpirun -n "$devices" "$build/bench/collectives" over=cuda most=1048576 >"$work/collectives" || failed=1
+  sed -n '/^|/p' "$work/collectives" >>"$report"
+  out ""
+  if command -v all_reduce_perf >/dev/null; then
+    out "NCCL alone (\`all_reduce_perf -b 64K -e 1G -f 4 -g $devices\` of nccl-tests):" ""
+    { all_reduce_perf -b 64K -e 1G -f 4 -g "$devices" || failed=1; } | grep -E '^ *[0-9]|#.*(bus|time)' | sed 's/^/    /' >>"$report"
+  else
+    out "No \`all_reduce_perf\` (nccl-tests) in the PATH: nothing to compare them with."
+  fi
 fi
 say "report: $report"
 exit "$failed"
