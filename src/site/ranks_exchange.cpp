@@ -204,7 +204,12 @@ std::optional<RankSecrets> RanksExchange::Parts::wait_for_secrets(const StopAske
   const auto there = [&] {
     return folder->has_secrets(exchange, nonce) || folder->has_closed(exchange);
   };
-  const auto answered = [&] { return folder->has_secrets(exchange, nonce); };
+  // A border that closes the exchange takes its answers away, and then answers again.
+  std::optional<Bytes> sealed;
+  const auto answered = [&] {
+    sealed = folder->read_secrets(exchange, nonce);
+    return sealed.has_value();
+  };
   if (!wait_until(comm, seams.clock, there, stop)) return std::nullopt;
   // Closed without an answer: either it went without this site, or the answer is on its way.
   if (was_missed(job())) return std::nullopt;
@@ -212,8 +217,7 @@ std::optional<RankSecrets> RanksExchange::Parts::wait_for_secrets(const StopAske
   Bytes plain;
   comm::agreed(comm, [&] {
     if (comm.rank() != 0) return;
-    const RankSecrets opened =
-        open_secrets(exchange, nonce, *key, *folder->read_secrets(exchange, nonce));
+    const RankSecrets opened = open_secrets(exchange, nonce, *key, *sealed);
     const crypto::SecretBytes encoded = encode_secrets(opened);
     plain.assign(encoded.view().begin(), encoded.view().end());
   });

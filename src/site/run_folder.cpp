@@ -121,7 +121,12 @@ std::optional<Bytes> RunFolder::read_secrets(const ExchangeId& exchange,
                                              std::string_view nonce) const {
   const Path path = inbox(exchange) / (std::string(secrets_prefix) + std::string(nonce));
   if (!fs_.exists(path)) return std::nullopt;
-  return read_file(fs_, path, max_secrets_bytes);
+  try {
+    return read_file(fs_, path, max_secrets_bytes);
+  } catch (const Error& error) {
+    if (error.code() == concordat::errors::not_found) return std::nullopt;  // taken away meanwhile
+    throw;
+  }
 }
 
 void RunFolder::erase_secrets(const ExchangeId& exchange) {

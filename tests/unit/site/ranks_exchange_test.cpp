@@ -10,6 +10,7 @@
 #include "concordat/site/errors.hpp"
 #include "one_site.hpp"
 #include "support/expect_error.hpp"
+#include "unit/checkpoint/forwarding_files.hpp"
 
 namespace concordat::site {
 namespace {
@@ -115,6 +116,36 @@ TEST_F(OneSite, StopsWhileItWaitsForSecretsWithNothingWritten) {
     EXPECT_FALSE(rank.exchange.committed());
     EXPECT_EQ(rank.exchange.round(), Round{0});
   });
+}
+
+/// A border closes the exchange between two looks at its answer, so many times.
+class VanishingAnswer final : public testing_support::ForwardingFiles {
+ public:
+  bool exists(const Path& path) override {
+    const bool found = real_.exists(path);
+    if (found && path.filename().string().starts_with("secrets-") && times-- > 0) {
+      real_.remove(path);
+    }
+    return found;
+  }
+  std::atomic<int> times = 2;
+};
+
+TEST_F(OneSite, AnAnswerThatIsTakenAwayIsWaitedForAgain) {
+  VanishingAnswer files;
+  comm::run_threads(2, [&](comm::Communicator& comm) {
+    ToyRank rank(comm, runs[0], toy_terms(), 1, files);
+    rank.start();
+    rank.exchange.announce("none");
+    answer(comm);
+    const auto end = rank.exchange.run(rank.weights(), 600, "step-1", [&] {
+      answer(comm);
+      return rank.exchange.committed();
+    });
+    EXPECT_EQ(end, ExchangeEnd::stopped);
+    EXPECT_TRUE(rank.exchange.committed());
+  });
+  EXPECT_LT(files.times, 0);
 }
 
 TEST_F(OneSite, ARestartAfterTheCommitEndsWithTheBitsOfAnUndisturbedRun) {

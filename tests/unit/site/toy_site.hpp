@@ -68,14 +68,15 @@ inline float toy_update(std::size_t site, std::uint32_t round, std::int64_t inde
 /// One rank of a toy site.
 class ToyRank {
  public:
-  ToyRank(comm::Communicator& comm, const FileSystem::Path& run, const OuterTerms& terms, int tp)
+  ToyRank(comm::Communicator& comm, const FileSystem::Path& run, const OuterTerms& terms, int tp,
+          FileSystem& fs = quick_files())
       : comm_(comm),
         mesh_{.dp = comm.size() / tp, .pp = 1, .cp = 1, .tp = tp},
         layout_(
             parallel::layout_of(specs_, space_, mesh_, parallel::coords_of(mesh_, comm.rank()))),
         weights_(host_tensor(Dtype::f32, {layout_.num_local})),
-        exchange(comm, {quick_files(), system_clock(), crypto::system_random()}, run, terms, space_,
-                 layout_) {}
+        exchange(comm, {fs, system_clock(), crypto::system_random()}, run, terms, space_, layout_) {
+  }
 
   void start() {
     for_each_element(layout_, weights_, [](std::int64_t index, float& w) {
