@@ -29,10 +29,12 @@ free_port() {
 }
 
 # Each mpirun gets a session folder of its own: those of one user share one in /tmp otherwise, and
-# one that ends can take it away from one that starts.
+# one that ends can take it away from one that starts. It lies in $work where a caller has one, so that
+# it goes with that when mpirun and this shell are killed.
+session_folder() { mktemp -d "${work:-${TMPDIR:-/tmp}}/mpirun-XXXXXX"; }
 launch() { # launch RANKS ARGUMENT...
   local session code=0
-  session=$(mktemp -d /tmp/cc-XXXXXX)
+  session=$(session_folder)
   OMP_NUM_THREADS=1 mpirun --mca orte_tmpdir_base "$session" --bind-to none --oversubscribe -n "$1" "$concordat" "${@:2}" || code=$?
   rm -rf "$session"
   return "$code"

@@ -26,6 +26,10 @@ run_of() { echo "$work/alba/runs/$1"; }
 trained 0 "$work/plain.log" 2 "$site" --run.name=plain
 grep -q 'saved step-000012: .* snapshot .* written in' "$work/plain.log" || fail "no line about the last save"
 
+# What an mpirun leaves whose shell is killed too goes with this test's folder.
+session=$(session_folder)
+[ "$(dirname "$session")" = "$work" ] && rmdir "$session" || fail "sessions of mpirun are made outside: $session"
+
 # The second generation is on the disk when its turn in the run folder comes.
 export CONCORDAT_KILL_AT=checkpoint.before_publish:2
 ! launch 2 train "$site" --run.name=fast "$fast" >"$work/killed.log" 2>&1 || fail "nothing was killed"

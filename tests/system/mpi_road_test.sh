@@ -14,7 +14,7 @@ for site in "${sites[@]}"; do train_flags[$site]+=" --layout.tp=1"; done
 kill_role= kill_at=
 one_mpirun() {
   local run=$1 without=${2:-} session code=0 site parts=()
-  session=$(mktemp -d /tmp/cc-XXXXXX)
+  session=$(session_folder)
   # program ROLE PARTY ARGUMENT...: with the point at which it is to die, if it is.
   program() {
     [ "$1" != "$kill_role" ] || [ "$2" = alba ] || [ "$2" = cala ] || parts+=(env CONCORDAT_KILL_AT="$kill_at:1")
