@@ -13,14 +13,14 @@ set(CONCORDAT_CUDA_SOURCES
     attention_forward.cu
     attention_mma_backward.cu
     attention_mma_forward.cu
+    copies.cu
     cross_entropy.cu
     elementwise.cu
     embedding.cu
     exact_quantise.cu
-    layer_norm.cu
     matmul.cu
+    norms.cu
     optimizer.cu
-    rms_norm.cu
     rope.cu
     sums.cu)
 list(TRANSFORM CONCORDAT_CUDA_SOURCES PREPEND "${PROJECT_SOURCE_DIR}/src/device/cuda/")
