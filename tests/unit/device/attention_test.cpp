@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "unit/device/device_testing.hpp"
+#include "unit/device/attention_program.hpp"
 
 namespace concordat::device::testing {
 namespace {
@@ -72,14 +72,6 @@ std::vector<AttentionShape> longer_shapes() {
   return all;
 }
 
-Tensor as_bf16(Lab<float>& lab, const Tensor& wide) {
-  const Tensor narrow = lab.session.backend().allocate(Dtype::bf16, wide.shape());
-  Tensor again = lab.out(wide.shape());
-  copy(lab.exec(), narrow, wide);
-  copy(lab.exec(), again, narrow);
-  return again;
-}
-
 /// The back ends that may round, beside the reference.
 std::vector<std::string> rounding_backends() {
   std::vector<std::string> names = tested_backends();
@@ -88,57 +80,28 @@ std::vector<std::string> rounding_backends() {
 }
 
 TEST(Attention, OperandsRoundedToBf16StayNearTheReference) {
-  // The inputs are bf16 numbers already, so only weights and gradients of scores are rounded, to
-  // 2^-9 of themselves. Weights sum to one: out is off by 2^-9 of the largest value at most. The
-  // scores' gradients are below 2 head_dim times a weight, which sum to one over a row: the error
-  // of grad_q is at most scale * 2 head_dim * 2^-9, and that of grad_k and grad_v grows with the
-  // root of the number of queries, whose errors have random signs.
   std::vector<std::string> names = rounding_backends();
   // Emulated, the longer ones take too long; CudaAttention has what crosses borders there.
   const bool emulated = std::ranges::find(names, "cuda") != names.end();
   names.insert(names.begin(), "reference");
   for (AttentionShape s : emulated ? shapes() : longer_shapes()) {
+    s.rounds_to = Dtype::bf16;
     std::vector<Outputs> results;
     for (const std::string& name : names) {
       Lab<float> lab(name);
-      s.rounds_to = Dtype::bf16;
-      const std::int64_t queries = s.batch * s.q_length;
-      const std::int64_t keys = s.batch * s.k_length;
-      const Tensor q = as_bf16(lab, lab.random({queries, s.heads * s.head_dim}, 1));
-      const Tensor k = as_bf16(lab, lab.random({keys, s.kv_heads * s.head_dim}, 2));
-      const Tensor v = as_bf16(lab, lab.random({keys, s.kv_heads * s.head_dim}, 3));
-      const Tensor grad_out = as_bf16(lab, lab.random(q.shape(), 4));
-      Tensor out = lab.out(q.shape());
-      Tensor lse = lab.out({queries, s.heads});
-      attention_forward(lab.exec(), out, lse, q, k, v, s);
-      const AttentionGradients set{lab.out(q.shape()), lab.out(k.shape()), lab.out(v.shape())};
-      attention_backward(lab.exec(), set, grad_out, q, k, v, out, lse, s);
-      const AttentionGradients added{lab.random(q.shape(), 5), lab.random(k.shape(), 6),
-                                     lab.random(v.shape(), 7)};
-      attention_backward(lab.exec(), added, grad_out, q, k, v, out, lse, s, Write::accumulate);
-      results.push_back({lab.get(lse), lab.get(out), lab.get(set.q), lab.get(added.q),
-                         lab.get(set.v), lab.get(added.v), lab.get(set.k), lab.get(added.k)});
+      results.push_back(attention_program(lab, s, [&](auto rows, auto columns, auto seed) {
+        return rounded(lab, lab.random({rows, columns}, seed), Dtype::bf16);
+      }));
     }
-    const double scale = s.scale == 0.0F ? 1.0 / std::sqrt(static_cast<double>(s.head_dim))
-                                         : static_cast<double>(s.scale);
-    const double width = static_cast<double>(s.head_dim);
-    const double per_query = scale * 2.0 * width * 0x1p-9;
-    const double sharers = static_cast<double>(s.heads / s.kv_heads);
-    const double many = std::sqrt(sharers * static_cast<double>(s.q_length));
-    const double bounds[] = {2e-5,          0x1p-9,        per_query,        per_query,
-                             many * 0x1p-9, many * 0x1p-9, many * per_query, many * per_query};
+    const auto bounds = rounding_bounds(s, 0x1p-9);
     for (std::size_t at = 1; at < results.size(); ++at) {
-      for (std::size_t i = 0; i < std::size(bounds); ++i) {
+      for (std::size_t i = 0; i < bounds.size(); ++i) {
         expect_near(results[at][i], results[0][i], bounds[i],
                     names[at] + " " + text(s) + " output " + std::to_string(i));
       }
     }
   }
 }
-
-struct Chunk {
-  Tensor out, lse;
-};
 
 TEST(Attention, ForwardAndBackwardMatchTheReference) {
   // Scores are sums of head_dim products below 1; weights sum to one, so out's error is that of
@@ -147,22 +110,9 @@ TEST(Attention, ForwardAndBackwardMatchTheReference) {
     check_backends(
         text(s),
         [s](Lab<float>& lab) {
-          std::int64_t queries = s.batch * s.q_length;
-          std::int64_t keys = s.batch * s.k_length;
-          Tensor q = lab.random({queries, s.heads * s.head_dim}, 1);
-          Tensor k = lab.random({keys, s.kv_heads * s.head_dim}, 2);
-          Tensor v = lab.random({keys, s.kv_heads * s.head_dim}, 3);
-          Tensor out = lab.out(q.shape());
-          Tensor lse = lab.out({queries, s.heads});
-          attention_forward(lab.exec(), out, lse, q, k, v, s);
-          Tensor grad_out = lab.random(q.shape(), 4);
-          AttentionGradients set{lab.out(q.shape()), lab.out(k.shape()), lab.out(v.shape())};
-          attention_backward(lab.exec(), set, grad_out, q, k, v, out, lse, s);
-          AttentionGradients added{lab.random(q.shape(), 5), lab.random(k.shape(), 6),
-                                   lab.random(v.shape(), 7)};
-          attention_backward(lab.exec(), added, grad_out, q, k, v, out, lse, s, Write::accumulate);
-          return Outputs{lab.get(out),   lab.get(lse),     lab.get(set.q),   lab.get(set.k),
-                         lab.get(set.v), lab.get(added.q), lab.get(added.k), lab.get(added.v)};
+          return attention_program(lab, s, [&](auto rows, auto columns, auto seed) {
+            return lab.random({rows, columns}, seed);
+          });
         },
         2e-5);
   }
