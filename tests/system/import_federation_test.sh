@@ -44,9 +44,7 @@ refused "--train.initial_weights=$work/nowhere" core.not_found
 train_flags[alba]+=" --train.initial_weights=$work/file"
 train_flags[brio]+=" --train.initial_weights=$work/shards"
 train_flags[cala]+=" --train.initial_weights=$work/shards"
-run_federation "$run" >/dev/null
-final_state "$run" >/dev/null
-audit_all "$run"
+train_together "$run"
 
 # Restarts read the checkpoint: the folders may be gone.
 rm -r "$work/file" "$work/shards"

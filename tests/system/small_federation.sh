@@ -63,6 +63,13 @@ audit_all() {
   }
 }
 
+# train_together RUN: to the end; all sites prove one state and the audit agrees.
+train_together() {
+  run_federation "$1" >/dev/null
+  [ -n "$(final_state "$1")" ] || fail "no final state"
+  audit_all "$1"
+}
+
 # For the tests that drive the federation in the folder $run themselves.
 last_words() { tail -n 5 "$run"/hub/log "$run"/*/border.log "$run"/*/train.log >&2 || true; }
 wait_for() { # wait_for SECONDS WHAT COMMAND...

@@ -55,6 +55,8 @@ says() {
   grep -qE -- "$text" "$work/out" || { cat "$work/out" >&2; fail "no '$text' from: $*"; }
   passed=$((passed + 1))
 }
+# quick_training: the sections of a configuration that trains for a few quick steps.
+quick_training() { printf '[inner]\nrate = 4e-3\nwarmup_steps = 2\nlength = 32\n[train]\nbatch = 4\nmicro_batch = 2\n'; }
 # small_model [LAYERS]: its section of a configuration, with every axis that a layout may cut.
 small_model() {
   printf '[model]\nwidth = 32\nlayers = %s\nheads = 4\nkv_heads = 2\nffn = 64\ntied = true\n' "${1:-2}"

@@ -8,18 +8,15 @@ namespace {
 using ledger::CrossingKind;
 using ledger::Entry;
 
-const SiteId alba{0};
-const SiteId cala{2};
-
 AuditReport audit_of(const std::filesystem::path& folder, SimulatedRun::Lie lie = {}) {
-  SimulatedRun run(folder, std::move(lie));
-  run.play_until(0, CrossingKind::closed);
-  run.play_until(1, CrossingKind::closed);
-  run.give_state(1, alba, cala);
-  run.play_until(2, CrossingKind::closed);
-  run.play_until(3, CrossingKind::ready);
-  run.sign_all();
-  return run.audit();
+  const auto play = [](SimulatedRun& run) {
+    run.play_until(0, CrossingKind::closed);
+    run.play_until(1, CrossingKind::closed);
+    run.give_state(1, alba, cala);
+    run.play_until(2, CrossingKind::closed);
+    run.play_until(3, CrossingKind::ready);
+  };
+  return report_of(folder, 3, play, std::move(lie));
 }
 
 TEST_F(AuditTest, state_that_a_site_gives_to_another_verifies) {
@@ -51,9 +48,8 @@ TEST_F(AuditTest, state_given_without_a_decision_is_a_fault) {
 
 TEST_F(AuditTest, state_that_is_not_the_rounds_is_a_fault) {
   const AuditReport report = audit_of(folder, [](SiteId, Entry& entry) {
-    if (entry.kind != ledger::kinds::state_blocks) return true;
-    for (auto& [name, value] : entry.fields) {
-      if (name == "state") value = digest_of("another").hex();
+    if (entry.kind == ledger::kinds::state_blocks) {
+      set(entry, "state", digest_of("another").hex());
     }
     return true;
   });

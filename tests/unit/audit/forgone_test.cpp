@@ -1,6 +1,4 @@
 // Aggregates that a site goes without: honest claims verify and are named, false ones are found.
-#include <algorithm>
-
 #include "audit_fixture.hpp"
 
 namespace concordat::audit::testing {
@@ -8,9 +6,6 @@ namespace {
 
 using ledger::CrossingKind;
 using ledger::Entry;
-
-const SiteId alba{0};
-const SiteId dora{3};
 
 /// Four sites; rounds 1 to 3 go without dora, which comes back from alba's state of round 3.
 void play(SimulatedRun& run) {
@@ -25,28 +20,14 @@ void play(SimulatedRun& run) {
   run.go_without({});
   run.play_until(4, CrossingKind::closed);
   run.play_until(5, CrossingKind::ready);
-  run.sign_all();
 }
 
 AuditReport audit_of(const std::filesystem::path& folder, SimulatedRun::Lie lie = {}) {
-  SimulatedRun run(folder, std::move(lie), 4);
-  play(run);
-  return run.audit();
+  return report_of(folder, 4, play, std::move(lie));
 }
 
-bool has_note(const AuditReport& report, const std::string& text) {
-  return std::ranges::any_of(
-      report.notes, [&](const std::string& note) { return note.find(text) != std::string::npos; });
-}
-
-SimulatedRun::Lie change(std::string key, std::string field, std::string value) {
-  return [=](SiteId party, Entry& entry) {
-    if (party != dora || entry.key != key) return true;
-    for (auto& [name, old] : entry.fields) {
-      if (name == field) old = value;
-    }
-    return true;
-  };
+SimulatedRun::Lie claim(const std::string& field, const std::string& value) {
+  return change(dora, "forgone/1.0.0/site-3", field, value);
 }
 
 TEST_F(AuditTest, site_that_goes_on_from_a_donors_state_verifies_and_is_named) {
@@ -94,52 +75,46 @@ TEST_F(AuditTest, site_that_is_ready_again_without_a_donors_state_is_found) {
 }
 
 TEST_F(AuditTest, state_of_an_older_round_makes_no_forgone_aggregate_good) {
-  SimulatedRun run(folder, {}, 4);
-  run.play_until(0, CrossingKind::closed);
-  run.go_without(dora);
-  for (std::uint32_t round = 1; round < 3; ++round) run.play_until(round, CrossingKind::closed);
-  for (const SiteId party : {coordinator_id, dora}) run.forgo(party, 2, dora);
-  run.give_state(1, alba, dora);
-  run.go_without({});
-  run.play_until(3, CrossingKind::ready);
-  run.sign_all();
-  const AuditReport report = run.audit();
+  const AuditReport report = report_of(folder, 4, [](SimulatedRun& run) {
+    run.play_until(0, CrossingKind::closed);
+    run.go_without(dora);
+    for (std::uint32_t round = 1; round < 3; ++round) run.play_until(round, CrossingKind::closed);
+    for (const SiteId party : {coordinator_id, dora}) run.forgo(party, 2, dora);
+    run.give_state(1, alba, dora);
+    run.go_without({});
+    run.play_until(3, CrossingKind::ready);
+  });
   EXPECT_TRUE(has_fault(report, "forgone.donated", "dora")) << all_faults(report);
 }
 
 TEST_F(AuditTest, participant_that_claims_to_go_without_its_aggregate_is_found) {
   for (const SiteId liar : {alba, coordinator_id}) {
-    SimulatedRun run(folder / ledger::party(liar), {}, 4);
-    run.play_until(0, CrossingKind::closed);
-    run.forgo(liar, 0, alba);
-    run.sign_all();
-    const AuditReport report = run.audit();
+    const AuditReport report = report_of(folder / ledger::party(liar), 4, [&](SimulatedRun& run) {
+      run.play_until(0, CrossingKind::closed);
+      run.forgo(liar, 0, alba);
+    });
     EXPECT_TRUE(has_fault(report, "forgone.missed", liar == alba ? "alba" : "hub"))
         << all_faults(report);
   }
 }
 
 TEST_F(AuditTest, claim_about_an_exchange_that_nobody_knows_is_found) {
-  SimulatedRun run(folder, {}, 4);
-  run.play_until(0, CrossingKind::closed);
-  run.forgo(dora, 7, dora);
-  run.sign_all();
-  const AuditReport report = run.audit();
+  const AuditReport report = report_of(folder, 4, [](SimulatedRun& run) {
+    run.play_until(0, CrossingKind::closed);
+    run.forgo(dora, 7, dora);
+  });
   EXPECT_TRUE(has_fault(report, "forgone.missed", "dora")) << all_faults(report);
 }
 
 TEST_F(AuditTest, forged_claim_is_found) {
   const std::string other = digest_of("a lie").hex();
-  const AuditReport root = audit_of(folder / "a", change("forgone/1.0.0/site-3", "root", other));
+  const AuditReport root = audit_of(folder / "a", claim("root", other));
   EXPECT_TRUE(has_fault(root, "facts.aggregate", "dora")) << all_faults(root);
-  const AuditReport manifest =
-      audit_of(folder / "b", change("forgone/1.0.0/site-3", "manifest", other));
+  const AuditReport manifest = audit_of(folder / "b", claim("manifest", other));
   EXPECT_TRUE(has_fault(manifest, "facts.manifest", "dora")) << all_faults(manifest);
-  const AuditReport party =
-      audit_of(folder / "c", change("forgone/1.0.0/site-3", "site", "site-0"));
+  const AuditReport party = audit_of(folder / "c", claim("site", "site-0"));
   EXPECT_TRUE(has_fault(party, "forgone.party", "dora")) << all_faults(party);
-  const AuditReport form =
-      audit_of(folder / "d", change("forgone/1.0.0/site-3", "site", "somebody"));
+  const AuditReport form = audit_of(folder / "d", claim("site", "somebody"));
   EXPECT_TRUE(has_fault(form, "entry.form", "dora")) << all_faults(form);
 }
 

@@ -9,8 +9,6 @@ namespace {
 using ledger::CrossingKind;
 using ledger::Entry;
 
-const SiteId dora{3};
-
 /// Four sites; rounds 1 and 2 go without dora.
 void play(SimulatedRun& run) {
   run.play_until(0, CrossingKind::closed);
@@ -20,13 +18,10 @@ void play(SimulatedRun& run) {
   run.go_without({});
   run.play_until(3, CrossingKind::closed);
   run.play_until(4, CrossingKind::ready);
-  run.sign_all();
 }
 
 AuditReport audit_of(const std::filesystem::path& folder, SimulatedRun::Lie lie = {}) {
-  SimulatedRun run(folder, std::move(lie), 4);
-  play(run);
-  return run.audit();
+  return report_of(folder, 4, play, std::move(lie));
 }
 
 TEST_F(AuditTest, run_that_goes_without_a_site_for_two_rounds_verifies) {
@@ -75,6 +70,7 @@ TEST_F(AuditTest, coordinator_that_leaves_out_a_site_whose_ready_it_took_is_foun
 TEST_F(AuditTest, fewer_participants_than_the_agreement_wants_are_found) {
   SimulatedRun run(folder, {}, 4);
   play(run);
+  run.sign_all();
   for (const auto& [minimum, colluding] : {std::pair{4U, 1U}, std::pair{3U, 2U}}) {
     AuditInput input = run.input();
     input.minimum = minimum;
@@ -87,6 +83,7 @@ TEST_F(AuditTest, fewer_participants_than_the_agreement_wants_are_found) {
 TEST_F(AuditTest, what_is_assumed_for_want_of_an_agreement_is_said) {
   SimulatedRun run(folder, {}, 4);
   play(run);
+  run.sign_all();
   AuditInput input = run.input();
   const auto said = [&] {
     const AuditReport report = run_audit(posix_files(), input);
@@ -108,16 +105,6 @@ struct ForgedOmission {
   const char* check;
   const char* ledger;
 };
-
-SimulatedRun::Lie change(SiteId liar, std::string key, std::string field, std::string value) {
-  return [=](SiteId party, Entry& entry) {
-    if (party != liar || entry.key != key) return true;
-    for (auto& [name, old] : entry.fields) {
-      if (name == field) old = value;
-    }
-    return true;
-  };
-}
 
 SimulatedRun::Lie leave_out(SiteId liar, std::string key) {
   return [=](SiteId party, Entry& entry) { return party != liar || entry.key != key; };

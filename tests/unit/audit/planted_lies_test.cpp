@@ -9,20 +9,6 @@ namespace {
 
 using ledger::Entry;
 
-void set(Entry& entry, std::string_view name, std::string value) {
-  for (auto& [key, old] : entry.fields) {
-    if (key == name) old = std::move(value);
-  }
-}
-
-/// A lie in the entry with this key of this party: sets one field.
-SimulatedRun::Lie change(SiteId liar, std::string key, std::string field, std::string value) {
-  return [=](SiteId party, Entry& entry) {
-    if (party == liar && entry.key == key) set(entry, field, value);
-    return true;
-  };
-}
-
 SimulatedRun::Lie leave_out(SiteId liar, std::string key) {
   return [=](SiteId party, Entry& entry) { return party != liar || entry.key != key; };
 }
@@ -41,9 +27,6 @@ struct PlantedLie {
 
 std::vector<PlantedLie> lies() {
   const SiteId hub = coordinator_id;
-  const SiteId alba{0};
-  const SiteId brio{1};
-  const SiteId cala{2};
   const std::string other = digest_of("a lie").hex();
   const std::string generation =
       "checkpoint/demo/step-000031/" + digest_of("generation 1").hex().substr(0, 16);
