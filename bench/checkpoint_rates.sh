@@ -7,6 +7,7 @@
 # FOLDER: on the file system to measure (default: bench-checkpoints here); it needs 12 times the state.
 # LAYERS: of GPT-2 (12: a state of 1.49 GB). PYTHON: with PyTorch 2, numpy and h5py. WHAT: a part of
 # "ours1 ours2 fio1 fio2 torch h5py". RESULTS: a file that keeps the runs; the next call adds to it.
+# Two ranks share the processors, as in a job: each has half of the threads.
 # Before each write the disk is idle (sync); before each read the files have left the page cache. Nobody else
 # checks what it reads: our restore proves every byte against the manifest, and the place of every element.
 set -euo pipefail
@@ -20,13 +21,13 @@ results=$(realpath -m "${RESULTS:-$folder/results.txt}")
 what=" ${WHAT:-ours1 ours2 fio1 fio2 torch h5py} "
 request=$((4 << 20))  # of write_extents()
 mkdir -p "$folder"
-export OMP_NUM_THREADS=2 OMPI_MCA_mpi_yield_when_idle=1
+export OMPI_MCA_mpi_yield_when_idle=1
 
 note() { echo "$*" | tee -a "$results"; }
 ours() { # ours RANKS save|restore
   local line
   sync
-  line=$(mpirun --bind-to none --oversubscribe -n "$1" "$bench" "what=$2" "folder=$folder/ours$1" "layers=$layers" | tail -n 1)
+  line=$(OMP_NUM_THREADS=$(($(nproc) / $1)) mpirun --bind-to none --oversubscribe -n "$1" "$bench" "what=$2" "folder=$folder/ours$1" "layers=$layers" | tail -n 1)
   [ -n "$line" ] || exit 70
   note "ours$1-$line"
 }

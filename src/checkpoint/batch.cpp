@@ -9,7 +9,7 @@ namespace concordat::checkpoint {
 
 namespace {
 
-constexpr std::int64_t batch_bytes_a_rank = std::int64_t{16} << 20U;
+constexpr std::int64_t batch_bytes_a_rank = std::int64_t{8} << 20U;
 
 /// Of all ranks' parts the longest.
 std::int64_t longest_part(std::size_t index, const Shape& shape, int num_ranks) {

@@ -18,7 +18,7 @@ struct Window {
   bool whole = true;  ///< all of the dataset, on all ranks
 };
 
-/// Windows of tensors of one element width, of 16 MiB a rank together (32 if the rank is alone).
+/// Windows of tensors of one element width, of 8 MiB a rank together (16 if the rank is alone).
 using Batch = std::vector<Window>;
 /// All of all tensors: the windows of one are in order, in one batch or in batches in order.
 std::vector<Batch> batches_of(const std::vector<NamedTensor>& tensors, int num_ranks);
@@ -40,6 +40,10 @@ class BatchParts {
   void collect();
   /// Collective: from the parts to all holders.
   void distribute();
+  /// What this rank owns of a window of the batch.
+  std::vector<parallel::Segment> owned(const Window& window) const {
+    return segments_of_local(window, /*owned=*/true);
+  }
 
  private:
   std::vector<parallel::Segment> segments_of_parts() const;

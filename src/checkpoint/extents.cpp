@@ -27,10 +27,9 @@ parallel::Slice part_of(std::size_t index, const Shape& shape, int rank, int num
   return parallel::slice_of(turned, num_ranks, num_elements(shape), tensor_block_log2);
 }
 
-void read_slice(File& file, const Manifest::Dataset& dataset, const parallel::Slice& slice,
-                const Tensor& into) {
-  if (into.empty()) return;
-  file.read_at(dataset.offset + static_cast<std::uint64_t>(slice.begin) * size_of(dataset.dtype),
+void read_elements(File& file, const Manifest::Dataset& dataset, std::int64_t begin,
+                   const Tensor& into) {
+  file.read_at(dataset.offset + static_cast<std::uint64_t>(begin) * size_of(dataset.dtype),
                {reinterpret_cast<std::uint8_t*>(into.raw_bytes()), into.size_bytes()});
 }
 

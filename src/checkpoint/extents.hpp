@@ -21,9 +21,9 @@ std::uint64_t extent_bytes(const Manifest::Dataset& dataset);
 /// The part of dataset number `index` that rank `rank` reads and writes.
 parallel::Slice part_of(std::size_t index, const Shape& shape, int rank, int num_ranks);
 
-/// Bytes of a dataset from its file. `into` is empty or as long as the slice.
-void read_slice(File& file, const Manifest::Dataset& dataset, const parallel::Slice& slice,
-                const Tensor& into);
+/// Elements of a dataset from its file, from element `begin` on.
+void read_elements(File& file, const Manifest::Dataset& dataset, std::int64_t begin,
+                   const Tensor& into);
 
 /// Leaves by dataset, one list behind the other.
 std::vector<Digest> flatten(const std::vector<std::vector<Digest>>& lists);

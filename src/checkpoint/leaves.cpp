@@ -17,9 +17,8 @@ namespace concordat::checkpoint {
 namespace {
 
 constexpr int most_threads = 16;
-/// As many as merkle_leaves() hashes at once: large against taking a piece, small against what is
-/// left at the end.
-constexpr std::size_t blocks_a_piece = 16;
+/// Large against taking a piece, small against what is left at the end.
+constexpr std::size_t blocks_a_piece = blocks_hashed_at_once;
 
 struct Block {
   ByteView bytes;

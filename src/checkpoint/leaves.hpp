@@ -9,6 +9,9 @@
 
 namespace concordat::checkpoint {
 
+/// Of one length.
+inline constexpr int blocks_hashed_at_once = 16;
+
 /// Processors that this process may use.
 int num_processors();
 /// Threads of this rank beside training, which wants all processors: one on each, for a moment.

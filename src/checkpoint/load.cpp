@@ -1,5 +1,7 @@
 #include "checkpoint/load.hpp"
 
+#include <omp.h>
+
 #include "checkpoint/batch.hpp"
 #include "checkpoint/extents.hpp"
 #include "checkpoint/placement.hpp"
@@ -9,14 +11,18 @@ namespace concordat::checkpoint {
 
 namespace {
 
-/// The batch in which the last of each tensor arrives.
-std::vector<std::size_t> last_batches(const std::vector<Batch>& batches, std::size_t num_tensors) {
-  std::vector<std::size_t> last(num_tensors);
-  for (std::size_t b = 0; b < batches.size(); ++b) {
-    for (const Window& window : batches[b]) last[window.dataset] = b;
-  }
-  return last;
-}
+/// The processors are the readers', so this thread copies alone: OpenMP's threads would wait for
+/// its next copy without giving theirs up.
+class OneThread {
+ public:
+  OneThread() { omp_set_num_threads(1); }
+  ~OneThread() { omp_set_num_threads(before_); }
+  OneThread(const OneThread&) = delete;
+  OneThread& operator=(const OneThread&) = delete;
+
+ private:
+  int before_ = omp_get_max_threads();
+};
 
 /// Collective: roots and strays of all ranks together.
 Loaded gather(comm::Communicator& comm, const std::vector<NamedTensor>& tensors,
@@ -51,17 +57,17 @@ Loaded load(comm::Communicator& comm, FileSystem& fs, const Path& state, OpenMod
             const std::vector<NamedTensor>& tensors,
             const std::vector<const Manifest::Dataset*>& datasets) {
   ReadAhead ahead({fs, state, mode, comm.rank(), comm.size()}, tensors, datasets);
-  const auto last = last_batches(ahead.batches(), tensors.size());
   std::vector<std::uint64_t> placed(tensors.size());
+  const OneThread alone;
   for (std::size_t b = 0; b < ahead.batches().size(); ++b) {
     const Batch& batch = ahead.batches()[b];
     const auto& taken = ahead.take();
     if (auto first = agree_on_reason(comm, taken.reason); !first.empty()) return {.reason = first};
-    BatchParts(comm, tensors, batch, taken.parts).distribute();
+    BatchParts parts(comm, tensors, batch, taken.parts);
+    parts.distribute();
     ahead.give_back();
     for (const Window& window : batch) {
-      if (last[window.dataset] != b) continue;
-      placed[window.dataset] = placement_sum(tensors[window.dataset]);
+      placed[window.dataset] += placement_sum(tensors[window.dataset], parts.owned(window));
     }
   }
   std::vector<std::uint64_t> strays = ahead.sums();

@@ -17,7 +17,7 @@ struct Loaded {
 };
 
 /// Collective: every rank reads and hashes its parts, and sends them to the holders of the tensors.
-/// `datasets` are those of the tensors. Memory: up to five batches' parts. After a reason the
+/// `datasets` are those of the tensors. Memory: up to nine batches' parts. After a reason the
 /// tensors hold a mixture.
 Loaded load(comm::Communicator& comm, FileSystem& fs, const Path& state, OpenMode mode,
             const std::vector<NamedTensor>& tensors,

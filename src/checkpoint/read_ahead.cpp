@@ -11,9 +11,39 @@ namespace concordat::checkpoint {
 
 namespace {
 
-/// One a processor, and one that waits for the disk meanwhile.
+/// Of a window's part: whole blocks, or its end.
+struct Piece {
+  std::size_t window;
+  std::int64_t begin;
+  std::int64_t count;
+};
+
+/// All of all parts in order, by what is read and hashed together: as many whole blocks as are
+/// hashed at once, while they are in the processor's cache.
+std::vector<std::vector<Piece>> pieces_of(const std::vector<Tensor>& parts) {
+  constexpr std::int64_t block = std::int64_t{1} << tensor_block_log2;
+  std::vector<std::vector<Piece>> all;
+  std::int64_t room = 0;  // whole blocks
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    const std::int64_t size = parts[i].empty() ? 0 : parts[i].size();
+    for (std::int64_t begin = 0; begin < size;) {
+      if (room == 0) {
+        all.emplace_back();
+        room = blocks_hashed_at_once;
+      }
+      const std::int64_t count = std::min(size - begin, room * block);
+      all.back().push_back({i, begin, count});
+      room -= count / block;
+      begin += count;
+    }
+  }
+  return all;
+}
+
+/// One a processor, and some that wait for the disk meanwhile: one alone would leave it without
+/// work between two requests.
 std::size_t num_threads() {
-  return static_cast<std::size_t>(std::clamp(num_processors() + 1, 2, 4));
+  return static_cast<std::size_t>(std::clamp(num_processors() + 3, 2, 6));
 }
 
 }  // namespace
@@ -53,7 +83,7 @@ ReadAhead::ReadAhead(Source source, const std::vector<NamedTensor>& tensors,
       batches_(batches_of(tensors, source_.num_ranks)),
       read_(batches_.size()) {
   const std::size_t count = std::min(num_threads(), batches_.size());
-  slots_.resize(count + 1);
+  slots_.resize(count + 3);  // so that few wait for the slowest
   for (std::size_t i = 0; i < count; ++i) threads_.emplace_back().start([this] { work(); });
 }
 
@@ -133,21 +163,30 @@ void ReadAhead::work() {
 ReadAhead::Taken ReadAhead::read(std::size_t b, File& file) {
   const Batch& batch = batches_[b];
   Taken taken{.parts = slots_[b % slots_.size()].parts_for(tensors_, batch, source_.rank,
-                                                           source_.num_ranks)};
-  std::vector<std::int64_t> firsts;
-  for (std::size_t i = 0; i < batch.size(); ++i) {
-    const Manifest::Dataset& dataset = *datasets_[batch[i].dataset];
-    const auto slice = slice_of(batch[i], dataset.shape, source_.rank, source_.num_ranks);
-    read_slice(file, dataset, slice, taken.parts[i]);
-    firsts.push_back(slice.begin);
+                                                           source_.num_ranks),
+              .leaves = std::vector<std::vector<Digest>>(batch.size()),
+              .sums = std::vector<std::uint64_t>(batch.size())};
+  std::vector<std::int64_t> firsts;  // of the parts, in their datasets
+  for (const Window& window : batch) {
+    firsts.push_back(
+        slice_of(window, datasets_[window.dataset]->shape, source_.rank, source_.num_ranks).begin);
   }
-  taken.leaves = leaves_of(taken.parts, 1, [] { return false; });
-  for (std::size_t i = 0; i < batch.size(); ++i) {
-    const Tensor& part = taken.parts[i];
-    const auto* bytes = part.empty() ? nullptr : part.raw_bytes();
-    taken.sums.push_back(placement_sum(
-        {reinterpret_cast<const std::uint8_t*>(bytes), part.empty() ? 0 : part.size_bytes()},
-        size_of(tensors_[batch[i].dataset].dtype), firsts[i]));
+  for (const std::vector<Piece>& together : pieces_of(taken.parts)) {
+    std::vector<Tensor> views;
+    for (const Piece& piece : together) {
+      views.push_back(taken.parts[piece.window].slice(0, piece.begin, piece.count));
+      read_elements(file, *datasets_[batch[piece.window].dataset],
+                    firsts[piece.window] + piece.begin, views.back());
+    }
+    const auto leaves = leaves_of(views, 1, [] { return false; });
+    for (std::size_t i = 0; i < together.size(); ++i) {
+      const auto [window, begin, count] = together[i];
+      auto& list = taken.leaves[window];
+      list.insert(list.end(), leaves[i].begin(), leaves[i].end());
+      taken.sums[window] += placement_sum(
+          {reinterpret_cast<const std::uint8_t*>(views[i].raw_bytes()), views[i].size_bytes()},
+          size_of(views[i].dtype()), firsts[window] + begin);
+    }
   }
   return taken;
 }

@@ -10,8 +10,8 @@
 //   }
 //   ahead.leaves();
 //
-// Each thread reads a batch and hashes it while it is in the processor's cache; meanwhile the disk
-// works for another one. Memory: a batch's parts for each thread and one more.
+// Each thread reads some blocks of a batch and hashes them while they are in the processor's cache;
+// meanwhile the disk works for others. Memory: a batch's parts for each thread and three more.
 // Threads: one calls it.
 #pragma once
 
