@@ -128,13 +128,16 @@ bool BorderLoop::State::answer_keys() {
                                         own, machine.manifest().sites(), keys));
     }
   }
-  if (previous) {
-    for (const std::string& nonce : folder.key_nonces(previous->exchange)) {
-      if (folder.has_secrets(previous->exchange, nonce)) continue;
-      KeyFile key = folder.read_key(previous->exchange, nonce);
-      answer(previous->exchange, nonce, key,
-             secrets_after_commit(peers.federation(), previous->exchange, previous->manifest, own,
-                                  previous->participants, keys));
+  // A job that begins with an older generation repeats every exchange from there on whose sum is
+  // still here.
+  for (const ExchangeId& id : folder.in_outbox()) {
+    const auto past = taken_part.find(id);
+    if (past == taken_part.end() || !folder.has_closed(id)) continue;
+    for (const std::string& nonce : folder.key_nonces(id)) {
+      if (folder.has_secrets(id, nonce)) continue;
+      answer(id, nonce, folder.read_key(id, nonce),
+             secrets_after_commit(peers.federation(), id, past->second.manifest, own,
+                                  past->second.participants, keys));
     }
   }
   return answered;

@@ -86,8 +86,8 @@ void BorderLoop::State::begin_round(Round number, const federation::Chain& chain
   replayed.clear();
 }
 
-// A job that starts again may ask for what it needs to repeat the last exchange that its site took
-// part in, however many it missed since: those need nothing but their aggregates.
+// A job that starts again may ask for what it needs to repeat exchanges that its site took part in,
+// however many it missed since: those need nothing but their aggregates.
 void BorderLoop::State::remember_exchange() {
   const federation::SiteExchange& machine = round->machine;
   const federation::ClosedBody& closing = machine.closing();
@@ -100,7 +100,7 @@ void BorderLoop::State::remember_exchange() {
       .total_weight = closing.total_weight,
       .aggregate = closing.root};
   if (machine.missed()) return;
-  previous = PreviousExchange{exchange(), machine.manifest_digest(), machine.manifest().sites()};
+  taken_part[exchange()] = {machine.manifest_digest(), machine.manifest().sites()};
 }
 
 void BorderLoop::State::replay(const BorderRecord& record) {

@@ -52,9 +52,9 @@ struct BorderRound {
   std::optional<AggregateFile> download;
 };
 
-/// The last exchange that this site took part in: a restarted job may still need its rounding key.
-struct PreviousExchange {
-  ExchangeId exchange{};
+/// An exchange that is over and had this site in it: a restarted job may still need its rounding
+/// key.
+struct PastExchange {
   Digest manifest{};
   std::vector<SiteId> participants{};
 };
@@ -162,7 +162,7 @@ struct BorderLoop::State {
   StopRequests stops;
   std::optional<crypto::ExchangeJournal> journal;
   std::optional<BorderRound> round;
-  std::optional<PreviousExchange> previous;
+  std::map<ExchangeId, PastExchange> taken_part;
   std::map<ExchangeId, ClosedExchange> closed;  ///< every exchange that is over
   std::optional<Donation> donation;
   std::chrono::nanoseconds next_donation{0};

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # donor_test.sh: four sites, minimum three; aggregates are kept for one round. dora is away after round
-# 0, with its disk, for longer than that; the run folder of cala is lost between two rounds, with its
+# 0, with its disk, for longer than that. cala's newer generations turn out to be damaged, and its job
+# ends instead of waiting for a round that is forgotten; then its run folder is lost, with its
 # checkpoints and all that the border had put there. Both borders ask for a donor, their jobs refuse to
 # begin, a site that may not give is refused, and alba, which may, gives to one after the other. Both go
 # on with the bits of the others: one final state, and an audit without faults that names what dora
@@ -12,6 +13,7 @@ train_flags[dora]=${train_flags[alba]}
 tiny=("${tiny[@]/--run.rounds=2/--run.rounds=6}")
 # Generations in the middle of a round must not push out the one that is given.
 train_flags[alba]+=" --train.save_every=1"
+train_flags[cala]+=" --checkpoint.keep=9"
 work=$(mktemp -d "${TMPDIR:-/tmp}/concordat-donor-XXXXXX")
 trap 'status=$?; end_all $(jobs -p); [ $status -eq 0 ] && rm -rf "$work" || echo "left in $work" >&2' EXIT
 
@@ -41,6 +43,17 @@ wait "$dora" || true
 wait "$killed" || true
 wait "$training" || true
 wait_for 30 "round 3 closed" grep -q 'closed round 3' "$run/hub/log"
+
+# All but cala's first generation are damaged, which its job alone finds out: it announces a round that
+# is over and forgotten, hears of it while it waits, and ends.
+mapfile -t generations < <(ls -d "$run/cala/runs/quickstart/checkpoints"/step-* | sort -V)
+[ "${#generations[@]}" -eq 5 ] || fail "cala has ${generations[*]}"
+for generation in "${generations[@]:1}"; do printf x | dd of="$generation/state.h5" bs=1 seek=60000 conv=notrunc status=none; done
+code=0
+start_training "$run" cala || code=$?
+[ "$code" -eq 75 ] || fail "a job that fell back behind what is here ended with $code"
+grep -q 'generation step-000010 was passed over' "$run/cala/train.log" || fail "what is damaged is not named"
+grep -q 'site.needs_state.*the state of round 0 here' "$run/cala/train.log" || fail "the job that waited does not say for what"
 kill -TERM $(pgrep -P "$border")
 wait "$border" || true
 rm -r "$run/cala/runs"

@@ -61,6 +61,22 @@ TEST(BorderFallback, WhoRestoresTheGenerationNeedsNothingAnyMore) {
   EXPECT_EQ(loss.world.audit(), "");
 }
 
+TEST(BorderFallback, AJobThatFellBackWithinWhatIsHereIsAnsweredForEachExchange) {
+  BorderWorld world(4);
+  world.turn_until([&] { return world.ranks[0].round() == 3; });
+  for (const bool restarted : {false, true}) {
+    if (restarted) world.start_border(0);
+    for (std::uint32_t round = 0; round < 3; ++round) {
+      const RankSecrets secrets =
+          world.ranks[0].ask_again({Round{round}, {}, {}}, [&] { world.turn(); });
+      EXPECT_EQ(secrets.participants.size(), 3U);
+      EXPECT_EQ(secrets.seeds.size(), 0U) << "nothing is masked twice";
+    }
+  }
+  world.run_to_end();
+  EXPECT_EQ(world.audit(), "");
+}
+
 TEST(BorderFallback, WithoutADonorItIsSaidAlsoInTheMiddleOfAnExchange) {
   BorderWorld world(4);
   world.turn_until([&] { return world.ranks[0].round() == 2; });
