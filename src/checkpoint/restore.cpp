@@ -226,12 +226,15 @@ std::optional<Restored> restore_newest(comm::Communicator& comm, FileSystem& fs,
     reasons += "\n  " + name + ": " + reason.substr(0, reason.find("; remedy: "));
   }
   if (!reasons.empty()) reasons += "\n ";
-  throw Error(errors::none_verifies,
-              {.what = "no checkpoint verifies",
-               .where = folder.string(),
-               .found = reasons,
-               .expected = "one generation with the bytes that its manifest promises",
-               .remedy = "restore the folder from a backup, or start afresh in a new run folder"});
+  throw Error(
+      errors::none_verifies,
+      {.what = "no checkpoint verifies",
+       .where = folder.string(),
+       .found = reasons,
+       .expected = "one generation with the bytes that its manifest promises",
+       .remedy =
+           "restore the folder from a backup, or move it away: a site with a federation.donor "
+           "then gets that one's state, and a run alone begins afresh"});
 }
 
 std::optional<std::string> verify_generation(FileSystem& fs, const Path& generation) {

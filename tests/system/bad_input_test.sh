@@ -156,6 +156,7 @@ says "runs/alone/checkpoints/step-000004/manifest.json"
 again && truncate -s 1000 "$newest/state.h5" "$older/state.h5"
 expect 65 checkpoint.none_verifies "every checkpoint is cut" alone
 says "step-000002: "
+says "a site with a federation.donor then gets that one's state"
 again && chmod 750 "$of"
 expect 64 site.open_run_folder "a run folder that others may read" alone
 
