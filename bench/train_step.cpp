@@ -8,7 +8,7 @@
 // 768, 12 layers, 12 heads, 50257 tokens, tied, with ffn 3072 and 1024 positions in the family
 // gpt2, where it is the default, and ffn 2048 in llama) and over it width, layers, heads, kv_heads
 // (llama), ffn, positions (gpt2), vocab, tied; length, batch, micro_batch, steps, precision (fp32,
-// bf16, fp16), recompute (none, attention, block), backend.
+// bf16, fp16), recompute (none, attention, block), backend, graphs (1: train.graphs).
 // FLOPs: 6 N + 12 layers width length (include/concordat/model/config.hpp). The data are made up;
 // the loss only shows that the run is one of training. The last line is for scripts: key=value.
 #include <algorithm>
@@ -47,11 +47,11 @@ class MadeUp final : public train::TrainingData {
 
 using Keys = std::map<std::string, std::string>;
 
-const Keys quickstart{{"family", "llama"}, {"positions", "1024"}, {"width", "128"},
-                      {"layers", "4"},     {"heads", "4"},        {"kv_heads", "4"},
-                      {"ffn", "384"},      {"vocab", "257"},      {"tied", "0"},
-                      {"length", "128"},   {"batch", "16"},       {"steps", "20"},
-                      {"backend", "cpu"},  {"precision", "fp32"}, {"recompute", "none"}};
+const Keys quickstart{
+    {"family", "llama"}, {"positions", "1024"}, {"width", "128"},      {"layers", "4"},
+    {"heads", "4"},      {"kv_heads", "4"},     {"ffn", "384"},        {"vocab", "257"},
+    {"tied", "0"},       {"length", "128"},     {"batch", "16"},       {"steps", "20"},
+    {"backend", "cpu"},  {"precision", "fp32"}, {"recompute", "none"}, {"graphs", "0"}};
 const Keys gpt2{{"width", "768"}, {"layers", "12"},   {"heads", "12"}, {"kv_heads", "12"},
                 {"ffn", "2048"},  {"vocab", "50257"}, {"tied", "1"},   {"length", "512"},
                 {"batch", "4"},   {"steps", "5"}};
@@ -102,6 +102,7 @@ train::TrainSettings settings_of(const Keys& keys) {
   settings.rate = {.peak = 6e-4, .floor = 6e-5, .warmup_steps = 10, .total_steps = 1000};
   settings.compute = train::precision_named(keys.at("precision"));
   settings.recompute = train::recompute_named(keys.at("recompute"));
+  settings.graphs = whole("graphs") != 0;
   return settings;
 }
 

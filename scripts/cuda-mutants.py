@@ -5,8 +5,10 @@
                                    WORD: only the bugs whose line contains it
 
 The bugs are in tests/support/cuda_emulator/mutants.txt, a line each: FILE | TEXT | REPLACEMENT | what it is.
-TEXT stands exactly once in FILE. The file is put back in any case. Exit 1 if a bug lives.
+FILE is one of src/device/cuda, or with a folder one of src, whose bugs are for unit_train_graphs. TEXT stands exactly
+once in FILE. The file is put back in any case. Exit 1 if a bug lives.
 """
+import os
 import pathlib
 import re
 import subprocess
@@ -18,14 +20,16 @@ SOURCES = TOP / "src/device/cuda"
 LENIENT = "".join(f'#pragma GCC diagnostic ignored "-Wunused-{name}"\n' for name in ("parameter", "variable", "but-set-variable"))
 
 
-def caught_by(build):
+def caught_by(build, program):
     """Names of the first tests that fail; empty: none. A build that fails is an error of the list."""
-    made = subprocess.run(["cmake", "--build", build, "--target", "unit_device_cuda"], capture_output=True, text=True)
+    made = subprocess.run(["cmake", "--build", build, "--target", program.rsplit("/", 1)[1]], capture_output=True, text=True)
     if made.returncode != 0:
         sys.exit("a planted bug does not compile:\n" + made.stdout[-2000:])
     try:
-        done = subprocess.run([f"{build}/tests/unit/device/cuda/unit_device_cuda", "--gtest_brief=1",
-                               "--gtest_fail_fast"], capture_output=True, text=True, timeout=120)
+        done = subprocess.run([f"{build}/{program}", "--gtest_brief=1", "--gtest_fail_fast"], capture_output=True, text=True,
+                              timeout=120, env=os.environ | {
+                                  "OMP_NUM_THREADS": "1", "CUDA_EMULATOR_DEVICES": "6", "CONCORDAT_CUDA_PLUGIN":
+                                  f"{build}/tests/support/cuda_emulator/libconcordat_cuda_plugin_emulated.so"})
     except subprocess.TimeoutExpired:
         return "it hangs"
     failed = re.findall(r"^\[  FAILED  \] (\S+?)(?:,| \(|$)", done.stdout, re.M)
@@ -42,19 +46,21 @@ def main():
         if not line.strip() or line.startswith("#") or only not in line:
             continue
         name, text, replacement, what = (part.strip(" ").replace("\\n", "\n") for part in line.split(" | "))
-        path = SOURCES / name
+        ours = "/" not in name
+        path = (SOURCES if ours else TOP / "src") / name
+        program = "tests/unit/device/cuda/unit_device_cuda" if ours else "tests/unit/train/unit_train_graphs"
         original = path.read_text()
         if original.count(text) != 1:
             sys.exit(f"{name}: '{text}' stands there {original.count(text)} times")
         count += 1
         try:
             path.write_text(LENIENT + original.replace(text, replacement))
-            found = caught_by(build)
+            found = caught_by(build, program)
         finally:
             path.write_text(original)
         alive += not found
         print(f"{'ALIVE ' if not found else 'caught'} {name}: {what}" + (f" ({found})" if found else ""), flush=True)
-    subprocess.run(["cmake", "--build", build, "--target", "unit_device_cuda"], capture_output=True)
+    subprocess.run(["cmake", "--build", build, "--target", "unit_device_cuda", "unit_train_graphs"], capture_output=True)
     print(f"{count} bugs planted, {alive} not caught")
     sys.exit(1 if alive or count == 0 else 0)
 

@@ -35,7 +35,7 @@ code=0
 [ "$code" -ne 69 ] || { echo "gpu-check: no GPU here ($(head -n 1 "$work/why")); built, and nothing measured"; exit 69; }
 [ "$code" -eq 0 ] || { cat "$work/why" >&2; exit 1; }
 say "device: $(head -n 1 "$work/device")"
-make unit_device_gpu unit_train_cuda unit_site train_step concordat
+make unit_device_gpu unit_train_cuda unit_train_graphs unit_site train_step concordat
 devices=$(nvidia-smi -L 2>/dev/null | grep -c '^GPU' || true)
 
 failed=0
@@ -64,6 +64,8 @@ row "ops against the reference" "$build/tests/unit/device/unit_device_gpu" --gte
 # Each rank of a layout wants a device of its own.
 case ${devices:-0} in 0 | 1) layouts=none without='-*CudaLayout*' ;; [2-5]) layouts="of two devices" without='-*SixRanks*' ;; *) layouts=all without='*' ;; esac
 OMP_NUM_THREADS=1 row "training against the reference (layouts: $layouts)" "$build/tests/unit/train/unit_train_cuda" --gtest_brief=1 --gtest_filter="$without"
+[ "${devices:-0}" -gt 1 ] && without='*' || without='-*TwoRanks:*BesideItsBackward*'
+OMP_NUM_THREADS=1 row "training with graphs: the bits without" "$build/tests/unit/train/unit_train_graphs" --gtest_brief=1 --gtest_filter="$without"
 row "masked codes of the exchange, byte for byte" "$build/tests/unit/site/unit_site" --gtest_brief=1 --gtest_filter='DeviceBlocks.*'
 
 sanitizer=$(command -v "$cuda/bin/compute-sanitizer" compute-sanitizer | head -n 1 || true)
@@ -95,6 +97,14 @@ speed() { # speed LABEL FILE
     'BEGIN {if (p > 0) printf "%.1f %%", r / p / 10; else printf "-"}')${PEAK_TFLOPS:+ | $(awk -v r="$rate" -v p="$PEAK_TFLOPS" 'BEGIN {printf "%.1f %%", r / p / 10}')} |"
 }
 speed Concordat "$work/ours"
+# The same with units of the step captured and replayed: in small models launches are what counts.
+"$build/bench/train_step" "${step[@]}" backend=cuda graphs=1 >"$work/graphs" || failed=1
+speed "Concordat, \`train.graphs\`" "$work/graphs"
+small=(batch=1 length=128 steps=50 precision=bf16 backend=cuda)
+for graphs in 0 1; do
+  "$build/bench/train_step" "${small[@]}" graphs=$graphs >"$work/small" || failed=1
+  speed "Concordat, \`train_step ${small[*]} graphs=$graphs\`" "$work/small"
+done
 python=${PYTHON:-python3}
 if "$python" -c 'import torch, sys; sys.exit(not torch.cuda.is_available())' 2>/dev/null; then
   for compile in 0 1; do

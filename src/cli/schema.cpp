@@ -131,6 +131,8 @@ ConfigSchema site_schema(SiteNeeded needed) {
             "of the products; weights, moments and sums stay in fp32")
       .boolean("train.tf32", false,
                "on a GPU: fp32 products round their operands to TF32, which tensor cores multiply")
+      .boolean("train.graphs", false,
+               "on a GPU: record forward and backward of a micro-batch once, then launch it as one")
       .text("train.recompute", "none", {"none", "attention", "block"},
             "what backward makes again to save memory: also norms and activations, or whole blocks")
       .text("train.peak", "unknown", {},
@@ -333,6 +335,7 @@ site::SiteSettings site_settings(const Config& config) {
              .device = config.text("train.device"),
              .precision = config.text("train.precision"),
              .tf32 = config.boolean("train.tf32"),
+             .graphs = config.boolean("train.graphs"),
              .recompute = config.text("train.recompute"),
              .peak = device_peak(config),
              .threads = static_cast<int>(config.integer("train.threads")),

@@ -14,6 +14,12 @@ bool Backend::reached_by(const comm::Communicator&) const { return true; }
 
 bool Backend::sums_in_fixed_order() const { return true; }
 
+bool Backend::captures() const { return false; }
+
+std::unique_ptr<Graph> Backend::capture(Stream&, const std::function<void()>&) {
+  throw Bug("a capture on the back end " + std::string(name()));
+}
+
 int Backend::weight_copies(Dtype) const { return 0; }
 
 std::size_t Backend::weight_copy_bytes() const { return 0; }

@@ -7,6 +7,15 @@ using comm::ReduceOp;
 // The handles are dropped: what follows in the stream comes after the collective, and the enqueued
 // work keeps its storage.
 
+namespace {
+/// Of one rank it is what it was, and an event for nobody would only cost.
+void all_reduce(device::Exec& exec, parallel::ProcessMesh& mesh, Axis axis, const Tensor& x,
+                ReduceOp op) {
+  comm::Communicator& group = mesh.axis(axis);
+  if (group.size() > 1) group.all_reduce(x, op, exec.stream);
+}
+}  // namespace
+
 int index_on(parallel::ProcessMesh& mesh, Axis axis) { return mesh.axis(axis).rank(); }
 
 void copy_to_axis_forward(device::Exec& /*exec*/, parallel::ProcessMesh& /*mesh*/, Axis /*axis*/,
@@ -14,12 +23,12 @@ void copy_to_axis_forward(device::Exec& /*exec*/, parallel::ProcessMesh& /*mesh*
 
 void copy_to_axis_backward(device::Exec& exec, parallel::ProcessMesh& mesh, Axis axis,
                            const Tensor& grad_x) {
-  mesh.axis(axis).all_reduce(grad_x, ReduceOp::sum, exec.stream);
+  all_reduce(exec, mesh, axis, grad_x, ReduceOp::sum);
 }
 
 void reduce_from_axis_forward(device::Exec& exec, parallel::ProcessMesh& mesh, Axis axis,
                               const Tensor& y) {
-  mesh.axis(axis).all_reduce(y, ReduceOp::sum, exec.stream);
+  all_reduce(exec, mesh, axis, y, ReduceOp::sum);
 }
 
 void reduce_from_axis_backward(device::Exec& /*exec*/, parallel::ProcessMesh& /*mesh*/,
@@ -47,7 +56,7 @@ void scatter_rows_backward(device::Exec& exec, parallel::ProcessMesh& mesh, Axis
 
 void maximum_over_axis(device::Exec& exec, parallel::ProcessMesh& mesh, Axis axis,
                        const Tensor& x) {
-  mesh.axis(axis).all_reduce(x, ReduceOp::max, exec.stream);
+  all_reduce(exec, mesh, axis, x, ReduceOp::max);
 }
 
 }  // namespace concordat::model

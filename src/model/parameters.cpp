@@ -211,6 +211,16 @@ void ParameterSet::open_gradients() {
   }
 }
 
+bool ParameterSet::untouched() const {
+  return std::find(written_.begin(), written_.end(), true) == written_.end();
+}
+
+void ParameterSet::close_gradients() {
+  for (int i = static_cast<int>(tensors_.size()) - 1; i >= 0; --i) {
+    while (waiting_[static_cast<std::size_t>(i)] > 0) ready({i});
+  }
+}
+
 device::Write ParameterSet::next_write(const std::vector<int>& members) {
   const bool before = written_[static_cast<std::size_t>(members.front())];
   for (const int member : members) {

@@ -11,6 +11,7 @@ struct BufferPool::State {
   std::map<std::size_t, std::vector<Tensor>> free;
   std::size_t bytes = 0;
   std::size_t count = 0;
+  std::size_t lent = 0;
 };
 
 BufferPool::BufferPool(Allocate allocate) : state_(std::make_shared<State>()) {
@@ -23,6 +24,7 @@ Tensor BufferPool::take(Dtype dtype, const Shape& shape) {
   Tensor buffer;
   {
     const std::lock_guard lock(state_->mutex);
+    ++state_->lent;
     auto& list = state_->free[bytes];
     if (!list.empty()) {
       buffer = std::move(list.back());
@@ -38,6 +40,7 @@ Tensor BufferPool::take(Dtype dtype, const Shape& shape) {
   Storage* const raw = buffer.storage().get();
   StoragePtr lent(raw, [state = state_, buffer = std::move(buffer), bytes](Storage*) mutable {
     const std::lock_guard lock(state->mutex);
+    --state->lent;
     state->free[bytes].push_back(std::move(buffer));
   });
   return Tensor(std::move(lent), offset, dtype, shape);
@@ -51,6 +54,11 @@ std::size_t BufferPool::allocated_bytes() const {
 std::size_t BufferPool::num_allocations() const {
   const std::lock_guard lock(state_->mutex);
   return state_->count;
+}
+
+std::size_t BufferPool::num_lent() const {
+  const std::lock_guard lock(state_->mutex);
+  return state_->lent;
 }
 
 Slot SlotNames::reserve(std::string name) {

@@ -96,6 +96,17 @@ GroupPlace Stage::place_of(MicroBatch index, Chunk chunk) {
   return groups_.place(index.value());
 }
 
+GroupPlace Stage::next_place(MicroBatch index) const {
+  if (groups_.grouped()) return groups_.place(index.value());
+  return {.opens = parameters_.untouched()};
+}
+
+void Stage::replayed(MicroBatch index) {
+  CONCORDAT_REQUIRE(is_first() && is_last() && flying_.empty(), "a replay of a part of the model");
+  place_of(index, Chunk(0));
+  parameters_.touch();
+}
+
 void Stage::open_validation() { device::fill(exec_, loss_sums_, 0.0); }
 
 Tensor Stage::boundary(const TokenLayout& layout) {

@@ -46,6 +46,7 @@ train::TrainSettings train_settings(const SiteSettings& s) {
   t.sequence_parallel = s.layout.sequence_parallel && s.layout.tp > 1;
   t.zero = s.layout.zero;
   t.overlap = s.layout.overlap;
+  t.graphs = s.local.graphs;
   t.rate = {.peak = s.inner.rate,
             .floor = s.inner.rate * s.inner.floor_ratio,
             .warmup_steps = s.inner.warmup_steps,

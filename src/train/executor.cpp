@@ -19,6 +19,11 @@ class Execution {
                       "a schedule without W");
   }
 
+  /// F, B and W of one micro-batch that are neighbours in the list, of a model in one part.
+  void run_whole(const Call& call) {
+    work_.forward_backward(call.micro_batch, call.micro_batch == last_.at(call.chunk));
+  }
+
   /// B and W of one micro-batch that are neighbours in the list.
   void run_backward(const Call& call) {
     const MicroBatch m = call.micro_batch;
@@ -83,17 +88,25 @@ class Execution {
   Table inputs_, outputs_, grad_outputs_, grad_inputs_;
 };
 
+/// Whether B and W of one micro-batch begin here.
+bool backward_at(const std::vector<Call>& calls, std::size_t i) {
+  return i + 1 < calls.size() && calls[i].kind == CallKind::backward_input &&
+         calls[i + 1].kind == CallKind::backward_weight &&
+         calls[i + 1].micro_batch == calls[i].micro_batch && calls[i + 1].chunk == calls[i].chunk;
+}
+
 }  // namespace
 
 void execute(const Schedule& schedule, Stage here, PipelineWork& work) {
   Execution execution(schedule, here, work);
   const auto& calls = schedule.calls(here);
+  const bool whole = schedule.split().num_parts() == 1;
   for (std::size_t i = 0; i < calls.size(); ++i) {
-    const bool together = calls[i].kind == CallKind::backward_input && i + 1 < calls.size() &&
-                          calls[i + 1].kind == CallKind::backward_weight &&
-                          calls[i + 1].micro_batch == calls[i].micro_batch &&
-                          calls[i + 1].chunk == calls[i].chunk;
-    if (together) {
+    if (whole && calls[i].kind == CallKind::forward && backward_at(calls, i + 1) &&
+        calls[i + 1].micro_batch == calls[i].micro_batch) {
+      execution.run_whole(calls[i]);
+      i += 2;
+    } else if (backward_at(calls, i)) {
       execution.run_backward(calls[i++]);
     } else {
       execution.run(calls[i]);

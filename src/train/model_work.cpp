@@ -39,6 +39,12 @@ class ModelWork final : public PipelineWork {
                        return stage_.backward(unit, mine, last && ends, chunk);
                      });
   }
+  void forward_backward(MicroBatch m, bool last) override {
+    if (units_.graphs == nullptr) return PipelineWork::forward_backward(m, last);
+    for (int unit = first(m); unit < end(m); ++unit) {
+      units_.graphs->run(MicroBatch(unit), batch(MicroBatch(unit)), last && unit + 1 == end(m));
+    }
+  }
   void send(const Tensor& tensor, Stage to, Way way) override {
     pipeline_.send(tensor, to.value(), tag(way), exec_.stream);
   }

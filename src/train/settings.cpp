@@ -50,6 +50,13 @@ void TrainSettings::validate(const parallel::MeshShape& mesh) const {
        "loss_scale", std::to_string(loss_scale.initial), "least <= initial <= greatest");
   need(norm_block > 0, "norm_block", std::to_string(norm_block), "at least 1");
   validate_reproducible(*this, mesh);
+  need(!graphs || (mesh.pp == 1 && mesh.tp == 1 && mesh.cp == 1), "train.graphs",
+       "true with pp = " + std::to_string(mesh.pp) + ", tp = " + std::to_string(mesh.tp) +
+           ", cp = " + std::to_string(mesh.cp),
+       "each of them 1, or train.graphs = false: no message between ranks can be replayed");
+  need(!graphs || schedule == "1f1b" || schedule == "zb-h1", "train.graphs",
+       "true with train.schedule = " + schedule,
+       "1f1b or zb-h1, whose backward follows its forward, or train.graphs = false");
   need(zero == 0 || zero == 1, "layout.zero", std::to_string(zero), "0 or 1");
   const auto local = model::local_length(length, mesh.cp);
   for (const std::int64_t share :

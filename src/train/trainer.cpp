@@ -27,6 +27,14 @@ const TrainSettings& validated(const TrainSettings& settings, parallel::ProcessM
                  .remedy = "start one rank, set train.reproducible=false, or set "
                            "train.device=cpu"});
   }
+  if (settings.graphs && !backend.captures()) {
+    throw Error(device::errors::not_on_this_device,
+                {.what = "this device replays no work",
+                 .where = "train.graphs",
+                 .found = "train.device=" + std::string(backend.name()),
+                 .expected = "train.device=cuda",
+                 .remedy = "set train.graphs=false"});
+  }
   return settings;
 }
 
@@ -70,6 +78,8 @@ Trainer::Trainer(const TrainSettings& settings, device::Exec& exec, parallel::Pr
                       .vocab = settings.model.vocab,
                       .cp = mesh.shape().cp,
                       .cp_rank = mesh.coords().cp}),
+      graphs_(settings.graphs ? std::make_unique<UnitGraphs>(exec, stage_, !reducer_.overlaps())
+                              : nullptr),
       schedule_(make_schedule(
           settings, mesh.shape().pp,
           (batches_.count() + plan_.units_per_micro_batch - 1) / plan_.units_per_micro_batch)),
@@ -107,7 +117,8 @@ StepReport Trainer::step() {
   try {
     load_batch();
     stage_.open_step(scale / static_cast<double>(settings_.tokens_per_step()));
-    execute(schedule_, stage_, {batches_.all(), plan_.units_per_micro_batch}, mesh_, exec_);
+    execute(schedule_, stage_, {batches_.all(), plan_.units_per_micro_batch, graphs_.get()}, mesh_,
+            exec_);
     reducer_.finish();
   } catch (const std::exception& error) {
     // The others are in the step's collectives, and sums of our own may be under way beside us:

@@ -19,6 +19,9 @@ trained 0 "$work/cpu.log" 1 "$site" --run.name=cpu --train.device=cpu
 CONCORDAT_CUDA_PLUGIN=$emulated trained 0 "$work/cuda.log" 1 "$site" --run.name=cuda --train.device=cuda
 grep -q 'computes on cuda: emulated device (no GPU)' "$work/cuda.log" || fail "the log does not say that the device is emulated"
 alike cuda cpu 4 1e-4 # f32: a few ulp a step, which AdamW may turn into more where a moment is near 0
+CONCORDAT_CUDA_PLUGIN=$emulated trained 0 "$work/graphs.log" 1 "$site" --run.name=graphs --train.device=cuda --train.graphs=true
+alike graphs cuda 4 0
+says 64 'this device replays no work' train "$site" --run.name=none --train.device=cpu --train.graphs=true
 # auto never takes a plug-in yet, and its digits are the CPU's.
 CONCORDAT_CUDA_PLUGIN=$emulated trained 0 "$work/auto.log" 1 "$site" --run.name=auto --train.device=auto
 alike auto cpu 4 0

@@ -15,6 +15,7 @@
 // Threads: a Backend may be shared; each Stream, Arena and Exec belongs to one host thread.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -22,6 +23,7 @@
 
 #include "concordat/core/stream.hpp"
 #include "concordat/core/tensor.hpp"
+#include "concordat/device/graph.hpp"
 
 namespace concordat::comm {
 class Communicator;
@@ -64,6 +66,16 @@ class Backend {
   virtual bool reached_by(const comm::Communicator& ranks) const;
   /// Whether sums over ranks have the order, and so the bits, that comm/communicator.hpp promises.
   virtual bool sums_in_fixed_order() const;
+
+  /// Whether capture() can be had.
+  virtual bool captures() const;
+  /// What `work` puts into `stream`, recorded and not run; waits for the stream first. `work` is
+  /// ops of this stream: memory taken or given back, uploads, read-backs, host work, events and
+  /// waiting are Bugs inside. Every tensor that an op touches, and the scratch of the stream's
+  /// arena, must outlive the graph, and what the ops keep for later (algorithms, scratch) must be
+  /// there already: run the same work once before. @pre captures().
+  /// @throws what `work` throws, Error(device.cuda_failed).
+  virtual std::unique_ptr<Graph> capture(Stream& stream, const std::function<void()>& work);
 
   /// How many copies products keep of a weight in this dtype, in an order of their own, once it was
   /// used forward and backward; 0: it is read in place. And what these copies hold now.

@@ -138,6 +138,15 @@ class ParameterSet {
   void open_gradients();
   /// The same with all gradients 0, for who reads some that nobody writes.
   void zero_gradients(device::Exec& exec);
+  /// Whether no gradient was written since open_gradients(). Without groups the next contributions
+  /// set them all.
+  bool untouched() const;
+  /// All gradients were written, by what the host did not call: contributions are added from now
+  /// on.
+  void touch() { written_.assign(tensors_.size(), true); }
+  /// All gradients are final: for who said `last` of no micro-batch. Buckets become ready in their
+  /// order.
+  void close_gradients();
   /// Called where a closing group has sums to fold (GroupPlace::folds). @pre with groups: set.
   void on_group_closed(GroupClosed callback) { group_closed_ = std::move(callback); }
   void on_bucket_ready(BucketReady callback) { callback_ = std::move(callback); }

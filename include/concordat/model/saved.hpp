@@ -34,6 +34,8 @@ class BufferPool {
   /// Bytes ever allocated, which is the high-water mark by construction.
   std::size_t allocated_bytes() const;
   std::size_t num_allocations() const;
+  /// Buffers that tensors hold now.
+  std::size_t num_lent() const;
 
  private:
   struct State;

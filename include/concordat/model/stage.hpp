@@ -84,6 +84,13 @@ class Stage {
   /// gradients come.
   Tensor backward(MicroBatch index, const Tensor& grad_y, bool last, Chunk chunk = {});
 
+  /// Which gradients the next backward writes, and how: with `opens` it sets them. Work on batches
+  /// of one layout with one place is the same device work. @pre one chunk.
+  GroupPlace next_place(MicroBatch index) const;
+  /// Leaves the host's side as forward() and backward() of the micro-batch do, with last = false,
+  /// where their device work was replayed. @pre one chunk; it is both the model's start and end.
+  void replayed(MicroBatch index);
+
   /// Forward without a backward: the output for the next part; the last adds to the group's loss.
   Tensor evaluate(const MicroBatchTensors& batch, const Tensor& x, Chunk chunk = {}, int group = 0);
   /// The same, but the last part returns logits [rows, this rank's ids] and leaves the loss alone.

@@ -51,6 +51,7 @@ struct LocalSettings {
   std::string device = "auto";
   std::string precision = "fp32";  ///< of the products: fp32, bf16 or fp16
   bool tf32 = false;               ///< fp32 products round their operands to TF32
+  bool graphs = false;             ///< CUDA graphs: train/unit_graphs.hpp
   std::string recompute = "none";  ///< none, attention or block: model/layer.hpp
   DevicePeak peak{};
   int threads = 1;           ///< compute threads of a rank

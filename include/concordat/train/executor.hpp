@@ -14,6 +14,7 @@
 
 #include "concordat/model/stage.hpp"
 #include "concordat/train/schedule.hpp"
+#include "concordat/train/unit_graphs.hpp"
 
 namespace concordat::train {
 
@@ -37,6 +38,11 @@ class PipelineWork {
     backward_weight(m, chunk, last);
     return grad_x;
   }
+  /// Forward and both, where nothing stands between the three and the part is the whole model.
+  virtual void forward_backward(MicroBatch m, bool last) {
+    forward(m, Chunk(0), {});
+    backward(m, Chunk(0), {}, last);
+  }
   /// Does not wait for the receiver; messages of one way to one stage arrive in order.
   virtual void send(const Tensor& tensor, Stage to, Way way) = 0;
   virtual Tensor receive(MicroBatch m, Stage from, Way way) = 0;
@@ -53,6 +59,7 @@ void execute(const Schedule& schedule, Stage here, PipelineWork& work);
 struct StepUnits {
   const std::vector<model::MicroBatchTensors>& batches;
   int per_micro_batch = 1;
+  UnitGraphs* graphs = nullptr;  ///< runs the units of a whole model, where it is given
 };
 
 /// The calls on a stage of the model, messages over the mesh's pp axis. Collective over it.

@@ -43,6 +43,8 @@ class GradientReducer {
   void fold(const model::Weight& weight, const model::GroupPlace& place);
   /// Starts the sum of one bucket, behind what the stream holds.
   void reduce(const model::Bucket& bucket);
+  /// Whether sums are made beside the backward: then each bucket should come as early as it can.
+  bool overlaps() const { return side_ != nullptr; }
   /// What comes next in the stream sees the sums. @pre every bucket of the step was given.
   void finish();
 

@@ -39,6 +39,8 @@ struct TrainSettings {
   bool sequence_parallel = false;
   int zero = 0;         ///< 1: master and moments are shared out over the replicas (dp x cp)
   bool overlap = true;  ///< gradients are summed beside the backward
+  /// Units are captured once and replayed (unit_graphs.hpp). The bits are the same.
+  bool graphs = false;
   /// The same bits over dp, pp, schedule, chunks, micro_batch, zero and overlap (step_plan.hpp).
   bool reproducible = false;
   std::int64_t logical_batch = 0;   ///< sequences of a logical micro-batch; 0: logical_unit()

@@ -34,6 +34,7 @@
 #include "concordat/train/settings.hpp"
 #include "concordat/train/state.hpp"
 #include "concordat/train/step_plan.hpp"
+#include "concordat/train/unit_graphs.hpp"
 
 namespace concordat::train {
 
@@ -94,6 +95,8 @@ class Trainer {
   /// This rank's shards in local flat space: what read_weights() and write_weights() move.
   const parallel::LocalLayout& layout() const { return layout_; }
   model::Stage& stage() { return stage_; }
+  /// Null without settings.graphs.
+  const UnitGraphs* graphs() const { return graphs_.get(); }
 
   /// Copies the fp32 master into `host` [layout().num_local] f32.
   void read_weights(const Tensor& host);
@@ -137,6 +140,7 @@ class Trainer {
   AdamW optimizer_;
   GradientReducer reducer_;
   MicroBatches batches_;  // the plan's units
+  std::unique_ptr<UnitGraphs> graphs_;
   Schedule schedule_;
   LossScaler scaler_;
   Tensor group_losses_;  // [groups of the step] f64

@@ -1,6 +1,7 @@
 // The back end, and the functions by which a program that loaded the plug-in makes one.
 #include "device/cuda/cuda_backend.hpp"
 
+#include "device/cuda/cuda_graph.hpp"
 #include "device/cuda/cuda_stream.hpp"
 #include "device/cuda/nccl.hpp"
 #include "device/cuda/plugin_contract.hpp"
@@ -29,13 +30,12 @@ class CudaBackend final : public Backend {
   }
   bool reached_by(const comm::Communicator& ranks) const override { return reaches_gpus(ranks); }
   bool sums_in_fixed_order() const override { return false; }
-  bool immediate() const override { return true; }
-  Kernels& kernels(Stream& stream) override {
-    auto* ours = dynamic_cast<CudaStream*>(&stream);
-    CONCORDAT_REQUIRE(ours != nullptr && ours->use() == CudaStream::Use::ops,
-                      "an op on a stream that is not one of ops");
-    return ours->kernels();
+  bool captures() const override { return true; }
+  std::unique_ptr<Graph> capture(Stream& stream, const std::function<void()>& work) override {
+    return cuda::capture(device_, of_ops(stream), work);
   }
+  bool immediate() const override { return true; }
+  Kernels& kernels(Stream& stream) override { return of_ops(stream).kernels(); }
   void poison(Stream& stream, const Tensor& tensor) override {
     if (!device_->options().checking || tensor.size() == 0) return;
     check(cudaMemsetAsync(tensor.raw_bytes(), 0xFF, tensor.size_bytes(),
@@ -44,6 +44,12 @@ class CudaBackend final : public Backend {
   }
 
  private:
+  static CudaStream& of_ops(Stream& stream) {
+    auto* ours = dynamic_cast<CudaStream*>(&stream);
+    CONCORDAT_REQUIRE(ours != nullptr && ours->use() == CudaStream::Use::ops,
+                      "an op on a stream that is not one of ops");
+    return *ours;
+  }
   std::shared_ptr<Device> device_;
 };
 

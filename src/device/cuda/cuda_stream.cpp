@@ -101,6 +101,7 @@ CudaStream::~CudaStream() {
 }
 
 void CudaStream::enqueue(std::function<void()> work) {
+  device_->require_no_capture("work for the host");
   forget_finished_work();
   auto held = std::make_unique<HostWork>();
   held->work = std::move(work);
@@ -114,12 +115,14 @@ void CudaStream::forget_finished_work() {
 }
 
 Event CudaStream::record() {
+  device_->require_no_capture("an event");
   EventHandle event = make_event();
   check(cudaEventRecord(event.get(), handle_.get()), "cudaEventRecord");
   return Event(std::make_shared<RecordedEvent>(device_, failure_, std::move(event)));
 }
 
 void CudaStream::wait(const Event& event) {
+  device_->require_no_capture("waiting for an event");
   if (const auto* ours = dynamic_cast<const RecordedEvent*>(event.state().get())) {
     check(cudaStreamWaitEvent(handle_.get(), ours->handle(), 0), "cudaStreamWaitEvent");
     return;
@@ -128,6 +131,7 @@ void CudaStream::wait(const Event& event) {
 }
 
 void CudaStream::synchronize() {
+  device_->require_no_capture("waiting for a stream");
   device_->await(handle_.get());
   forget_finished_work();
   failure_->rethrow();

@@ -9,7 +9,7 @@ class DeviceStorage final : public Storage {
  public:
   DeviceStorage(std::shared_ptr<Device> device, MemoryPool::Block block, std::size_t bytes)
       : Storage(Place::device, block.data, bytes), device_(std::move(device)), block_(block) {}
-  ~DeviceStorage() override { device_->memory.give_back(block_); }
+  ~DeviceStorage() override { device_->give_back(block_); }
 
  private:
   std::shared_ptr<Device> device_;
@@ -122,7 +122,36 @@ void Device::set_watch(const std::shared_ptr<Watch>& watch) {
   watch_ = watch;
 }
 
+void Device::give_back(MemoryPool::Block block) noexcept {
+  // Events of now would be part of what is captured.
+  if (capturing_ == std::this_thread::get_id()) {
+    given_back_in_capture_.push_back(block);
+  } else {
+    memory.give_back(block);
+  }
+}
+
+void Device::begin_capture() {
+  std::thread::id none;
+  CONCORDAT_REQUIRE(capturing_.compare_exchange_strong(none, std::this_thread::get_id()),
+                    "two captures on one device");
+}
+
+bool Device::end_capture() noexcept {
+  capturing_ = std::thread::id();
+  const bool none = given_back_in_capture_.empty();
+  for (const MemoryPool::Block& block : given_back_in_capture_) memory.give_back(block);
+  given_back_in_capture_.clear();
+  return none;
+}
+
+void Device::require_no_capture(const char* what) const {
+  CONCORDAT_REQUIRE(capturing_ != std::this_thread::get_id(),
+                    std::string(what) + " in the middle of a capture");
+}
+
 Tensor Device::allocate(Dtype dtype, Shape shape) {
+  require_no_capture("new memory");
   const std::size_t bytes = static_cast<std::size_t>(num_elements(shape)) * size_of(dtype);
   const MemoryPool::Block block = memory.take(bytes);
   return {std::make_shared<DeviceStorage>(shared_from_this(), block, bytes), 0, dtype,

@@ -2,8 +2,10 @@
 // the memory outlives whoever made it.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
+#include <thread>
 
 #include "concordat/core/bytes.hpp"
 #include "concordat/core/tensor.hpp"
@@ -33,6 +35,16 @@ class Device : public std::enable_shared_from_this<Device> {
   /// "NVIDIA H100 (sm_90), CUDA 13.0, driver 13.0, cuBLASLt 13.1": part of a checkpoint's record.
   const std::string& description() const { return description_; }
 
+  /// Of tensors' storage.
+  void give_back(MemoryPool::Block block) noexcept;
+
+  /// From now on the calling thread may put nothing but ops into this device's streams.
+  void begin_capture();
+  /// False: it gave memory back meanwhile, which only now goes to the pool.
+  bool end_capture() noexcept;
+  /// @throws Bug between the two, naming `what`.
+  void require_no_capture(const char* what) const;
+
   /// Unique among all GPUs of all machines.
   const Bytes& identity() const { return identity_; }
 
@@ -53,6 +65,8 @@ class Device : public std::enable_shared_from_this<Device> {
   Bytes identity_;
   std::weak_ptr<Watch> watch_;
   std::string description_;
+  std::atomic<std::thread::id> capturing_{};
+  std::vector<MemoryPool::Block> given_back_in_capture_;
 };
 
 }  // namespace concordat::device::cuda

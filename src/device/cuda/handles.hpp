@@ -16,6 +16,8 @@ struct HandleTraits {
 
 using StreamHandle = UniqueHandle<HandleTraits<cudaStream_t, &cudaStreamDestroy>>;
 using EventHandle = UniqueHandle<HandleTraits<cudaEvent_t, &cudaEventDestroy>>;
+using GraphHandle = UniqueHandle<HandleTraits<cudaGraph_t, &cudaGraphDestroy>>;
+using GraphExecHandle = UniqueHandle<HandleTraits<cudaGraphExec_t, &cudaGraphExecDestroy>>;
 using BlasHandle = UniqueHandle<HandleTraits<cublasLtHandle_t, &cublasLtDestroy>>;
 using ProductHandle = UniqueHandle<HandleTraits<cublasLtMatmulDesc_t, &cublasLtMatmulDescDestroy>>;
 using LayoutHandle =

@@ -3,6 +3,7 @@ set(CONCORDAT_CUDA_SOURCES
     blas.cpp
     check.cpp
     cuda_backend.cpp
+    cuda_graph.cpp
     cuda_stream.cpp
     device.cpp
     fused_products.cpp

@@ -11,7 +11,10 @@ namespace {
 /// this goes.
 class Staging {
  public:
-  Staging(MemoryPool& pool, std::size_t bytes) : pool_(pool), block_(pool.take(bytes)) {}
+  Staging(Device& device, std::size_t bytes) : pool_(device.pinned) {
+    device.require_no_capture("a transfer between host and device");
+    block_ = pool_.take(bytes);
+  }
   ~Staging() { pool_.give_back(block_); }
   Staging(const Staging&) = delete;
   Staging& operator=(const Staging&) = delete;
@@ -54,7 +57,7 @@ cudaStream_t CudaKernels::stream() const { return owner_.handle(); }
 
 void CudaKernels::upload(const Tensor& out, std::span<const std::byte> values) {
   if (values.empty()) return;
-  const Staging staging(device_.pinned, values.size());
+  const Staging staging(device_, values.size());
   std::memcpy(staging.data(), values.data(), values.size());
   check(cudaMemcpyAsync(out.raw_bytes(), staging.data(), values.size(), cudaMemcpyHostToDevice,
                         stream()),
@@ -67,7 +70,7 @@ void CudaKernels::download(const Tensor& in, std::byte* to,
   const bool matrix = is_rows(in) && in.dim(1) > 0;
   const bool packed = in.contiguous() || matrix;
   const std::size_t bytes = packed ? in.size_bytes() : extent_bytes(in);
-  const Staging staging(device_.pinned, bytes);
+  const Staging staging(device_, bytes);
   if (in.contiguous() || !matrix) {
     check(cudaMemcpyAsync(staging.data(), in.raw_bytes(), bytes, cudaMemcpyDeviceToHost, stream()),
           "cudaMemcpyAsync");

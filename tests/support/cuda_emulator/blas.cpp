@@ -335,7 +335,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t desc, const
                         b,
                         c,
                         d};
-  machine().enqueue(*stream, [product, scratch] {
+  const cudaError_t put = machine().enqueue(*stream, [product, scratch] {
     if (!machine().fault.empty()) return;
     cuda_emulator::check_write(scratch, workspace);
     std::memset(scratch, 0xFF, workspace);
@@ -345,5 +345,5 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t desc, const
       throw cuda_emulator::KernelFault(std::string(error.what()) + " (in a matrix product)");
     }
   });
-  return CUBLAS_STATUS_SUCCESS;
+  return put == cudaSuccess ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_EXECUTION_FAILED;
 }

@@ -21,9 +21,10 @@ struct Census {
   std::size_t streams = 0;
   std::size_t events = 0;
   std::size_t blas_objects = 0;
-  std::size_t links = 0;  ///< NCCL's communicators
+  std::size_t links = 0;   ///< NCCL's communicators
+  std::size_t graphs = 0;  ///< also executable ones
   std::size_t things() const {
-    return allocations + pinned + streams + events + blas_objects + links;
+    return allocations + pinned + streams + events + blas_objects + links + graphs;
   }
 };
 Census census();

@@ -11,8 +11,28 @@ Machine& machine() {
   return the;
 }
 
-void Machine::enqueue(StreamObject& stream, std::function<void()> work) {
-  stream.queue.push_back({std::move(work), nullptr, nullptr});
+cudaError_t Machine::enqueue(StreamObject& stream, std::function<void()> work) {
+  if (!stream.capture) {
+    stream.queue.push_back({std::move(work), nullptr, nullptr});
+    return cudaSuccess;
+  }
+  if (stream.capture->invalid) return Call::result(cudaErrorStreamCaptureInvalidated);
+  stream.capture->pieces.push_back(std::move(work));
+  return cudaSuccess;
+}
+
+cudaError_t Machine::unsafe_in_capture() {
+  cudaError_t verdict = cudaSuccess;
+  for (StreamObject* each : streams) {
+    if (!each->capture || each->capture->mode == cudaStreamCaptureModeRelaxed) continue;
+    if (each->capture->mode == cudaStreamCaptureModeThreadLocal &&
+        each->capture->thread != std::this_thread::get_id()) {
+      continue;
+    }
+    each->capture->invalid = true;
+    verdict = Call::result(cudaErrorStreamCaptureUnsupported);
+  }
+  return verdict;
 }
 
 bool Machine::step(StreamObject& stream) {
@@ -101,8 +121,9 @@ void bad_access(const void* at, std::size_t bytes, bool reads) {
 Census census() {
   Machine& m = machine();
   std::lock_guard lock(m.mutex);
-  return {m.memory.count(), m.memory.bytes(), m.pinned.size(), m.streams.size(),
-          m.events.size(),  m.blas_objects,   m.links};
+  return {
+      m.memory.count(), m.memory.bytes(), m.pinned.size(), m.streams.size(),
+      m.events.size(),  m.blas_objects,   m.links,         m.graphs.size() + m.graph_execs.size()};
 }
 
 std::uint64_t calls() { return machine().calls; }

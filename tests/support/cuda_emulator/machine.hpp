@@ -11,6 +11,8 @@
 #include <mutex>
 #include <set>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "cuda_runtime.h"
 #include "device_memory.hpp"
@@ -39,14 +41,32 @@ struct Work {
   std::shared_ptr<SharedWork> shared{};
 };
 
+/// Pieces of work in the order of the one stream that recorded them.
+struct GraphObject {
+  std::vector<std::function<void()>> pieces;
+};
+struct GraphExecObject {
+  std::shared_ptr<const std::vector<std::function<void()>>> pieces;
+};
+
+/// What a stream does instead of working.
+struct Capture {
+  cudaStreamCaptureMode mode = cudaStreamCaptureModeGlobal;
+  std::thread::id thread{};
+  bool invalid = false;
+  std::vector<std::function<void()>> pieces{};
+};
+
 struct StreamObject {
   int device = 0;
   bool running = false;  ///< its first piece is being looked at, further up in the calls
   std::deque<Work> queue;
+  std::shared_ptr<Capture> capture;
 };
 
 struct EventObject {
   std::shared_ptr<Point> recorded;
+  std::shared_ptr<Capture> captured;  ///< the last record was part of it
 };
 
 class Machine {
@@ -55,6 +75,8 @@ class Machine {
   std::set<StreamObject*> streams;
   std::set<EventObject*> events;
   std::set<void*> pinned;
+  std::set<GraphObject*> graphs;
+  std::set<GraphExecObject*> graph_execs;
   std::size_t blas_objects = 0;
   std::size_t links = 0;  ///< NCCL's communicators
   std::string fault;
@@ -81,7 +103,11 @@ class Machine {
   /// Runs all that the streams of a device hold, as far as other ranks let them. true: nothing is
   /// left.
   bool run_device(int device);
-  void enqueue(StreamObject& stream, std::function<void()> work);
+  /// To the end of the stream, or of what it records.
+  cudaError_t enqueue(StreamObject& stream, std::function<void()> work);
+  /// For calls that must not be made while this thread, or in global mode another, captures: what
+  /// is captured becomes invalid, and the call fails.
+  cudaError_t unsafe_in_capture();
   /// Device memory is open to `body`; its fault is the machine's.
   void in_kernel(const std::function<void()>& body);
 

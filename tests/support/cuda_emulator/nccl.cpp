@@ -77,6 +77,7 @@ ncclResult_t ask(ncclComm_t comm, cudaStream_t stream, Operation operation) {
   const Link link = known(comm);
   if (!link || !machine().streams.contains(stream)) return ncclInvalidArgument;
   if (!link->ready || link->finalised || stream->device != link->device) return ncclInvalidUsage;
+  if (stream->capture) return ncclInvalidUsage;  // the real one goes into graphs, too
   operation.key.group = link->group;
   if (operation.kind == Kind::message) {
     const int peer = operation.demand.root;

@@ -8,13 +8,18 @@
 #include "machine.hpp"
 
 using cuda_emulator::Call;
+using cuda_emulator::EventObject;
 using cuda_emulator::Machine;
 using cuda_emulator::machine;
+using cuda_emulator::StreamObject;
 
 #define EMULATED_CALL_FAILING_WITH(error) \
   Call call(__func__, error);             \
   if (call.verdict() != cudaSuccess) return call.verdict()
 #define EMULATED_CALL() EMULATED_CALL_FAILING_WITH(cudaErrorUnknown)
+// CUDA calls it potentially unsafe: what it does is not seen by a capture.
+#define REFUSED_IN_CAPTURE() \
+  if (const cudaError_t unsafe = machine().unsafe_in_capture(); unsafe != cudaSuccess) return unsafe
 
 namespace {
 
@@ -51,6 +56,18 @@ void copy_row(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind
       machine().memory.copy(to, from, bytes);
       return;
   }
+}
+
+/// Of calls that ask after a stream or an event: what belongs to a capture cannot be asked after.
+cudaError_t ask(StreamObject& stream) {
+  if (!stream.capture) return cudaSuccess;
+  stream.capture->invalid = true;
+  return fail(cudaErrorStreamCaptureUnsupported);
+}
+cudaError_t ask(EventObject& event) {
+  if (!event.captured) return machine().unsafe_in_capture();
+  event.captured->invalid = true;
+  return fail(cudaErrorCapturedEvent);
 }
 
 /// As the real one waits for the device.
@@ -111,12 +128,14 @@ cudaError_t cudaMemGetInfo(std::size_t* free_bytes, std::size_t* total_bytes) {
 
 cudaError_t cudaMalloc(void** pointer, std::size_t bytes) {
   EMULATED_CALL_FAILING_WITH(cudaErrorMemoryAllocation);
+  REFUSED_IN_CAPTURE();
   *pointer = machine().memory.allocate(bytes, cuda_emulator::current_device);
   return *pointer == nullptr ? fail(cudaErrorMemoryAllocation) : cudaSuccess;
 }
 
 cudaError_t cudaFree(void* pointer) {
   Call call("cudaFree");
+  REFUSED_IN_CAPTURE();
   // A lost device's memory goes with its process; here the census should see who gives it back.
   drain(call, machine().memory.device_of(pointer));
   const bool ours = machine().memory.release(pointer);
@@ -126,6 +145,7 @@ cudaError_t cudaFree(void* pointer) {
 
 cudaError_t cudaHostAlloc(void** pointer, std::size_t bytes, unsigned) {
   EMULATED_CALL_FAILING_WITH(cudaErrorMemoryAllocation);
+  REFUSED_IN_CAPTURE();
   *pointer = std::malloc(bytes);
   machine().pinned.insert(*pointer);
   return cudaSuccess;
@@ -133,6 +153,7 @@ cudaError_t cudaHostAlloc(void** pointer, std::size_t bytes, unsigned) {
 
 cudaError_t cudaFreeHost(void* pointer) {
   Call call("cudaFreeHost");
+  REFUSED_IN_CAPTURE();
   drain(call, cuda_emulator::current_device);
   if (machine().pinned.erase(pointer) == 0) return fail(cudaErrorInvalidValue);
   std::free(pointer);
@@ -162,6 +183,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   EMULATED_CALL();
   if (!known(stream)) return fail(cudaErrorInvalidResourceHandle);
+  if (const cudaError_t refused = ask(*stream); refused != cudaSuccess) return refused;
   machine().run(*stream);
   while (!stream->queue.empty()) {
     call.wait();
@@ -173,6 +195,7 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
 cudaError_t cudaStreamQuery(cudaStream_t stream) {
   EMULATED_CALL();
   if (!known(stream)) return fail(cudaErrorInvalidResourceHandle);
+  if (const cudaError_t refused = ask(*stream); refused != cudaSuccess) return refused;
   machine().step(*stream);  // who asks for ever gets there
   const cudaError_t lost = after_work();
   if (lost != cudaSuccess) return lost;
@@ -182,6 +205,12 @@ cudaError_t cudaStreamQuery(cudaStream_t stream) {
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
   EMULATED_CALL();
   if (!known(stream) || !known(event)) return fail(cudaErrorInvalidResourceHandle);
+  if (stream->capture) {
+    if (event->captured == stream->capture) return cudaSuccess;  // before it in the one order
+    stream->capture->invalid = true;
+    return fail(cudaErrorStreamCaptureIsolation);
+  }
+  if (event->captured) return ask(*event);  // the real one would capture this stream, too
   if (event->recorded) stream->queue.push_back({nullptr, nullptr, event->recorded});
   return cudaSuccess;
 }
@@ -203,6 +232,10 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   EMULATED_CALL();
   if (!known(stream) || !known(event)) return fail(cudaErrorInvalidResourceHandle);
+  event->captured = stream->capture;
+  if (stream->capture) {
+    return stream->capture->invalid ? fail(cudaErrorStreamCaptureInvalidated) : cudaSuccess;
+  }
   event->recorded = std::make_shared<cuda_emulator::Point>(cuda_emulator::Point{stream, false});
   stream->queue.push_back({nullptr, event->recorded, nullptr});
   return cudaSuccess;
@@ -211,6 +244,7 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
 cudaError_t cudaEventQuery(cudaEvent_t event) {
   EMULATED_CALL();
   if (!known(event)) return fail(cudaErrorInvalidResourceHandle);
+  if (const cudaError_t refused = ask(*event); refused != cudaSuccess) return refused;
   if (!event->recorded || event->recorded->done) return cudaSuccess;
   machine().step(*event->recorded->stream);  // who asks for ever gets there
   const cudaError_t lost = after_work();
@@ -220,6 +254,7 @@ cudaError_t cudaEventQuery(cudaEvent_t event) {
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   EMULATED_CALL();
   if (!known(event)) return fail(cudaErrorInvalidResourceHandle);
+  if (const cudaError_t refused = ask(*event); refused != cudaSuccess) return refused;
   const auto point = event->recorded;
   if (point && !point->done) machine().run(*point->stream, point.get());
   while (point && !point->done) {
@@ -233,8 +268,7 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaM
                             cudaStream_t stream) {
   EMULATED_CALL();
   if (!known(stream)) return fail(cudaErrorInvalidResourceHandle);
-  machine().enqueue(*stream, [=] { copy_row(to, from, bytes, kind); });
-  return cudaSuccess;
+  return machine().enqueue(*stream, [=] { copy_row(to, from, bytes, kind); });
 }
 
 cudaError_t cudaMemcpy2DAsync(void* to, std::size_t to_pitch, const void* from,
@@ -243,29 +277,27 @@ cudaError_t cudaMemcpy2DAsync(void* to, std::size_t to_pitch, const void* from,
   EMULATED_CALL();
   if (!known(stream)) return fail(cudaErrorInvalidResourceHandle);
   if (width > to_pitch || width > from_pitch) return fail(cudaErrorInvalidValue);
-  machine().enqueue(*stream, [=] {
+  return machine().enqueue(*stream, [=] {
     for (std::size_t row = 0; row < height; ++row) {
       copy_row(static_cast<std::byte*>(to) + row * to_pitch,
                static_cast<const std::byte*>(from) + row * from_pitch, width, kind);
     }
   });
-  return cudaSuccess;
 }
 
 cudaError_t cudaMemsetAsync(void* to, int value, std::size_t bytes, cudaStream_t stream) {
   EMULATED_CALL();
   if (!known(stream)) return fail(cudaErrorInvalidResourceHandle);
-  machine().enqueue(*stream, [=] {
+  return machine().enqueue(*stream, [=] {
     require_room(to, bytes);
     if (bytes > 0) std::memset(to, value, bytes);
   });
-  return cudaSuccess;
 }
 
 cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function, void* argument) {
   EMULATED_CALL();
   if (!known(stream)) return fail(cudaErrorInvalidResourceHandle);
-  machine().enqueue(*stream, [=] {
+  return machine().enqueue(*stream, [=] {
     Machine& m = machine();
     m.in_host_function = true;
     m.memory.close();  // device memory is not the host's
@@ -273,7 +305,6 @@ cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function, void*
     m.memory.open();
     m.in_host_function = false;
   });
-  return cudaSuccess;
 }
 
 cudaError_t cuda_emulator::launch(const cudaLaunchConfig_t& config, const char* signature,
@@ -281,8 +312,8 @@ cudaError_t cuda_emulator::launch(const cudaLaunchConfig_t& config, const char* 
   const Call call("cudaLaunchKernelEx");
   if (call.verdict() != cudaSuccess) return call.verdict();
   if (!known(config.stream)) return fail(cudaErrorInvalidResourceHandle);
-  machine().enqueue(*config.stream, [grid = config.gridDim, block = config.blockDim, signature,
-                                     body = std::move(body)] {
+  return machine().enqueue(*config.stream, [grid = config.gridDim, block = config.blockDim,
+                                            signature, body = std::move(body)] {
     if (!machine().fault.empty()) return;
     try {
       run_grid(grid, block, body);
@@ -290,7 +321,6 @@ cudaError_t cuda_emulator::launch(const cudaLaunchConfig_t& config, const char* 
       throw KernelFault(std::string(error.what()) + " (kernel launched as " + signature + ")");
     }
   });
-  return cudaSuccess;
 }
 
 cudaError_t cudaGetLastError() {
@@ -312,12 +342,24 @@ const char* cudaGetErrorName(cudaError_t error) {
       return "cudaErrorNoDevice";
     case cudaErrorInvalidResourceHandle:
       return "cudaErrorInvalidResourceHandle";
+    case cudaErrorIllegalState:
+      return "cudaErrorIllegalState";
     case cudaErrorNotReady:
       return "cudaErrorNotReady";
     case cudaErrorIllegalAddress:
       return "cudaErrorIllegalAddress";
     case cudaErrorNotPermitted:
       return "cudaErrorNotPermitted";
+    case cudaErrorStreamCaptureUnsupported:
+      return "cudaErrorStreamCaptureUnsupported";
+    case cudaErrorStreamCaptureInvalidated:
+      return "cudaErrorStreamCaptureInvalidated";
+    case cudaErrorStreamCaptureIsolation:
+      return "cudaErrorStreamCaptureIsolation";
+    case cudaErrorCapturedEvent:
+      return "cudaErrorCapturedEvent";
+    case cudaErrorStreamCaptureWrongThread:
+      return "cudaErrorStreamCaptureWrongThread";
     case cudaErrorUnknown:
       return "cudaErrorUnknown";
   }

@@ -7,8 +7,8 @@
 // Blocks whose x is 32 or a multiple of it, as all here have, never spread a warp over two
 // wavefronts.
 //
-// What there is not: products (cublasLt.h beside this has names alone), cuDNN, NCCL, CUDA graphs,
-// asynchronous copies and tensor core instructions. A kernel that needs one does not compile here.
+// What there is not: products (cublasLt.h beside this has names alone), cuDNN, NCCL, asynchronous
+// copies and tensor core instructions. A kernel that needs one does not compile here.
 #pragma once
 
 #include <hip/hip_fp16.h>
@@ -17,6 +17,8 @@
 using cudaError_t = hipError_t;
 using cudaStream_t = hipStream_t;
 using cudaEvent_t = hipEvent_t;
+using cudaGraph_t = hipGraph_t;
+using cudaGraphExec_t = hipGraphExec_t;
 using cudaDeviceProp = hipDeviceProp_t;
 using cudaHostFn_t = hipHostFn_t;
 
@@ -56,6 +58,13 @@ using cudaHostFn_t = hipHostFn_t;
 #define cudaMemcpy2DAsync hipMemcpy2DAsync
 #define cudaMemsetAsync hipMemsetAsync
 #define cudaLaunchHostFunc hipLaunchHostFunc
+#define cudaStreamCaptureModeThreadLocal hipStreamCaptureModeThreadLocal
+#define cudaStreamBeginCapture hipStreamBeginCapture
+#define cudaStreamEndCapture hipStreamEndCapture
+#define cudaGraphInstantiateWithFlags hipGraphInstantiateWithFlags
+#define cudaGraphLaunch hipGraphLaunch
+#define cudaGraphExecDestroy hipGraphExecDestroy
+#define cudaGraphDestroy hipGraphDestroy
 #define cudaGetLastError hipGetLastError
 #define cudaGetErrorName hipGetErrorName
 #define cudaGetErrorString hipGetErrorString
