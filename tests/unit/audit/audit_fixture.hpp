@@ -16,6 +16,7 @@ class AuditTest : public ::testing::Test {
     folder = std::filesystem::temp_directory_path() /
              ("concordat-audit-" + std::to_string(::getpid()) + "-" + info->name());
   }
+  ~AuditTest() override { std::filesystem::remove_all(folder); }
   std::filesystem::path folder;
 };
 
