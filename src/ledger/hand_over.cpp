@@ -20,6 +20,7 @@ constexpr std::string_view answer_format = "concordat-answer-1";
 constexpr std::uint64_t max_answer_bytes = 16U << 10U;
 constexpr std::size_t max_reason_bytes = 2048;
 constexpr std::size_t digest_digits = 64;
+constexpr int sweeps_outlived = 5;
 
 std::string text_of(const Entry& entry) { return to_line({0, 0, entry}) + "\n"; }
 
@@ -77,13 +78,17 @@ std::string HandOver::put(const Entry& entry) {
   const std::string text = text_of(entry);
   const std::string name = crypto::sha256(as_bytes(text)).hex();
   if (waits(name)) return name;
-  try {
-    create_atomically(fs_, entry_path(name), as_bytes(text));
-  } catch (const Error& error) {
-    // Another process handed over the very same entry; its file is as good as ours.
-    if (!(error.code() == concordat::errors::already_exists)) throw;
+  for (int left = sweeps_outlived;; --left) {
+    try {
+      create_atomically(fs_, entry_path(name), as_bytes(text));
+      return name;
+    } catch (const Error& error) {
+      // Another process handed over the very same entry; its file is as good as ours.
+      if (error.code() == concordat::errors::already_exists) return name;
+      // A writer that starts sweeps half-written files away, this one's too.
+      if (!(error.code() == concordat::errors::not_found) || left == 0) throw;
+    }
   }
-  return name;
 }
 
 bool HandOver::waits(std::string_view name) const { return fs_.exists(entry_path(name)); }

@@ -8,12 +8,26 @@
 #include "concordat/crypto/hash.hpp"
 #include "concordat/ledger/errors.hpp"
 #include "support/expect_error.hpp"
+#include "unit/checkpoint/forwarding_files.hpp"
 #include "unit/ledger/ledger_fixture.hpp"
 
 namespace concordat::ledger::testing {
 namespace {
 
 Digest digest(std::string_view text) { return crypto::sha256(as_bytes(text)); }
+
+/// A writer starts, and sweeps, whenever an entry is about to get its name.
+class SweptFiles final : public testing_support::ForwardingFiles {
+ public:
+  explicit SweptFiles(int sweeps) : left_(sweeps) {}
+  void link(const Path& from, const Path& to) override {
+    if (left_-- > 0) HandOver(real_, to.parent_path()).sweep();
+    real_.link(from, to);
+  }
+
+ private:
+  int left_;
+};
 
 class HandOverTest : public LedgerTest {
  protected:
@@ -297,6 +311,15 @@ TEST_F(HandOverTest, AnswersAreReadStrictly) {
   }
   EXPECT_ERROR(answer_from(text(R"("index": 5, "found": true)"), digest("y").hex(), "a"),
                concordat::errors::malformed);
+}
+
+TEST_F(HandOverTest, AWriterThatStartsMeanwhileSweepsNoEntryAway) {
+  SweptFiles swept(2);
+  HandOver client(swept, temporary.path() / "handover");
+  EXPECT_TRUE(client.waits(client.put(ingest())));
+  SweptFiles for_ever(1000);
+  HandOver unlucky(for_ever, temporary.path() / "handover");
+  EXPECT_THROW(unlucky.put(ingest("another")), Error);
 }
 
 }  // namespace
