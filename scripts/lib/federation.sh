@@ -104,6 +104,19 @@ end_all() { # end_all PID...
   done
 }
 
+# wait_all PID...: until all have ended well, or one has not ($failed_pid), for which the others would wait.
+wait_all() {
+  local left=("$@") still pid
+  while [ ${#left[@]} -gt 0 ]; do
+    still=()
+    for pid in "${left[@]}"; do
+      if kill -0 "$pid" 2>/dev/null; then still+=("$pid"); else failed_pid=$pid && wait "$pid" || return; fi
+    done
+    left=("${still[@]}")
+    [ ${#left[@]} -eq 0 ] || sleep 0.05
+  done
+}
+
 # run_federation RUN: seven programs; fails, and ends the others, if any fails.
 run_federation() {
   local run=$1 site pids=() names=() i failed=0

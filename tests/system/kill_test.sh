@@ -55,7 +55,7 @@ run_disturbed() { # run_disturbed FOLDER ROLE KILL_AT DELAY
       training) pkill -KILL -f "^[^ ]*concordat train $folder/brio/" || true ;;
     esac
   fi
-  for site in "${pids[@]}"; do wait "$site" || { tail -n 3 "$folder"/hub/log "$folder"/*/border.log "$folder"/*/train.log >&2; fail "a process of $folder did not come back ($role $at $delay)"; }; done
+  wait_all "${pids[@]}" || { tail -n 3 "$folder"/hub/log "$folder"/*/border.log "$folder"/*/train.log >&2; fail "a process of $folder did not come back ($role $at $delay)"; }
 }
 
 template=$work/template

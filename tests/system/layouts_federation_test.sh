@@ -44,7 +44,7 @@ ranks=([alba]=2 [brio]=6 [cala]=1)
 train_flags[alba]="$plain --layout.tp=2 --layout.zero=1"
 train_flags[brio]="$plain $one --layout.cp=2 --layout.zero=1"
 for site in alba brio; do start_training "$run" "$site" & pids+=($!); done
-for pid in "${pids[@]}"; do wait "$pid" || fail "a process failed after the change: $(tail -n 3 "$run"/*/*log "$run"/hub/log)"; done
+wait_all "${pids[@]}" || fail "a process failed after the change: $(tail -n 3 "$run"/*/*log "$run"/hub/log)"
 second=$(final_state "$run")
 audit_all "$run"
 [ -n "$first" ] && [ -n "$second" ] || fail "no final state"

@@ -87,7 +87,9 @@ pids=() names=()
 begin() { "$@" & pids+=($!); names+=("$*"); }
 all_end_well() {
   local i
+  wait_all "${pids[@]}" && return
+  last_words
   for i in "${!pids[@]}"; do
-    wait "${pids[i]}" || { last_words; fail "${names[i]} ended with an error"; }
+    [ "${pids[i]}" != "$failed_pid" ] || fail "${names[i]} ended with an error"
   done
 }

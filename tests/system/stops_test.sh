@@ -84,7 +84,7 @@ start_border "$run" alba & pids+=($! "$border_brio")
 start_training "$run" alba & pids+=($!)
 start_training "$run" brio & pids+=($!)
 start_border "$run" cala & pids+=($!)
-for pid in "${pids[@]}"; do wait "$pid" || fail "a process failed after the stops: $(tail -n 2 "$run"/*/*log "$run"/hub/log)"; done
+wait_all "${pids[@]}" || fail "a process failed after the stops: $(tail -n 2 "$run"/*/*log "$run"/hub/log)"
 found=$(final_state "$run")
 says "$run/alba/runs/quickstart" '^run quickstart *finished$' || fail "status of a finished run: $(cat "$work/status.txt")"
 # Every generation of every site has its entry, those that the stops wrote too.
