@@ -116,6 +116,19 @@ Bytes summed_block(const federation::ExchangeTerms& terms, const std::vector<Sit
   return sum;
 }
 
+ledger::Decision permitted(const border::Header& header, std::uint64_t max_bytes) {
+  auto kind = static_cast<ledger::CrossingKind>(header.type);
+  return {.kind = kind,
+          .exchange = header.exchange,
+          .manifest = header.manifest,
+          .recipient = header.recipient,
+          .max_bytes = max_bytes,
+          .id = ledger::decision_id(kind, header.exchange, header.recipient, header.index),
+          .permitted = true,
+          .rule = "entailed",
+          .reason = "test"};
+}
+
 FakeSite::FakeSite(const Federation& federation, SiteId id, std::filesystem::path folder,
                    border::SiteRoad& road, FileSystem& fs, std::uint32_t absent_rounds)
     : federation_(federation),
@@ -152,20 +165,6 @@ void FakeSite::begin(Round round, const federation::Chain& chain) {
                    [this](ByteView statement) { return keys_.signing.sign(statement); });
   if (round.value() < absent_rounds_) return;
   perform(machine_->handle(federation::Start{ready}));
-}
-
-ledger::Written<ledger::Decision> FakeSite::decided(const border::Header& header) {
-  auto kind = static_cast<ledger::CrossingKind>(header.type);
-  return ledger_.write(ledger::Decision{
-      .kind = kind,
-      .exchange = header.exchange,
-      .manifest = header.manifest,
-      .recipient = header.recipient,
-      .max_bytes = 1ULL << 40U,
-      .id = ledger::decision_id(kind, header.exchange, header.recipient, header.index),
-      .permitted = true,
-      .rule = "entailed",
-      .reason = "test"});
 }
 
 Bytes FakeSite::block(std::uint64_t position) const {

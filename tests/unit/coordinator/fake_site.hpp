@@ -35,6 +35,9 @@ Bytes masked_block(const federation::ExchangeTerms& terms, const std::vector<Sit
 Bytes summed_block(const federation::ExchangeTerms& terms, const std::vector<SiteId>& participants,
                    std::uint64_t position);
 
+/// As a policy that permits all would decide.
+ledger::Decision permitted(const border::Header& header, std::uint64_t max_bytes = 1ULL << 40U);
+
 class FakeSite {
  public:
   FakeSite(const Federation& federation, SiteId id, std::filesystem::path folder,
@@ -61,7 +64,9 @@ class FakeSite {
   bool download();
   bool listen(std::chrono::milliseconds wait);
   Bytes block(std::uint64_t position) const;
-  ledger::Written<ledger::Decision> decided(const border::Header& header);
+  ledger::Written<ledger::Decision> decided(const border::Header& header) {
+    return ledger_.write(permitted(header));
+  }
 
   const Federation& federation_;
   SiteId id_;

@@ -86,17 +86,7 @@ struct Scene {
                          .index = 0};
     ledger::Ledger ledger = ledger::Ledger::open(posix_files(), temporary.path() / "ledger",
                                                  "test/ledger", site.log, system_clock());
-    auto kind = ledger::CrossingKind::header;
-    auto written = ledger.write(
-        ledger::Decision{.kind = kind,
-                         .exchange = about.exchange,
-                         .manifest = about.manifest,
-                         .recipient = coordinator_id,
-                         .max_bytes = 1U << 30U,
-                         .id = ledger::decision_id(kind, about.exchange, coordinator_id),
-                         .permitted = true,
-                         .rule = "entailed",
-                         .reason = "test"});
+    auto written = ledger.write(permitted(about, 1U << 30U));
     border::Identity self{SiteId(0), site.signing, site.sealing};
     up.emplace(border::seal_announcement(
         std::move(written), about, {table, border::FrameKey::generate(crypto::system_random()), {}},

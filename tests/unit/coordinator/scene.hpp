@@ -48,19 +48,8 @@ struct Scene {
     ledger::Ledger ledger = ledger::Ledger::open(
         posix_files(), temporary.path() / ("ledger-" + std::to_string(++ledgers)), "test/ledger",
         of.log, system_clock());
-    auto kind = static_cast<ledger::CrossingKind>(header.type);
-    return border::seal_message(
-        ledger.write(ledger::Decision{
-            .kind = kind,
-            .exchange = header.exchange,
-            .manifest = header.manifest,
-            .recipient = header.recipient,
-            .max_bytes = 1U << 20U,
-            .id = ledger::decision_id(kind, header.exchange, header.recipient, header.index),
-            .permitted = true,
-            .rule = "entailed",
-            .reason = "test"}),
-        header, body, self, federation.peers, crypto::system_random());
+    return border::seal_message(ledger.write(permitted(header, 1U << 20U)), header, body, self,
+                                federation.peers, crypto::system_random());
   }
   border::Header header(SiteId from, border::MessageType type, Round round = {}) {
     return {.federation = federation.peers.federation(),
