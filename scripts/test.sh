@@ -5,15 +5,14 @@
 #   scripts/test.sh quick      the quick suite (under a minute once built)
 #   scripts/test.sh asan       unit tests under address and undefined-behaviour sanitizers: those
 #                              of `sanitized` below and the mutations of hostile bytes (`train` and `train_layouts`
-#                              would take minutes to run, `model` has their layers; `cli` minutes to build, and what it
-#                              reads goes through the others)
+#                              would take minutes; `model` has their layers)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib/setup.sh
 
 suite=${1:-all}
 sanitized=(core comm crypto observe exact parallel ledger device data model model_interop checkpoint border
-  privacy federation governance site border_loop coordinator audit)
+  privacy federation governance site border_loop coordinator audit cli)
 preset=dev
 [ "$suite" = asan ] && preset=asan
 concordat_setup tests
