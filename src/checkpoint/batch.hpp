@@ -40,10 +40,6 @@ class BatchParts {
   void collect();
   /// Collective: from the parts to all holders.
   void distribute();
-  /// What this rank owns of a window of the batch.
-  std::vector<parallel::Segment> owned(const Window& window) const {
-    return segments_of_local(window, /*owned=*/true);
-  }
 
  private:
   std::vector<parallel::Segment> segments_of_parts() const;

@@ -6,6 +6,7 @@
 #include "checkpoint/extents.hpp"
 #include "checkpoint/placement.hpp"
 #include "checkpoint/read_ahead.hpp"
+#include "checkpoint/writer.hpp"
 
 namespace concordat::checkpoint {
 
@@ -23,6 +24,15 @@ class OneThread {
  private:
   int before_ = omp_get_max_threads();
 };
+
+/// The batch in which the last of each tensor arrives.
+std::vector<std::size_t> last_batches(const std::vector<Batch>& batches, std::size_t num_tensors) {
+  std::vector<std::size_t> last(num_tensors);
+  for (std::size_t b = 0; b < batches.size(); ++b) {
+    for (const Window& window : batches[b]) last[window.dataset] = b;
+  }
+  return last;
+}
 
 /// Collective: roots and strays of all ranks together.
 Loaded gather(comm::Communicator& comm, const std::vector<NamedTensor>& tensors,
@@ -57,19 +67,30 @@ Loaded load(comm::Communicator& comm, FileSystem& fs, const Path& state, OpenMod
             const std::vector<NamedTensor>& tensors,
             const std::vector<const Manifest::Dataset*>& datasets) {
   ReadAhead ahead({fs, state, mode, comm.rank(), comm.size()}, tensors, datasets);
+  const auto last = last_batches(ahead.batches(), tensors.size());
   std::vector<std::uint64_t> placed(tensors.size());
+  Writer beside;  // adds up large tensors while the next batches come
   const OneThread alone;
   for (std::size_t b = 0; b < ahead.batches().size(); ++b) {
     const Batch& batch = ahead.batches()[b];
     const auto& taken = ahead.take();
     if (auto first = agree_on_reason(comm, taken.reason); !first.empty()) return {.reason = first};
-    BatchParts parts(comm, tensors, batch, taken.parts);
-    parts.distribute();
+    BatchParts(comm, tensors, batch, taken.parts).distribute();
     ahead.give_back();
     for (const Window& window : batch) {
-      placed[window.dataset] += placement_sum(tensors[window.dataset], parts.owned(window));
+      if (last[window.dataset] != b) continue;
+      const auto add = [&placed, &tensors, i = window.dataset] {
+        placed[i] = placement_sum(tensors[i]);
+      };
+      if (window.whole) {
+        add();  // while it is in the processor's cache
+      } else {
+        beside.check();
+        beside.start(add);
+      }
     }
   }
+  beside.check();
   std::vector<std::uint64_t> strays = ahead.sums();
   for (std::size_t i = 0; i < strays.size(); ++i) strays[i] -= placed[i];
   return gather(comm, tensors, strays, ahead.leaves());

@@ -56,11 +56,10 @@ std::uint64_t placement_sum(ByteView elements, std::size_t width, std::int64_t f
   }
 }
 
-std::uint64_t placement_sum(const NamedTensor& tensor,
-                            std::span<const parallel::Segment> segments) {
+std::uint64_t placement_sum(const NamedTensor& tensor) {
   const std::size_t width = size_of(tensor.dtype);
   std::uint64_t sum = 0;
-  for (const parallel::Segment& segment : segments) {
+  for (const parallel::Segment& segment : tensor.owned) {
     for (std::int64_t i = 0; i < segment.count; ++i) {
       const auto local = static_cast<std::size_t>(segment.local_begin + i * segment.local_stride);
       const auto* begin = reinterpret_cast<const std::uint8_t*>(tensor.local.raw_bytes());

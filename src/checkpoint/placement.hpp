@@ -6,8 +6,6 @@
 // finds faults, not forgery: what comes off the disk is proved by SHA-256 before.
 #pragma once
 
-#include <span>
-
 #include "concordat/checkpoint/checkpoint.hpp"
 
 namespace concordat::checkpoint {
@@ -15,7 +13,7 @@ namespace concordat::checkpoint {
 /// Over consecutive elements of `width` bytes (1, 2, 4 or 8), the first one's index being `first`.
 std::uint64_t placement_sum(ByteView elements, std::size_t width, std::int64_t first);
 
-/// Over segments of what this rank holds of the tensor.
-std::uint64_t placement_sum(const NamedTensor& tensor, std::span<const parallel::Segment> segments);
+/// Over what this rank owns of the tensor.
+std::uint64_t placement_sum(const NamedTensor& tensor);
 
 }  // namespace concordat::checkpoint

@@ -49,8 +49,7 @@ TEST(Placement, owners_add_up_to_the_whole_tensor_in_every_layout) {
     comm::run_threads(ranks, [&, mesh = mesh](comm::Communicator& comm) {
       TestState state(comm, mesh);
       state.fill(5);
-      for (std::size_t i = 0; i < sums.size(); ++i)
-        sums[i] += placement_sum(state.tensors[i], state.tensors[i].owned);
+      for (std::size_t i = 0; i < sums.size(); ++i) sums[i] += placement_sum(state.tensors[i]);
     });
     if (expected.empty()) expected.assign(sums.begin(), sums.end());
     EXPECT_EQ(std::vector<std::uint64_t>(sums.begin(), sums.end()), expected) << mesh.text();
