@@ -14,6 +14,8 @@ template <typename... Cases>
 struct Overloaded : Cases... {
   using Cases::operator()...;
 };
+template <typename... Cases>
+Overloaded(Cases...) -> Overloaded<Cases...>;
 
 FileSystem::Path journal_folder_of(const BorderPlan& plan) {
   return plan.site_folder / "journal" / plan.agreement.agreement.run;

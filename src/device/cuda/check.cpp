@@ -1,20 +1,9 @@
 #include "device/cuda/check.hpp"
 
-#include <string>
-#include <string_view>
-
 #include "concordat/device/errors.hpp"
 
 namespace concordat::device::cuda {
 namespace {
-
-std::string place(const char* call, const std::source_location& at) {
-  std::string_view file = at.file_name();
-  if (const auto slash = file.rfind('/'); slash != std::string_view::npos) {
-    file.remove_prefix(slash + 1);
-  }
-  return std::string(call) + " in " + std::string(file) + ":" + std::to_string(at.line());
-}
 
 std::string remedy(cudaError_t status) {
   switch (status) {
@@ -33,28 +22,35 @@ std::string remedy(cudaError_t status) {
 
 }  // namespace
 
-void check(cudaError_t status, const char* call, std::source_location at) {
+void check(cudaError_t status, const char* call, const char* file, int line) {
   if (status == cudaSuccess) return;
   cudaGetLastError();  // the runtime hands an error out again otherwise, at a call that is innocent
   throw Error(
       status == cudaErrorMemoryAllocation ? errors::cuda_out_of_memory : errors::cuda_failed,
       {.what = "a CUDA call failed (or an earlier one that ran meanwhile)",
-       .where = place(call, at),
+       .where = place_of(call, file, line),
        .found = std::string(cudaGetErrorName(status)) + " (" +
                 std::to_string(static_cast<int>(status)) + "): " + cudaGetErrorString(status),
        .expected = "cudaSuccess",
        .remedy = remedy(status)});
 }
 
-void check(cublasStatus_t status, const char* call, std::source_location at) {
+void check(cublasStatus_t status, const char* call, const char* file, int line) {
   if (status == CUBLAS_STATUS_SUCCESS) return;
   throw Error(errors::cuda_failed, {.what = "a cuBLASLt call failed",
-                                    .where = place(call, at),
+                                    .where = place_of(call, file, line),
                                     .found = std::string(cublasLtGetStatusName(status)) + " (" +
                                              std::to_string(static_cast<int>(status)) +
                                              "): " + cublasLtGetStatusString(status),
                                     .expected = "CUBLAS_STATUS_SUCCESS",
                                     .remedy = remedy(cudaErrorUnknown)});
+}
+
+std::string place_of(const char* call, std::string_view file, int line) {
+  if (const auto slash = file.rfind('/'); slash != std::string_view::npos) {
+    file.remove_prefix(slash + 1);
+  }
+  return std::string(call) + " in " + std::string(file) + ":" + std::to_string(line);
 }
 
 }  // namespace concordat::device::cuda

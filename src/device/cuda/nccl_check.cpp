@@ -1,9 +1,9 @@
 #include "device/cuda/nccl_check.hpp"
 
 #include <string>
-#include <string_view>
 
 #include "concordat/device/errors.hpp"
+#include "device/cuda/check.hpp"
 
 namespace concordat::device::cuda {
 namespace {
@@ -32,22 +32,17 @@ std::string remedy(ncclResult_t result) {
 
 }  // namespace
 
-void check(ncclResult_t result, const char* call, std::source_location at) {
+void check(ncclResult_t result, const char* call, const char* file, int line) {
   if (result == ncclSuccess || result == ncclInProgress) return;
-  std::string_view file = at.file_name();
-  if (const auto slash = file.rfind('/'); slash != std::string_view::npos) {
-    file.remove_prefix(slash + 1);
-  }
   const char* more = ncclGetLastError(nullptr);
-  throw Error(
-      errors::nccl_failed,
-      {.what = "an NCCL call failed",
-       .where = std::string(call) + " in " + std::string(file) + ":" + std::to_string(at.line()),
-       .found = std::string(ncclGetErrorString(result)) + " (" +
-                std::to_string(static_cast<int>(result)) + ")" +
-                (more == nullptr || *more == '\0' ? "" : std::string(": ") + more),
-       .expected = "ncclSuccess",
-       .remedy = remedy(result)});
+  throw Error(errors::nccl_failed,
+              {.what = "an NCCL call failed",
+               .where = place_of(call, file, line),
+               .found = std::string(ncclGetErrorString(result)) + " (" +
+                        std::to_string(static_cast<int>(result)) + ")" +
+                        (more == nullptr || *more == '\0' ? "" : std::string(": ") + more),
+               .expected = "ncclSuccess",
+               .remedy = remedy(result)});
 }
 
 int require_nccl() {
