@@ -1,6 +1,7 @@
 // Several ranks: the suite that every Communicator is held to, on device tensors, and what becomes
 // of failures. Ranks are threads, NCCL is emulated.
 #include <future>
+#include <latch>
 #include <map>
 #include <thread>
 
@@ -123,9 +124,14 @@ TEST_F(Nccl, WithoutAnEventACollectiveReadsWhatNobodyHasWritten) {
 
 TEST_F(Nccl, ARankThatFailsEndsTheOthersWaitAndNamesItself) {
   std::atomic<int> told{0};
+  std::latch here(2);  // past what all ranks do together at the start
   try {
     on_gpus(3, [&](Rank& rank) {
-      if (rank.ranks.rank() == 1) throw Error(concordat::errors::disk_full, {.what = "no space"});
+      if (rank.ranks.rank() == 1) {
+        here.wait();
+        throw Error(concordat::errors::disk_full, {.what = "no space"});
+      }
+      here.count_down();
       try {
         const Tensor x = rank.ones(5);
         rank.ranks.all_reduce(x, ReduceOp::sum, rank.session.exec().stream);
