@@ -36,12 +36,6 @@ struct Reply {
   Bytes payload{};
 };
 
-Reply position_reply(std::uint64_t position) {
-  ByteWriter out;
-  out.u64(position);
-  return {Answer::done, std::move(out).bytes()};
-}
-
 class Road final : public CoordinatorRoad {
  public:
   Road(comm::Interlink& link, const PeerDirectory& peers, const MpiCoordinatorOptions& options)
@@ -186,50 +180,22 @@ class Road final : public CoordinatorRoad {
       abused("a request is longer than its bound", std::to_string(payload.size()) + " bytes",
              "at most " + std::to_string(*bound));
     }
-    ByteReader in(payload, "request");
-    switch (static_cast<Request>(kind)) {
-      case Request::deliver:
-        handler.accept_message(from, payload);
-        return Reply{};
-      case Request::block:
-        handler.accept_block(from, payload);
-        return Reply{};
-      case Request::fetch: {
-        const milliseconds wait(in.u32());
-        in.finish();
-        return fetch(from, handler, std::min(wait, longest_fetch_wait));
-      }
-      case Request::acknowledge: {
-        const Digest digest = in.digest();
-        in.finish();
-        handler.acknowledged(from, digest);
-        return Reply{};
-      }
-      case Request::upload_position: {
-        const ExchangeId exchange = read_exchange(in);
-        in.finish();
-        return position_reply(handler.upload_position(from, exchange));
-      }
-      case Request::flush: {
-        const ExchangeId exchange = read_exchange(in);
-        in.finish();
-        return position_reply(handler.flush_blocks(from, exchange));
-      }
-      case Request::fetch_blocks: {
-        const ExchangeId exchange = read_exchange(in);
-        const std::uint64_t first = in.u64();
-        const std::uint64_t last = in.u64();
-        in.finish();
-        if (last < first || last - first != 1) {
-          abused("a range of blocks beyond its bound",
-                 std::to_string(first) + " to " + std::to_string(last), "one block");
-        }
-        held.emplace(budget_->reserve(copies_per_frame * handler.largest_frame_bytes(exchange)));
-        const Envelope frame = handler.aggregate_block(from, exchange, first);
-        return Reply{Answer::done, Bytes(frame.wire().begin(), frame.wire().end())};
-      }
+    const auto request = static_cast<Request>(kind);
+    if (request == Request::fetch) {
+      ByteReader in(payload, "request");
+      const milliseconds wait(in.u32());
+      in.finish();
+      return fetch(from, handler, std::min(wait, longest_fetch_wait));
     }
-    throw Bug("a request without an act");
+    if (request == Request::fetch_blocks) {
+      const BlockRange range = read_block_range(payload, 1, "mpi road");
+      if (range.last == range.first) abused("a range of blocks beyond its bound", "none", "one");
+      held.emplace(
+          budget_->reserve(copies_per_frame * handler.largest_frame_bytes(range.exchange)));
+      const Envelope frame = handler.aggregate_block(from, range.exchange, range.first);
+      return Reply{Answer::done, Bytes(frame.wire().begin(), frame.wire().end())};
+    }
+    return Reply{Answer::done, act_at_once(handler, from, request, payload)};
   }
 
   std::optional<Reply> fetch(SiteId from, RoadHandler& handler, milliseconds wait) {

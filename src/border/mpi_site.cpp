@@ -72,11 +72,8 @@ class Road final : public SiteRoad {
   void fetch_blocks(const ExchangeId& exchange, std::uint64_t first, std::uint64_t last,
                     const std::function<void(ByteView wire)>& take) override {
     for (std::uint64_t position = first; position < last; ++position) {
-      ByteWriter out;
-      write_exchange(out, exchange);
-      out.u64(position);
-      out.u64(position + 1);
-      const auto wire = ask(Request::fetch_blocks, out.bytes());
+      const auto wire =
+          ask(Request::fetch_blocks, encode(BlockRange{exchange, position, position + 1}));
       if (!wire) down("an empty answer");
       take(*wire);
     }
@@ -103,11 +100,7 @@ class Road final : public SiteRoad {
   std::uint64_t ask_position(Request request, const ExchangeId& exchange) {
     ByteWriter out;
     write_exchange(out, exchange);
-    const auto payload = ask(request, out.bytes());
-    ByteReader in(payload ? ByteView(*payload) : ByteView(), "position");
-    const std::uint64_t position = in.u64();
-    in.finish();
-    return position;
+    return read_position(ask(request, out.bytes()));
   }
 
   /// nullopt: the answer is that there is nothing. @throws Error(road_down | road_stopped |

@@ -69,6 +69,67 @@ ExchangeId read_exchange(ByteReader& in) {
   return exchange;
 }
 
+Bytes act_at_once(RoadHandler& handler, SiteId from, Request request, ByteView payload) {
+  if (request == Request::deliver) {
+    handler.accept_message(from, payload);
+    return {};
+  }
+  if (request == Request::block) {
+    handler.accept_block(from, payload);
+    return {};
+  }
+  ByteReader in(payload, "request");
+  if (request == Request::acknowledge) {
+    const Digest message = in.digest();
+    in.finish();
+    handler.acknowledged(from, message);
+    return {};
+  }
+  const ExchangeId exchange = read_exchange(in);
+  in.finish();
+  ByteWriter position;
+  if (request == Request::upload_position) {
+    position.u64(handler.upload_position(from, exchange));
+  } else if (request == Request::flush) {
+    position.u64(handler.flush_blocks(from, exchange));
+  } else {
+    throw Bug("a request that is not answered at once");
+  }
+  return std::move(position).bytes();
+}
+
+BlockRange read_block_range(ByteView payload, std::uint64_t most, std::string_view where) {
+  ByteReader in(payload, "request");
+  BlockRange range{.exchange = read_exchange(in)};
+  range.first = in.u64();
+  range.last = in.u64();
+  in.finish();
+  if (range.last < range.first || range.last - range.first > most) {
+    throw Error(errors::road_abused,
+                {.what = "a range of blocks beyond its bound",
+                 .where = std::string(where),
+                 .found = std::to_string(range.first) + " to " + std::to_string(range.last),
+                 .expected = "at most " + std::to_string(most),
+                 .remedy = "start all parties with one version"});
+  }
+  return range;
+}
+
+Bytes encode(const BlockRange& range) {
+  ByteWriter out;
+  write_exchange(out, range.exchange);
+  out.u64(range.first);
+  out.u64(range.last);
+  return std::move(out).bytes();
+}
+
+std::uint64_t read_position(const std::optional<Bytes>& payload) {
+  ByteReader in(payload ? ByteView(*payload) : ByteView(), "position");
+  const std::uint64_t position = in.u64();
+  in.finish();
+  return position;
+}
+
 bool is_answer(const Error& error) {
   return error.severity() != Severity::process || error.code().name.starts_with("federation.");
 }

@@ -37,6 +37,22 @@ std::uint64_t answer_bound();
 void write_exchange(ByteWriter& out, const ExchangeId& exchange);
 ExchangeId read_exchange(ByteReader& in);
 
+/// Does what a request says that is answered at once: any but fetch and fetch_blocks. Returns the
+/// payload of the answer.
+Bytes act_at_once(RoadHandler& handler, SiteId from, Request request, ByteView payload);
+
+/// What fetch_blocks asks for: positions [first, last).
+struct BlockRange {
+  ExchangeId exchange{};
+  std::uint64_t first = 0;
+  std::uint64_t last = 0;
+};
+/// @throws Error(road_abused) for more than `most` or a range that runs backwards.
+BlockRange read_block_range(ByteView payload, std::uint64_t most, std::string_view where);
+Bytes encode(const BlockRange& range);
+/// Of an answer. @throws Error(malformed).
+std::uint64_t read_position(const std::optional<Bytes>& payload);
+
 /// Whether the peer is told. What ends the coordinator's process is no answer to a site: its
 /// connection ends, and it tries again when the coordinator is back. Verdicts of the protocol are
 /// told even then.

@@ -79,7 +79,6 @@ void TlsConnection::with_payload(Act&& act) {
 }
 
 void TlsConnection::act_on(Request request) {
-  ByteWriter number;
   switch (request) {
     case Request::deliver:
       with_payload([&](const Bytes& wire) { handler_.accept_message(peer_, wire); });
@@ -91,49 +90,25 @@ void TlsConnection::act_on(Request request) {
     default:
       break;
   }
-  Bytes payload = spill_.take();
-  ByteReader in(payload, "request");
+  const Bytes payload = spill_.take();
   switch (request) {
     case Request::fetch: {
-      milliseconds wait(in.u32());
+      ByteReader in(payload, "request");
+      const milliseconds wait(in.u32());
       in.finish();
       return fetch(std::min(wait, longest_fetch_wait));
     }
-    case Request::acknowledge: {
-      Digest digest = in.digest();
-      in.finish();
-      handler_.acknowledged(peer_, digest);
-      return answer(Answer::done, {});
-    }
-    case Request::upload_position: {
-      ExchangeId exchange = read_exchange(in);
-      in.finish();
-      number.u64(handler_.upload_position(peer_, exchange));
-      return answer(Answer::done, number.bytes());
-    }
-    case Request::flush: {
-      ExchangeId exchange = read_exchange(in);
-      in.finish();
-      Bytes refusal = std::exchange(block_refusal_, {});
-      if (!refusal.empty()) return answer(Answer::refused, refusal);
-      number.u64(handler_.flush_blocks(peer_, exchange));
-      return answer(Answer::done, number.bytes());
-    }
-    case Request::fetch_blocks: {
-      ExchangeId exchange = read_exchange(in);
-      std::uint64_t first = in.u64();
-      std::uint64_t last = in.u64();
-      in.finish();
-      if (last < first || last - first > blocks_per_fetch) {
-        abused("a range of blocks beyond its bound",
-               std::to_string(first) + " to " + std::to_string(last),
-               "at most " + std::to_string(blocks_per_fetch));
+    case Request::fetch_blocks:
+      return fetch_blocks(read_block_range(payload, blocks_per_fetch, "tls road"));
+    case Request::flush:
+      if (Bytes refusal = std::exchange(block_refusal_, {}); !refusal.empty()) {
+        return answer(Answer::refused, refusal);
       }
-      return fetch_blocks(exchange, first, last);
-    }
+      break;
     default:
-      throw Bug("a request without an act");
+      break;
   }
+  answer(Answer::done, act_at_once(handler_, peer_, request, payload));
 }
 
 void TlsConnection::fetch(milliseconds wait) {
@@ -150,12 +125,11 @@ void TlsConnection::fetch(milliseconds wait) {
   answer_spilled();
 }
 
-void TlsConnection::fetch_blocks(const ExchangeId& exchange, std::uint64_t first,
-                                 std::uint64_t last) {
-  for (std::uint64_t position = first; position < last && !stopping_; ++position) {
+void TlsConnection::fetch_blocks(const BlockRange& range) {
+  for (std::uint64_t position = range.first; position < range.last && !stopping_; ++position) {
     {
-      auto held = budget_.reserve(copies_per_frame * handler_.largest_frame_bytes(exchange));
-      Envelope frame = handler_.aggregate_block(peer_, exchange, position);
+      auto held = budget_.reserve(copies_per_frame * handler_.largest_frame_bytes(range.exchange));
+      Envelope frame = handler_.aggregate_block(peer_, range.exchange, position);
       spill_.begin(frame.wire().size());
       spill_.add(frame.wire());
     }

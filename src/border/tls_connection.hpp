@@ -37,7 +37,7 @@ class TlsConnection {
   void with_payload(Act&& act);
   void act_on(Request request);
   void fetch(std::chrono::milliseconds wait);
-  void fetch_blocks(const ExchangeId& exchange, std::uint64_t first, std::uint64_t last);
+  void fetch_blocks(const BlockRange& range);
   void answer(Answer kind, ByteView payload);
   void answer_spilled();
 

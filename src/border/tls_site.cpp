@@ -77,11 +77,7 @@ class Road final : public SiteRoad {
     while (first < last) {
       std::uint64_t end = std::min(last, first + blocks_per_fetch);
       call([&] {
-        ByteWriter out;
-        write_exchange(out, exchange);
-        out.u64(first);
-        out.u64(end);
-        send(Request::fetch_blocks, out.bytes());
+        send(Request::fetch_blocks, encode(BlockRange{exchange, first, end}));
         for (std::uint64_t position = first; position < end; ++position) {
           auto wire = receive(options_.stall_limit);
           if (!wire) down(where_, "an empty answer");
@@ -121,11 +117,7 @@ class Road final : public SiteRoad {
       ByteWriter out;
       write_exchange(out, exchange);
       send(request, out.bytes());
-      auto payload = receive(options_.stall_limit);
-      ByteReader in(payload ? ByteView(*payload) : ByteView(), "position");
-      std::uint64_t position = in.u64();
-      in.finish();
-      return position;
+      return read_position(receive(options_.stall_limit));
     });
   }
 

@@ -42,17 +42,22 @@ int run(const Args& given) {
   }
   if (!crypto::disable_core_dumps()) log::warn("core dumps could not be switched off");
   Config config = load_coordinator(args[0], {args.begin() + 1, args.end()});
+  const std::string& road = config.text("federation.road");
+  const auto folder = resolve(config, config.text("coordinator.folder"));
+  const bool spools = road == "spool" || !config.text("coordinator.spool").empty();
   coordinator::CoordinatorSettings settings{
       .name = config.text("coordinator.name"),
-      .folder = resolve(config, config.text("coordinator.folder")),
-      .listen = config.text("coordinator.listen"),
+      .folder = folder,
+      .listen = road == "spool" ? "" : config.text("coordinator.listen"),
+      .spool = spools ? spool_folder(config, "coordinator.spool", folder) : "",
+      .spool_answer = std::chrono::seconds(config.integer("coordinator.spool_answer_s")),
       .buffer_bytes = static_cast<std::uint64_t>(config.integer("coordinator.buffer_mib")) << 20U,
       .deadline = std::chrono::seconds(config.integer("coordinator.deadline_s")),
       .keep_rounds = static_cast<std::uint32_t>(config.integer("coordinator.keep_rounds")),
       .roster = resolve(config, config.text("federation.roster")),
       .agreement = resolve(config, config.text("federation.agreement"))};
   log::set_role("coordinator " + settings.name);
-  if (config.text("federation.road") == "mpi") return coordinate_in_one_mpirun(settings);
+  if (road == "mpi") return coordinate_in_one_mpirun(settings);
   return static_cast<int>(coordinator::run_coordinator(settings));
 }
 

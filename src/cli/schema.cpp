@@ -103,8 +103,13 @@ ConfigSchema site_schema(SiteNeeded needed) {
       .text("federation.roster", "", {}, "signed roster (JSON), with its .sigs beside it")
       .text("federation.agreement", "", {}, "signed run agreement (JSON), with its .sigs")
       .text("federation.address", "", {}, "HOST:PORT of the coordinator; empty: the roster's")
-      .text("federation.road", "tls", {"tls", "mpi"},
-            "mpi: all parties in one mpirun, if the roster allows it; --road for short")
+      .text("federation.road", "tls", {"tls", "spool", "mpi"},
+            "spool: sealed files that something else carries; mpi: all parties in one mpirun, if "
+            "the roster allows it; --road for short")
+      .text("federation.spool", "", {},
+            "folder of the road spool, with up/ and down/; empty: spool/ in site.folder")
+      .integer("federation.spool_answer_s", 3600, {1, 31'536'000},
+               "seconds without an answer after which a file is put into the spool once more")
       .text("federation.donor", "", {},
             "site whose state this one takes when its own is lost; empty: nobody's")
       .list("federation.donate_to", std::vector<std::string>{},
@@ -198,6 +203,11 @@ ConfigSchema coordinator_schema() {
       .text("coordinator.folder", std::nullopt, {},
             "holds keys/ ledger/ journal/; relative to this file")
       .text("coordinator.listen", "127.0.0.1:7443", {}, "HOST:PORT to accept sites on")
+      .text("coordinator.spool", "", {},
+            "folder of the road spool, with a folder for each site, served beside `listen`; empty: "
+            "none")
+      .integer("coordinator.spool_answer_s", 3600, {1, 31'536'000},
+               "seconds without an acknowledgement after which a message is put there once more")
       .integer("coordinator.buffer_mib", 32, {4, 65536},
                "one budget for all bytes in flight, in MiB")
       .integer("coordinator.deadline_s", 0, {0, 31'536'000},
@@ -208,14 +218,22 @@ ConfigSchema coordinator_schema() {
   schema.section("federation", "the documents that everybody signed")
       .text("federation.roster", std::nullopt, {}, "signed roster (JSON)")
       .text("federation.agreement", std::nullopt, {}, "signed run agreement (JSON)")
-      .text("federation.road", "tls", {"tls", "mpi"},
-            "mpi: all parties in one mpirun, if the roster allows it; --road for short");
+      .text("federation.road", "tls", {"tls", "spool", "mpi"},
+            "tls: listens, and serves coordinator.spool if that is given; spool: that alone, by "
+            "default spool/ in coordinator.folder; mpi: all parties in one mpirun, if the roster "
+            "allows it; --road for short");
   return schema;
 }
 
 std::filesystem::path resolve(const Config& config, const std::string& path) {
   if (path.empty() || std::filesystem::path(path).is_absolute()) return path;
   return std::filesystem::path(config.folder()) / path;
+}
+
+std::filesystem::path spool_folder(const Config& config, std::string_view key,
+                                   const std::filesystem::path& party) {
+  const std::filesystem::path given = resolve(config, config.text(key));
+  return (given.empty() ? party / "spool" : given).lexically_normal();
 }
 
 model::ModelConfig model_config(const Config& config) {
@@ -368,6 +386,8 @@ site::SiteSettings site_settings(const Config& config) {
                     .agreement = resolve(config, agreement),
                     .address = config.text("federation.address"),
                     .road = config.text("federation.road"),
+                    .spool = spool_folder(config, "federation.spool", s.folder),
+                    .spool_answer_s = config.integer("federation.spool_answer_s"),
                     .donor = config.text("federation.donor"),
                     .donate_to = config.list("federation.donate_to")};
     if (s.federation->road == "mpi" && s.job.exit_between_rounds) {

@@ -37,5 +37,8 @@ ConfigOverlay overlay_of(const federation::RunAgreement& agreement, std::string 
 
 /// `path` relative to the folder of the configuration file.
 std::filesystem::path resolve(const Config& config, const std::string& path);
+/// What `key` names, else spool/ in the party's folder.
+std::filesystem::path spool_folder(const Config& config, std::string_view key,
+                                   const std::filesystem::path& party);
 
 }  // namespace concordat::cli

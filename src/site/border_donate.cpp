@@ -89,6 +89,8 @@ bool BorderLoop::State::donate_some() {
       next_donation = seams.clock.monotonic() + recipient_is_slow;
       return false;
     }
+    // Nor is this waited for; what the coordinator says meanwhile is heard.
+    if (error.code() == border::errors::road_waits) return false;
     // The policy's refusal stands in the ledger; what this site has not, it cannot give.
     const bool ended = error.code() == ledger::errors::refused ||
                        error.code() == errors::nothing_to_give ||

@@ -18,6 +18,7 @@ namespace {
 constexpr std::chrono::milliseconds stop_look{200};
 constexpr std::chrono::milliseconds first_retry{200};
 constexpr std::chrono::seconds complaint_every{60};
+constexpr std::chrono::seconds long_wait_every{600};
 // Room for a body with a fixed part and a part per site, in every message without frames.
 constexpr std::uint64_t body_bytes = 16U << 10U;
 constexpr std::uint64_t body_bytes_per_site = 8U << 10U;
@@ -102,6 +103,11 @@ bool BorderLoop::turn() {
     if (!acted) state.pause(state.plan.poll_wait);
   } catch (const Error& error) {
     if (error.code() == border::errors::road_stopped) return !state.stop_asked();
+    // No trouble: this road takes its time, and has waited for a part of it.
+    if (error.code() == border::errors::road_waits) {
+      state.note_wait(error);
+      return true;
+    }
     if (!worth_a_retry(error)) throw;
     state.back_off(error);
   }
@@ -222,6 +228,16 @@ void BorderLoop::State::back_off(const Error& error) {
       retry_wait.count() == 0 ? std::chrono::nanoseconds(first_retry) : 2 * retry_wait,
       plan.retry_limit);
   pause(retry_wait);
+}
+
+// The first minute is nothing to speak of.
+void BorderLoop::State::note_wait(const Error& error) {
+  const auto now = seams.clock.monotonic();
+  if (next_complaint.count() == 0) next_complaint = now + complaint_every;
+  if (now < next_complaint) return;
+  next_complaint = now + long_wait_every;
+  log::info("still waits for the coordinator: " + error.fields().found + " (" +
+            error.fields().where + ")");
 }
 
 void BorderLoop::State::say(std::string_view what) const {

@@ -1,5 +1,6 @@
-// `concordat border`: from a configuration to a running loop over the tls road.
+// `concordat border`: from a configuration to a running loop over the tls or the spool road.
 #include "concordat/border/reach.hpp"
+#include "concordat/border/spool_road.hpp"
 #include "concordat/border/tls_road.hpp"
 #include "concordat/core/error.hpp"
 #include "concordat/core/log.hpp"
@@ -23,11 +24,19 @@ border::TlsSiteOptions dial_options(const std::string& text) {
   return options;
 }
 
+border::SpoolSiteOptions spool_options(const FederationSettings& federation) {
+  border::SpoolSiteOptions options;
+  options.folder = federation.spool;
+  options.answer_limit = std::chrono::seconds(federation.spool_answer_s);
+  return options;
+}
+
 constexpr std::chrono::seconds ask_every{60};
 
 /// Whether the coordinator is there, while there is nothing to say to it. A message that comes is
 /// not acknowledged, so it comes again when the loop wants it.
 void ask(WatchedRoad& road, const std::string& address) {
+  if (!road.manner().answers_at_once) return;
   const bool known = !road.trouble().empty();
   try {
     road.fetch(std::chrono::milliseconds(0));
@@ -136,10 +145,19 @@ Papers load_papers(const SiteSettings& settings) {
 
 ExitCode run_border(const SiteSettings& settings) {
   Papers papers = load_papers(settings);
+  const border::PeerDirectory peers = federation::make_directory(papers.plan.roster);
+  if (settings.federation->road == "spool") {
+    const border::Identity me{papers.plan.roster.roster.id_of(settings.name), papers.keys.signing,
+                              papers.keys.sealing};
+    auto spool = border::make_spool_site_road(spool_options(*settings.federation), me,
+                                              papers.keys.tls, peers);
+    const std::string where = "the far end of " + settings.federation->spool.string();
+    return run_loop(settings, where, *spool, std::move(papers.plan), papers.keys);
+  }
   std::string address = settings.federation->address;
   if (address.empty()) address = papers.plan.roster.roster.address;
-  auto tls = border::make_tls_site_road(dial_options(address), papers.keys.tls, papers.keys.name,
-                                        federation::make_directory(papers.plan.roster));
+  auto tls =
+      border::make_tls_site_road(dial_options(address), papers.keys.tls, papers.keys.name, peers);
   return run_loop(settings, address, *tls, std::move(papers.plan), papers.keys);
 }
 

@@ -13,8 +13,6 @@ using federation::SitePhase;
 
 namespace {
 
-constexpr std::uint64_t frames_per_turn = 32;
-
 // True for what is wrong with the message, not with this site's disk or with the moment.
 bool is_refusal(const Error& error) {
   if (error.code() == federation::errors::out_of_turn) return false;
@@ -186,7 +184,7 @@ bool BorderLoop::State::download_some() {
   }
   AggregateFile& file = *round->download;
   std::uint64_t first = file.position();
-  std::uint64_t last = std::min(first + frames_per_turn, table.num_leaves());
+  std::uint64_t last = std::min(first + seams.road.manner().blocks_per_flush, table.num_leaves());
   if (first < last) {
     try {
       seams.road.fetch_blocks(exchange(), first, last,

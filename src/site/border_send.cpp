@@ -11,9 +11,6 @@ using border::MessageType;
 
 namespace {
 
-// Frames between two looks at the stop requests and two flushes of the coordinator.
-constexpr std::uint64_t frames_per_turn = 32;
-
 std::string point(std::string_view what, MessageType type) {
   return "border." + std::string(what) + "_" + std::string(border::name_of(type));
 }
@@ -162,7 +159,9 @@ void BorderLoop::State::upload_some(Outgoing& out) {
     kill_point(point("sent", MessageType::header));
   }
   std::uint64_t position = seams.road.upload_position(exchange());
-  std::uint64_t last = std::min(position + frames_per_turn, table.num_leaves());
+  // Between two looks at the stop requests and two flushes of the coordinator.
+  std::uint64_t last =
+      std::min(position + seams.road.manner().blocks_per_flush, table.num_leaves());
   for (; position < last; ++position) {
     border::BlockPlace place = table.place(position);
     seams.road.deliver_block(

@@ -84,6 +84,7 @@ struct BorderLoop::State {
   bool close_exchange();
   void write_closed(const federation::Close& close);
   void back_off(const Error& error);
+  void note_wait(const Error& error);
   void pause(std::chrono::nanoseconds wait);
   bool stop_asked();
   bool take_handed();

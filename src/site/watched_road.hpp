@@ -31,20 +31,22 @@ class WatchedRoad final : public border::SiteRoad {
   /// Of the last call, whatever came of it.
   std::chrono::nanoseconds tried() const { return tried_; }
 
+  Manner manner() const override { return road_.manner(); }
   void deliver(const border::Envelope& message) override {
     watched([&] { road_.deliver(message); });
   }
   std::optional<Bytes> fetch(std::chrono::milliseconds wait) override {
-    return watched([&] { return road_.fetch(wait); });
+    return watched([&] { return road_.fetch(wait); },
+                   [&](const std::optional<Bytes>& wire) { return at_once() || wire; });
   }
   void acknowledge(const Digest& message) override {
-    watched([&] { road_.acknowledge(message); });
+    watched([&] { road_.acknowledge(message); }, [&] { return at_once(); });
   }
   std::uint64_t upload_position(const ExchangeId& exchange) override {
     return watched([&] { return road_.upload_position(exchange); });
   }
   void deliver_block(const border::Envelope& frame) override {
-    watched([&] { road_.deliver_block(frame); });
+    watched([&] { road_.deliver_block(frame); }, [&] { return at_once(); });
   }
   std::uint64_t flush_blocks(const ExchangeId& exchange) override {
     return watched([&] { return road_.flush_blocks(exchange); });
@@ -56,20 +58,29 @@ class WatchedRoad final : public border::SiteRoad {
   void stop() override { road_.stop(); }
 
  private:
-  template <typename Act>
-  std::invoke_result_t<Act&> watched(Act&& act) {
+  struct Always {
+    template <typename... Result>
+    bool operator()(const Result&...) const {
+      return true;
+    }
+  };
+  bool at_once() const { return road_.manner().answers_at_once; }
+
+  /// `says`: whether the result came from the coordinator.
+  template <typename Act, typename Says = Always>
+  std::invoke_result_t<Act&> watched(Act&& act, Says&& says = {}) {
     tried_ = clock_.monotonic();
     try {
       if constexpr (std::is_void_v<std::invoke_result_t<Act&>>) {
         act();
-        answered();
+        if (says()) answered();
       } else {
         auto result = act();
-        answered();
+        if (says(result)) answered();
         return result;
       }
     } catch (const Error& error) {
-      if (error.code() == border::errors::road_down) {
+      if (error.code() == border::errors::road_down || error.code() == border::errors::road_waits) {
         failed(error);
       } else if (error.code() == border::errors::peer_refused) {
         answered();

@@ -26,6 +26,8 @@ inline constexpr ErrorCode crossing_refused{"border.crossing_refused", Severity:
 inline constexpr ErrorCode peer_refused{"border.peer_refused", Severity::request, ExitCode::data};
 /// The connection is gone or could not be made; trying again is right.
 inline constexpr ErrorCode road_down{"border.road_down", Severity::request, ExitCode::saved};
+/// No answer yet on a road that takes its time; the same call made again goes on waiting.
+inline constexpr ErrorCode road_waits{"border.road_waits", Severity::request, ExitCode::saved};
 /// The road was asked to stop.
 inline constexpr ErrorCode road_stopped{"border.road_stopped", Severity::request, ExitCode::saved};
 /// The peer broke the rules of the road: a bound, an unknown request, another protocol.

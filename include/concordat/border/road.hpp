@@ -10,8 +10,8 @@
 // Only Envelopes go in, at both ends; what comes out is bytes to open and check. A road gives no
 // identity to a message: the site that a connection belongs to chooses the queue, nothing else.
 // Every call may be repeated; a repeated one gets the same answer.
-// Failure: Error(road_down) is worth a new try, Error(peer_refused) is not, Error(road_stopped)
-// after stop().
+// Failure: Error(road_down) is worth a new try, Error(peer_refused) is not, Error(road_waits) asks
+// for the same call again, Error(road_stopped) after stop().
 #pragma once
 
 #include <chrono>
@@ -27,7 +27,16 @@ namespace concordat::border {
 /// The end of a site. Threads: one at a time, except stop().
 class SiteRoad {
  public:
+  /// How a road wants to be used.
+  struct Manner {
+    std::uint64_t blocks_per_flush = 32;  ///< also of a range of blocks that is fetched
+    /// Whether a call reaches the coordinator while it lasts. If not, calls throw
+    /// Error(road_waits) until the answer is here, upload_position waits for a flush that is under
+    /// way, and a call that returned nothing says nothing about the coordinator.
+    bool answers_at_once = true;
+  };
   virtual ~SiteRoad() = default;
+  virtual Manner manner() const { return {}; }
   /// Returns when the coordinator has made the message durable. @pre a message, no block.
   virtual void deliver(const Envelope& message) = 0;
   /// The oldest message for this site that it has not acknowledged; nullopt when none comes within

@@ -81,7 +81,9 @@ class CoordinatorLoop {
 struct CoordinatorSettings {
   std::string name;
   FileSystem::Path folder;
-  std::string listen;                       ///< HOST:PORT
+  std::string listen;                       ///< HOST:PORT; empty: no tls road
+  FileSystem::Path spool{};                 ///< of the spool road; empty: none
+  std::chrono::seconds spool_answer{3600};  ///< as SpoolCoordinatorOptions::answer_limit
   std::uint64_t buffer_bytes = 32U << 20U;  ///< one budget for all bytes in flight
   std::chrono::seconds deadline{0};         ///< as in CoordinatorPlan
   std::uint32_t keep_rounds = 32;
@@ -95,7 +97,8 @@ using CoordinatorRoadMaker = std::function<std::unique_ptr<border::CoordinatorRo
 /// As below, over another road; settings.listen is not used.
 ExitCode run_coordinator(const CoordinatorSettings& settings, const CoordinatorRoadMaker& make);
 
-/// Loads keys, roster and agreement, listens on the tls road and runs the loop to its end.
+/// Loads keys, roster and agreement, serves the tls and spool roads that the settings name and runs
+/// the loop to its end.
 /// @throws as above; `cli` maps errors to exit codes.
 ExitCode run_coordinator(const CoordinatorSettings& settings);
 

@@ -96,7 +96,8 @@ struct BorderRoad {
 /// As below, over another road. @pre settings.federation.
 ExitCode run_border(const SiteSettings& settings, const BorderRoad& road);
 
-/// Loads keys, roster and agreement, dials the coordinator over tls and runs the loop to its end.
+/// Loads keys, roster and agreement, and runs the loop to its end over tls, dialling the
+/// coordinator, or over the spool, as settings.federation->road says.
 /// @pre settings.federation. @throws as above; `cli` maps errors to exit codes.
 ExitCode run_border(const SiteSettings& settings);
 

@@ -99,7 +99,9 @@ struct FederationSettings {
   std::filesystem::path roster;
   std::filesystem::path agreement;
   std::string address;       ///< HOST:PORT of the coordinator; empty: the roster's
-  std::string road = "tls";  ///< tls, or mpi: all parties in one mpirun
+  std::string road = "tls";  ///< tls, spool, or mpi: all parties in one mpirun
+  std::filesystem::path spool;  ///< folder of the road spool
+  std::int64_t spool_answer_s = 3600;
   std::string donor;         ///< site whose state this one takes when its own is lost; empty: none
   std::vector<std::string> donate_to;  ///< sites that may be given this one's state
 };

@@ -3,6 +3,7 @@
 #include "concordat/border/loopback.hpp"
 #include "concordat/border/tls_road.hpp"
 #include "unit/border/cut_relay.hpp"
+#include "unit/border/spool_road_rig.hpp"
 
 namespace concordat::border::testing {
 namespace {
@@ -67,7 +68,7 @@ std::unique_ptr<RoadRig> make_loopback_rig(World&) { return std::make_unique<Loo
 std::unique_ptr<RoadRig> make_tls_rig(World& world) { return std::make_unique<TlsRig>(world); }
 
 std::vector<RoadKind> road_kinds() {
-  return {{"loopback", make_loopback_rig}, {"tls", make_tls_rig}};
+  return {{"loopback", make_loopback_rig}, {"tls", make_tls_rig}, {"spool", make_spool_rig}};
 }
 
 }  // namespace concordat::border::testing

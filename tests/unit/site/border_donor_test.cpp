@@ -31,6 +31,24 @@ TEST(BorderDonor, ALostStateComesFromAnotherSiteAndTheRunGoesOn) {
   EXPECT_EQ(loss.kept_at_hub(), 0U);
 }
 
+TEST(BorderDonor, OnARoadThatTakesItsTimeEachPieceIsDecidedOnOnce) {
+  const auto decisions = [](int waits) {
+    Loss loss;
+    for (auto& road : loss.world.roads) road->waits = waits;
+    loss.ask(giver);
+    loss.world.turn_until([&] { return loss.here(); });
+    loss.world.turn_until([&] { return !loss.asked(giver); });
+    const std::string log = loss.ledger(giver);
+    int found = 0;
+    for (auto at = log.find("\"donated\""); at != log.npos; at = log.find("\"donated\"", at + 1)) {
+      ++found;
+    }
+    loss.go_on();
+    return found;
+  };
+  EXPECT_EQ(decisions(3), decisions(0));
+}
+
 TEST(BorderDonor, NothingLeavesASiteThatAllowsNobody) {
   Loss loss;
   loss.world.donate_to.clear();

@@ -80,6 +80,20 @@ TEST(BorderLoop, WaitsForACoordinatorThatIsAwayAndLosesNothing) {
   EXPECT_EQ(world.audit(), "");
 }
 
+// What waits for its answer has been decided on and has crossed once, however often it is asked
+// for.
+TEST(BorderLoop, ARoadThatTakesItsTimeLeavesTheLedgerOfOneThatDoesNot) {
+  const auto entries = [](int waits) {
+    BorderWorld world(2);
+    for (auto& road : world.roads) road->waits = waits;
+    world.run_to_end();
+    EXPECT_EQ(world.audit(), "");
+    const std::string log = read_text(posix_files(), world.site_folder(0) / "ledger" / "log.jsonl");
+    return std::count(log.begin(), log.end(), '\n');
+  };
+  EXPECT_EQ(entries(3), entries(0));
+}
+
 TEST(BorderLoop, SurvivesARestartedCoordinator) {
   BorderWorld world(3);
   for (int i = 0; i < 200 && !world.hub_ended; ++i) {

@@ -86,7 +86,7 @@ class KnownRanks {
   std::optional<crypto::OpeningKey> key_;
 };
 
-/// A road whose next answers come damaged, as from a coordinator that lies.
+/// A road whose next answers come damaged, as from a coordinator that lies, or take their time.
 class DamagedRoad final : public border::SiteRoad {
  public:
   explicit DamagedRoad(border::SiteRoad& road) : road_(road) {}
@@ -94,8 +94,11 @@ class DamagedRoad final : public border::SiteRoad {
   bool damage_frame = false;
   std::string refuse_with;  ///< the next delivery is refused, once, with this in the code's place
   int acknowledged = 0;
+  int waits = 0;  ///< how often each call says that there is no answer yet
 
+  Manner manner() const override { return {.answers_at_once = waits == 0}; }
   void deliver(const border::Envelope& message) override {
+    take_time();
     if (!refuse_with.empty()) {
       throw Error(border::errors::peer_refused, {.what = "refused, saying \"core.disk_full\"",
                                                  .where = "a road",
@@ -106,6 +109,8 @@ class DamagedRoad final : public border::SiteRoad {
     road_.deliver(message);
   }
   std::optional<Bytes> fetch(std::chrono::milliseconds wait) override {
+    if (++fetched_ <= waits) return std::nullopt;
+    fetched_ = 0;
     auto wire = road_.fetch(wait);
     if (wire && damage_message) wire->back() ^= 1U;
     return wire;
@@ -115,14 +120,28 @@ class DamagedRoad final : public border::SiteRoad {
     road_.acknowledge(message);
   }
   std::uint64_t upload_position(const ExchangeId& exchange) override {
-    return road_.upload_position(exchange);
+    if (waits == 0) return road_.upload_position(exchange);
+    if (flushing_) return flush_blocks(exchange);
+    if (position_ && position_->first == exchange) return position_->second;
+    take_time();
+    return position_.emplace(exchange, road_.upload_position(exchange)).second;
   }
-  void deliver_block(const border::Envelope& frame) override { road_.deliver_block(frame); }
+  void deliver_block(const border::Envelope& frame) override {
+    handed_over_ = true;
+    road_.deliver_block(frame);
+  }
   std::uint64_t flush_blocks(const ExchangeId& exchange) override {
-    return road_.flush_blocks(exchange);
+    if (waits > 0 && !std::exchange(handed_over_, false) && !flushing_) {
+      return upload_position(exchange);
+    }
+    flushing_ = true;
+    take_time();
+    flushing_ = false;
+    return position_.emplace(exchange, road_.flush_blocks(exchange)).second;
   }
   void fetch_blocks(const ExchangeId& exchange, std::uint64_t first, std::uint64_t last,
                     const std::function<void(ByteView wire)>& take) override {
+    take_time();
     road_.fetch_blocks(exchange, first, last, [&](ByteView wire) {
       Bytes bytes(wire.begin(), wire.end());
       if (damage_frame) bytes[bytes.size() / 2] ^= 1U;
@@ -132,7 +151,18 @@ class DamagedRoad final : public border::SiteRoad {
   void stop() override { road_.stop(); }
 
  private:
+  void take_time() {
+    if (++waited_ <= waits) {
+      throw Error(border::errors::road_waits, {.what = "no answer yet", .where = "a road"});
+    }
+    waited_ = 0;
+  }
   border::SiteRoad& road_;
+  int waited_ = 0;
+  int fetched_ = 0;
+  bool flushing_ = false;
+  bool handed_over_ = false;
+  std::optional<std::pair<ExchangeId, std::uint64_t>> position_;
 };
 
 class BorderWorld {
