@@ -25,14 +25,17 @@ std::string help() {
          "  concordat slurm init --role=border --site=SITE.toml --time=LIMIT ...\n"
          "  concordat slurm init --role=coordinator --coordinator=COORDINATOR.toml --time=LIMIT "
          "...\n"
+         "  concordat slurm init --role=mover --site=SITE.toml --to=[HOST:]FOLDER [--every=S] "
+         "--time=LIMIT ...\n"
          "  concordat slurm init --role=one-centre --coordinator=FILE --site=FILE --site=FILE ...\n"
          "        --nodes=N --ranks-per-node=R [--ranks-per-node=R ...] --time=LIMIT ...\n"
          "  concordat slurm init --role=sweep --site=SOLO.toml --array=RUNS --time=LIMIT ...\n"
          "        writes a batch script to standard output. It reads the configurations and\n"
          "        refuses what their layout, threads or limits could not run.\n"
-         "  concordat slurm folder FILE.toml [--role=site|border|coordinator] [--key=value ...]\n"
-         "        prints the folder in which REQUEUE, STOP and SAVE lie: of the run, of the site\n"
-         "        or of the coordinator. The scripts ask so.\n\n"
+         "  concordat slurm folder FILE.toml [--role=site|border|coordinator|mover] [--key=value "
+         "...]\n"
+         "        prints the folder in which REQUEUE, STOP and SAVE lie: of the run, of the site,\n"
+         "        of the coordinator, or the site's spool. The scripts ask so.\n\n"
          "  concordat slurm launch mpirun ...\n"
          "        runs mpirun without TERM: Slurm sends it to every process of a cancelled job, "
          "and\n"
@@ -41,9 +44,14 @@ std::string help() {
          "  --time             minutes, hours:minutes:seconds or days-hours:minutes:seconds\n"
          "  --margin           seconds before the limit at which the job is told to save and "
          "leave\n"
-         "                     (600; 120 for a border or a coordinator)\n"
+         "                     (600; 120 for a border, a coordinator or a mover)\n"
          "  --border=here      the site's border runs in the same script; job: in one that\n"
          "                     --role=border writes; none: on a service node\n"
+         "  --to, --every      of a mover, which carries the files of the road spool with rsync: "
+         "the\n"
+         "                     site's folder in the coordinator's spool, FOLDER or HOST:FOLDER, "
+         "and\n"
+         "                     the seconds from one pass to the next (60)\n"
          "  --chain            for centres that forbid requeue: the job queues its successor "
          "first\n"
          "                     and takes it away when the run is done, was stopped or gets no\n"
@@ -51,6 +59,20 @@ std::string help() {
          "Before the limit, and when it is preempted, a job saves and goes back into the queue. A\n"
          "cancelled job stays cancelled. One that twice makes no progress is held (exit code "
          "76).\n";
+}
+
+std::filesystem::path folder_of(const site::SiteSettings& site, const std::string& role,
+                                const std::string& file) {
+  if (role == "site") return site.run_folder();
+  if (role == "border") return site.folder;
+  if (site.spools()) return site.federation->spool;
+  throw Error(errors::usage,
+              {.what = "this site has no spool",
+               .where = file,
+               .found = site.federation ? "federation.road = \"" + site.federation->road + "\""
+                                        : "no [federation] section",
+               .expected = "federation.road = \"spool\"",
+               .remedy = "set it, or submit no mover"});
 }
 
 int folder(const Args& args) {
@@ -68,15 +90,14 @@ int folder(const Args& args) {
   if (role == "coordinator") {
     const Config config = load_coordinator(rest[0], keys);
     found = resolve(config, config.text("coordinator.folder"));
-  } else if (role == "site" || role == "border") {
+  } else if (role == "site" || role == "border" || role == "mover") {
     const SiteConfig read = read_site_config(site_schema(), rest[0], keys);
-    const site::SiteSettings settings = site_settings(read.config);
-    found = role == "site" ? settings.run_folder() : settings.folder;
+    found = folder_of(site_settings(read.config), role, rest[0]);
   } else {
     throw Error(errors::usage, {.what = "not a choice for --role",
                                 .where = "concordat slurm folder",
                                 .found = role,
-                                .expected = "site, border or coordinator",
+                                .expected = "site, border, coordinator or mover",
                                 .remedy = "concordat slurm --help"});
   }
   std::string text = std::filesystem::absolute(found).lexically_normal().string();

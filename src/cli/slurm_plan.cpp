@@ -74,6 +74,11 @@ void require_one_line(const Args& args) {
   }
 }
 
+/// One process on one core, which leaves within seconds.
+bool is_single(SlurmRole role) {
+  return role == SlurmRole::border || role == SlurmRole::coordinator || role == SlurmRole::mover;
+}
+
 void read_time(SlurmPlan& plan, const Flags& flags) {
   plan.time = flags.required("time");
   const auto seconds = slurm_seconds(plan.time);
@@ -81,7 +86,7 @@ void read_time(SlurmPlan& plan, const Flags& flags) {
     refuse("not a time limit", "--time", plan.time, std::string(slurm_time_forms));
   }
   plan.time_s = *seconds;
-  const bool short_work = plan.role == SlurmRole::border || plan.role == SlurmRole::coordinator;
+  const bool short_work = is_single(plan.role);
   plan.margin_s = static_cast<std::int64_t>(
       whole_number(command, "margin", flags.value("margin", short_work ? "120" : "600"), 1, most));
 }
@@ -98,6 +103,39 @@ void check_time(const SlurmPlan& plan, std::int64_t stop_margin_s, const std::st
          "ask for more --time, or less of a margin than a save takes no time from");
 }
 
+/// rsync takes what has a colon before its first slash for another host's.
+bool is_remote(const std::string& to) {
+  const std::size_t colon = to.find(':');
+  return colon != std::string::npos && colon < to.find('/');
+}
+
+/// Both ends of what a mover carries, which must be two.
+void read_mover(SlurmPlan& plan, const Flags& flags, const site::SiteSettings& s) {
+  const std::string& file = plan.sites.front().file;
+  if (!s.federation || s.federation->road != "spool") {
+    refuse("a mover carries what lies in a spool, and this site has none", file,
+           s.federation ? "federation.road = \"" + s.federation->road + "\""
+                        : "no [federation] section",
+           "federation.road = \"spool\"", "set federation.road = \"spool\", or submit no mover");
+  }
+  if (!flags.given("to")) {
+    refuse("a flag is missing", "concordat slurm init", "nothing", "--to",
+           "--to=FOLDER or --to=HOST:FOLDER: the site's folder in the coordinator's spool");
+  }
+  plan.to = flags.value("to", "");
+  // A shell of the other host would read them.
+  if (is_remote(plan.to)) word(plan.to, "--to");
+  const std::filesystem::path to = plan.to;
+  if (to.empty()) refuse("no folder to carry to", "--to", "nothing", "FOLDER or HOST:FOLDER");
+  if (!is_remote(plan.to) && std::filesystem::weakly_canonical(to) ==
+                                 std::filesystem::weakly_canonical(s.federation->spool)) {
+    refuse("both ends are one folder, and rsync would remove what it finds there", "--to", plan.to,
+           "another folder than federation.spool", "where both ends see it no mover is needed");
+  }
+  plan.every_s =
+      static_cast<int>(whole_number(command, "every", flags.value("every", "60"), 1, 86'400));
+}
+
 void check_site(const SlurmPlan& plan, const SlurmParty& party, const site::SiteSettings& s) {
   const bool federated = s.federation.has_value();
   const bool alone = plan.role == SlurmRole::sweep;
@@ -109,6 +147,8 @@ void check_site(const SlurmPlan& plan, const SlurmParty& party, const site::Site
     refuse("a site that trains alone needs no border", party.file, "no [federation] section",
            "federation.roster and federation.agreement");
   }
+  // A mover is no program of ours: it looks at its own margin alone.
+  if (plan.role == SlurmRole::mover) return check_time(plan, 0, "");
   check_time(plan, s.job.stop_margin_s, "job.stop_margin_s of " + party.file);
   if (plan.role == SlurmRole::border) return;
   if (plan.role == SlurmRole::site && plan.border == SlurmBorder::here && !federated) {
@@ -156,6 +196,7 @@ void read_sites(SlurmPlan& plan, const Flags& flags) {
     require_folder(settings.folder, party.file);
     check_site(plan, party, settings);
     plan.sites.push_back(std::move(party));
+    if (plan.role == SlurmRole::mover) read_mover(plan, flags, settings);
   }
 }
 
@@ -182,13 +223,14 @@ SlurmPlan slurm_plan(const Args& args) {
   const Flags flags(
       command, args,
       {"role", "site", "coordinator", "nodes", "ranks-per-node", "gpus", "cpus-per-task", "time",
-       "margin", "account", "partition", "launcher", "border", "chain", "array"});
+       "margin", "account", "partition", "launcher", "border", "chain", "array", "to", "every"});
   flags.expect_positional({});
   SlurmPlan plan;
   plan.role = one_of<SlurmRole>(flags, "role", "site",
                                 {{"site", SlurmRole::site},
                                  {"border", SlurmRole::border},
                                  {"coordinator", SlurmRole::coordinator},
+                                 {"mover", SlurmRole::mover},
                                  {"one-centre", SlurmRole::one_centre},
                                  {"sweep", SlurmRole::sweep}});
   plan.launcher =
@@ -200,7 +242,8 @@ SlurmPlan slurm_plan(const Args& args) {
   plan.chain = one_of<bool>(flags, "chain", "false", {{"true", true}, {"false", false}});
   const std::string role = flags.value("role", "site");
   if (plan.role != SlurmRole::site) refuse_given(flags, {"border", "launcher"}, role);
-  if (plan.role == SlurmRole::border || plan.role == SlurmRole::coordinator) {
+  if (plan.role != SlurmRole::mover) refuse_given(flags, {"to", "every"}, role);
+  if (is_single(plan.role)) {
     refuse_given(flags, {"nodes", "ranks-per-node", "gpus", "cpus-per-task"}, role);
   }
   if (plan.role == SlurmRole::one_centre || plan.role == SlurmRole::sweep) {

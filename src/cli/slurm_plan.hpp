@@ -16,7 +16,7 @@
 
 namespace concordat::cli {
 
-enum class SlurmRole { site, border, coordinator, one_centre, sweep };
+enum class SlurmRole { site, border, coordinator, mover, one_centre, sweep };
 enum class SlurmLauncher { srun, mpirun };
 /// Where a site's border runs: in the training job's script, in a job of its own, or somewhere that
 /// no batch script starts.
@@ -35,14 +35,16 @@ struct SlurmPlan {
   SlurmBorder border = SlurmBorder::job;
   bool chain = false;
   std::vector<SlurmParty> sites;  ///< one unless the role is one_centre
-  std::string coordinator;        ///< its file, for coordinator and one_centre
+  std::string coordinator{};      ///< its file, for coordinator and one_centre
+  std::string to;                 ///< mover: the coordinator's end, FOLDER or HOST:FOLDER
+  int every_s = 60;               ///< mover: from one pass to the next
   int nodes = 1;                  ///< of a site
   int gpus = 0;                   ///< of a node; 0: none
   int cpus_per_task = 1;
   std::string time;
   std::int64_t time_s = 0;
   std::int64_t margin_s = 600;  ///< how long before the limit the job is told
-  std::string account, partition;
+  std::string account{}, partition{};
   int tasks_of_array = 0;  ///< sweep
   std::string made_by;     ///< the command line, for the head of the script
 };

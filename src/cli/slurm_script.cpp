@@ -1,5 +1,7 @@
 // The text of batch scripts. Each is whole and can be read and changed by hand; what they share is
 // written once, here.
+#include <algorithm>
+
 #include "cli/slurm_plan.hpp"
 #include "cli/slurm_text.hpp"
 #include "concordat/core/error.hpp"
@@ -145,6 +147,34 @@ std::string single_script(const SlurmPlan& plan) {
   return text + std::string(slurm_text::end_single);
 }
 
+/// What carries the files of a spool: rsync, again and again.
+std::string mover_script(const SlurmPlan& plan) {
+  const SlurmParty& site = plan.sites.front();
+  const auto setting = [](const std::string& text, std::string_view meaning) {
+    std::string line = text;
+    line.resize(std::max<std::size_t>(line.size() + 1, 45), ' ');
+    return line + "# " + std::string(meaning) + "\n";
+  };
+  std::string text = opening(plan, "Carries the files of a site's spool, as a job of one core.");
+  text += slurm_text::about_mover;
+  text += directive("job-name=" + site.name + "-mover") + directive("nodes=1") +
+          directive("ntasks=1") + directive("cpus-per-task=1") + limits(plan, true) + centre(plan) +
+          files_of(plan);
+  text += slurm_text::start;
+  text += "file=" + quoted(site.file) + "\n";
+  text += slurm_text::no_flags;
+  text += setting("to=" + quoted(plan.to), "the site's folder in the coordinator's spool");
+  text += setting("every=" + std::to_string(plan.every_s), "seconds from one pass to the next");
+  text +=
+      setting("margin=" + std::to_string(plan.margin_s), "seconds before the limit to leave at");
+  text += slurm_text::rsync;
+  text += listening(plan, slurm_text::term_of_mover,
+                    "  [ -z \"$carrying\" ] || kill \"$carrying\" 2>/dev/null || true\n");
+  text += slurm_text::spool_folder;
+  if (plan.chain) text += slurm_text::queue_successor;
+  return text + std::string(slurm_text::carry);
+}
+
 std::string one_centre_script(const SlurmPlan& plan) {
   std::string text = opening(plan, "A federation of one centre: coordinator, borders and sites.");
   text += slurm_text::about_one_centre;
@@ -176,6 +206,8 @@ std::string slurm_script(const SlurmPlan& plan) {
     case SlurmRole::border:
     case SlurmRole::coordinator:
       return single_script(plan);
+    case SlurmRole::mover:
+      return mover_script(plan);
     case SlurmRole::one_centre:
       return one_centre_script(plan);
   }

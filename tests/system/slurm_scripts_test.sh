@@ -52,6 +52,7 @@ cat >"$work/bin/concordat" <<'EOT'
 case "$1 $2" in
   'slurm folder')
     case $3 in
+      --role=mover) echo "$work/$(dirname "$4")/spool" ;;
       --role=*) echo "$work/$(dirname "$4")" ;;
       *) echo "$work/$(dirname "$3")/runs/one" ;;
     esac ;;
@@ -76,6 +77,14 @@ touch "$work/queueing"
 until [ -e "$work/queue" ]; do sleep 0.05; done
 echo 8
 EOT
+cat >"$work/bin/rsync" <<'EOT'
+#!/bin/bash
+# Moves finished files, as far as play/rsync lets it.
+from=${*: -2:1} to=${*: -1}
+[ ! -e "$work/play/rsync" ] || . "$work/play/rsync"
+for file in "$from"*.spool; do [ ! -e "$file" ] || mv "$file" "$to"; done
+echo "$from" >>"$work/carried"
+EOT
 printf '#!/bin/bash\necho "$*" >>"$work/scancel"\n' >"$work/bin/scancel"
 printf '#!/bin/bash\n' >"$work/bin/squeue"
 chmod 755 "$work"/bin/*
@@ -85,10 +94,10 @@ parties=(hub alba brio cala)
 
 # begin SCRIPT: a job. `debug`: what bash runs before it.
 begin() {
-  rm -rf "$work"/{up,scontrol,scancel,queueing,out} "$work"/saving* "$work"/go*
+  rm -rf "$work"/{up,scontrol,scancel,queueing,out,carried} "$work"/saving* "$work"/go*
   mkdir "$work/up"
   # One-centre scripts name SITE/site.toml, the others site.toml alone.
-  sed "s|'site.toml'|'alba/site.toml'|; s|'solo.toml'|'alba/solo.toml'|; s|'coordinator.toml'|'hub/coordinator.toml'|" "$scripts/$1" >"$work/script"
+  sed "s|'site.toml'|'alba/site.toml'|; s|'solo.toml'|'alba/solo.toml'|; s|'coordinator.toml'|'hub/coordinator.toml'|; s|'hub/spool/alba'|'${to:-$work/hub/spool/alba}'|; s|^every=60 |every=${every:-1} |" "$scripts/$1" >"$work/script"
   BASH_ENV=${debug:-} bash "$work/script" >"$work/out" 2>&1 &
   job=$!
 }
@@ -347,6 +356,112 @@ ended 0
 stays
 [ -z "$(find "$work" -name STOP)" ] || fail "STOP files stay: $(find "$work" -name STOP)"
 ok "one centre"
+
+# ---- a mover
+spools() { # both ends, before a mover's first job
+  fresh
+  mkdir -p "$work"/hub/spool/alba/{up,down} "$work"/alba/spool/{up,down} "$work/alba/runs/one"
+}
+put() { echo "$2" >"$work/$1"; } # put FILE CONTENT
+has() { [ "$(cat "$work/$1")" = "$2" ] || fail "$what: $1 does not have '$2'"; }
+carried() { [ "$(wc -l <"$work/carried")" -ge "$1" ]; } # so many ways
+says() { grep -q -- "$1" "$work/out"; }
+border_says() { echo "{ \"phase\": \"finished\", \"end\": \"$1\" }" >"$work/alba/runs/one/border.json"; }
+
+what="a mover, both ways until the run is over"
+spools
+put alba/spool/up/a.spool one
+put alba/spool/up/b.spool.tmp-7-1 half
+put hub/spool/alba/down/c.spool two
+border_says saved
+begin transfer.sbatch
+wait_for "$what" carried 4
+has hub/spool/alba/up/a.spool one
+has alba/spool/down/c.spool two
+[ ! -e "$work/alba/spool/up/a.spool" ] || fail "$what: a file stays where it was"
+has alba/spool/up/b.spool.tmp-7-1 half
+put alba/spool/up/d.spool three
+border_says 'done'
+ended 0
+has hub/spool/alba/up/d.spool three
+stays
+[ "$(cd "$work/alba/spool" && echo *)" = 'down up' ] || fail "$what: it leaves something in the spool: $(ls "$work/alba/spool")"
+
+what="a mover, over before it begins"
+spools
+border_says 'done'
+put alba/spool/up/a.spool last
+every=3600 begin transfer.sbatch
+ended 0
+has hub/spool/alba/up/a.spool last
+
+for why in USR1 STOP; do
+  what="a mover, $why"
+  spools
+  every=3600 begin transfer.sbatch
+  wait_for "$what" carried 2
+  put alba/spool/up/a.spool late
+  if [ $why = USR1 ]; then kill -USR1 "$job"; else touch "$work/alba/spool/STOP"; fi
+  ended 75
+  if [ $why = USR1 ]; then requeued; else stays; fi
+  has hub/spool/alba/up/a.spool late
+  [ ! -e "$work/alba/spool/STOP" ] || fail "$what: STOP stays"
+done
+
+what="a mover, its limit is near"
+spools
+SLURM_JOB_END_TIME=$(($(date +%s) + 60)) begin transfer.sbatch
+ended 75
+requeued
+
+for why in 'JobState=RUNNING Reason=None PreemptTime=None' 'JobState=COMPLETING Reason=TimeLimit PreemptTime=None'; do
+  what="a mover, TERM: $why"
+  spools
+  echo "$why" >"$work/job"
+  every=3600 begin transfer.sbatch
+  wait_for "$what" carried 2
+  put hub/spool/alba/down/a.spool late
+  kill -TERM "$job"
+  ended 75
+  has alba/spool/down/a.spool late
+  case $why in *TimeLimit*) requeued ;; *) stays ;; esac
+done
+
+what="a mover, TERM while a transfer hangs"
+spools
+play rsync <<<'touch "$work/saving"; exec sleep 3600'
+begin transfer.sbatch
+wait_for "$what" saving
+rm "$work/play/rsync"
+kill -TERM "$job"
+ended 75
+stays
+
+what="a mover, the other end does not answer"
+spools
+put alba/spool/up/a.spool one
+border_says 'done'
+play rsync <<<'echo "ssh: no road" >&2; echo "$from" >>"$work/carried"; exit 255'
+begin transfer.sbatch
+wait_for "$what" carried 6
+has alba/spool/up/a.spool one
+[ "$(grep -c 'no road' "$work/out")" -eq 2 ] || fail "$what: not said once for each way: $(cat "$work/out")"
+says 'alba/spool/up is not carried to .*(rsync: 255)' || fail "$what: not said"
+rm "$work/play/rsync"
+ended 0
+has hub/spool/alba/up/a.spool one
+says 'alba/spool/up is carried to .* again' || fail "$what: not said when it is over"
+
+what="a mover between a folder and itself"
+spools
+put alba/spool/up/a.spool one
+ln -s "$work/alba/spool" "$work/hub/link"
+to=$work/hub/link begin transfer.sbatch
+ended 64
+has alba/spool/up/a.spool one
+[ ! -e "$work/carried" ] || fail "$what: something was carried"
+
+ok "a mover"
 
 # ---- the Slurm of one machine cancels nothing of another
 (

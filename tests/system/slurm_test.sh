@@ -47,17 +47,40 @@ make_template "$template"
 } >"$template/alba/solo.toml"
 
 # ---- the scripts of slurm/ are what the command writes
+# alba once more, with a spool.
+mkdir "$template/spooled"
+sed 's/^folder = .*/folder = "..\/alba"/; s/^address = .*/road = "spool"/' "$template/alba/site.toml" >"$template/spooled/site.toml"
 for file in slurm/*.sbatch; do
   read -r -a words < <(sed -n 's/^# Made by: concordat slurm init //p' "$file")
   case $file in
     *one-centre*) from=$template ;;
     *coordinator*) from=$template/hub ;;
+    *transfer*) from=$template/spooled ;;
     *) from=$template/alba ;;
   esac
   (cd "$from" && "$concordat" slurm init "${words[@]}") >"$work/made" || fail "$file cannot be made again"
   diff "$file" "$work/made" || fail "$file differs from what its own command line makes"
 done
 ok "the scripts of slurm/ are what the command writes"
+
+# ---- a mover that could carry nothing is refused before it is submitted
+refused() { # refused TEXT ARGUMENT...
+  local code=0
+  "$concordat" slurm init --role=mover --time=60 "${@:2}" >"$work/made" 2>"$work/refusal" || code=$?
+  [ "$code" -eq 64 ] && grep -qF -- "$1" "$work/refusal" && grep -q 'remedy: ' "$work/refusal" && [ ! -s "$work/made" ] ||
+    fail "a mover with ${*:2}: exit code $code: $(cat "$work/refusal" "$work/made")"
+}
+(
+  cd "$template"
+  refused 'federation.road = "tls"' --site=alba/site.toml --to=hub/spool/alba
+  refused 'found: nothing; expected: --to' --site=spooled/site.toml
+  refused 'both ends are one folder' --site=spooled/site.toml --to=./alba/spool
+  refused 'cannot carry' --site=spooled/site.toml '--to=hub:/spool;reboot'
+  refused 'cannot carry' --site=spooled/site.toml $'--to=hub\nreboot'
+  refused '--margin' --site=spooled/site.toml --to=hub/spool/alba --margin=3600
+  refused 'no such flag with --role=mover' --site=spooled/site.toml --to=hub/spool/alba --cpus-per-task=2
+)
+ok "a mover that could carry nothing is refused"
 for site in "${sites[@]}"; do
   sed -i 's/^batch = 16/batch = 4/; s/^micro_batch = .*/micro_batch = 2/; s/^reproducible = false/reproducible = true/; s/^log_every = 10/log_every = 1/; s/^pin = "auto"/pin = "off"/' "$template/$site/site.toml"
 done

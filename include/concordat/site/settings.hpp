@@ -98,11 +98,11 @@ parallel::MeshShape mesh_of(const LayoutSettings& layout, int num_ranks);
 struct FederationSettings {
   std::filesystem::path roster;
   std::filesystem::path agreement;
-  std::string address;       ///< HOST:PORT of the coordinator; empty: the roster's
-  std::string road = "tls";  ///< tls, spool, or mpi: all parties in one mpirun
+  std::string address;          ///< HOST:PORT of the coordinator; empty: the roster's
+  std::string road = "tls";     ///< tls, spool, or mpi: all parties in one mpirun
   std::filesystem::path spool;  ///< folder of the road spool
   std::int64_t spool_answer_s = 3600;
-  std::string donor;         ///< site whose state this one takes when its own is lost; empty: none
+  std::string donor;  ///< site whose state this one takes when its own is lost; empty: none
   std::vector<std::string> donate_to;  ///< sites that may be given this one's state
 };
 
@@ -125,6 +125,7 @@ struct SiteSettings {
   std::string effective_toml;  ///< written into the run folder
 
   std::int64_t total_steps() const { return rounds * inner_steps; }
+  bool spools() const { return federation && federation->road == "spool"; }
   std::filesystem::path run_folder() const { return folder / "runs" / run; }
   /// Of the run on each node. @pre checkpoint.fast is given.
   std::filesystem::path fast_folder() const { return checkpoint.fast / name / run; }

@@ -45,6 +45,7 @@ const Row table[] = {
     {border::errors::crossing_refused, "border.crossing_refused", Severity::process, 77},
     {border::errors::peer_refused, "border.peer_refused", Severity::request, 65},
     {border::errors::road_down, "border.road_down", Severity::request, 75},
+    {border::errors::road_waits, "border.road_waits", Severity::request, 75},
     {border::errors::road_stopped, "border.road_stopped", Severity::request, 75},
     {border::errors::road_abused, "border.road_abused", Severity::request, 65},
     {border::errors::over_budget, "border.over_budget", Severity::process, 64},

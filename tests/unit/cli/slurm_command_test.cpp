@@ -102,6 +102,42 @@ TEST_F(SlurmCommand, WhatTheJobCouldNotRunIsRefused) {
   EXPECT_ERROR_SAYS(script({"--ranks-per-node=2", "--border=none"}), errors::usage, "keys");
 }
 
+TEST_F(SlurmCommand, AMoverIsOfASiteWithASpoolAlone) {
+  const auto mover = [&](std::vector<std::string> more) {
+    Args all{"--role=mover", "--site=" + file(), "--time=60"};
+    all.insert(all.end(), more.begin(), more.end());
+    return slurm_plan(all);
+  };
+  EXPECT_ERROR_SAYS(mover({"--to=hub/spool/alba"}), errors::usage, "no [federation] section");
+  EXPECT_ERROR_SAYS(mover({"--to=hub", "--nodes=2"}), errors::usage, "--nodes");
+  EXPECT_ERROR_SAYS(mover({"--to=hub", "--border=none"}), errors::usage, "--border");
+  EXPECT_ERROR_SAYS(script({"--ranks-per-node=2", "--to=hub"}), errors::usage, "--to");
+  EXPECT_ERROR_SAYS(script({"--ranks-per-node=2", "--every=5"}), errors::usage, "--every");
+  EXPECT_ERROR_SAYS(slurm_command.run({"folder", file(), "--role=mover"}), errors::usage,
+                    "federation.road = \"spool\"");
+}
+
+TEST(SlurmMover, ItsScriptHasBothEndsAndItsPace) {
+  const SlurmPlan plan{.role = SlurmRole::mover,
+                       .sites = {{.file = "alba/site.toml", .name = "alba"}},
+                       .to = "hub.example:/data/it's/alba",
+                       .every_s = 7,
+                       .time = "60",
+                       .margin_s = 90,
+                       .made_by = "concordat slurm init ..."};
+  const std::string text = slurm_script(plan);
+  for (const char* line :
+       {"#SBATCH --job-name=alba-mover\n", "#SBATCH --signal=B:USR1@90\n", "#SBATCH --requeue\n",
+        "\nto='hub.example:/data/it'\\''s/alba' ", "\nevery=7 ", "\nmargin=90 ",
+        " --role=mover \"$file\" ", "scontrol requeue "}) {
+    EXPECT_TRUE(has(text, line)) << line << text;
+  }
+  SlurmPlan chain = plan;
+  chain.chain = true;
+  EXPECT_TRUE(has(slurm_script(chain), "--dependency=\"afterany:$job\""));
+  EXPECT_FALSE(has(slurm_script(chain), "scontrol requeue"));
+}
+
 TEST_F(SlurmCommand, AnotherPartysFileIsNamedAsSuch) {
   const std::string hub = (folder_.path() / "coordinator.toml").string();
   testing_support::overwrite(hub, as_bytes("[coordinator]\nname = \"hub\"\nfolder = \".\"\n"));
