@@ -308,14 +308,14 @@ class Road final : public SiteRoad {
     asked_.reset();
   }
 
-  /// An answer came: so did its request and all that went along. What a mover left here of those,
-  /// of the files before them and of earlier borders is needed no more.
+  /// An answer came: so did all that went along. What a mover left here of the files before its
+  /// request and of earlier borders is needed no more. The request is, until its last part is here.
   void confirm() {
     std::erase_if(unconfirmed_, [this](const Digest& message) {
       return std::ranges::find(asked_->acknowledged, message) != asked_->acknowledged.end();
     });
     for (const SpoolName& name : up_.list()) {
-      if (name.series != series_ || name.number <= asked_->name.number) up_.tidy(name);
+      if (name.series != series_ || name.number < asked_->name.number) up_.tidy(name);
     }
   }
 
