@@ -1,5 +1,6 @@
 // The worked examples of docs/formats/envelope.md and block-frame.md: these bytes are the format.
 #include "border/frame_wire.hpp"
+#include "border/spool_files.hpp"
 #include "concordat/crypto/hash.hpp"
 #include "support/fixed_random.hpp"
 #include "unit/border/fixture.hpp"
@@ -89,6 +90,33 @@ TEST(Golden, AFrame) {
       "3a8b79352b400310d321296770a43bdc22536d692524b7c1d57d21bcdae95eef"  // leaf of block 0
       "ae6a33cf590d0d9cbfa59a61aab13bf907daf0b1dcc2bd293788445dba00348d"  // leaf of the weight
       "6cae55dbcdf6ddf25dc0f52b44d84da972b3");                            // text and tag
+}
+
+TEST(Golden, AFileOfASpool) {
+  Example example;
+  const auto site_tls = crypto::SigningKey::from_seed(Bytes(32, 11));
+  const SpoolSeal seal(example.site, site_tls, example.peers, coordinator_id);
+  const SpoolName name{.kind = SpoolKind::request, .series = 0x0102'0304'0506'0708, .number = 9};
+  Bytes body;
+  ByteWriter exchange;
+  write_exchange(exchange, example.header.exchange);
+  append_record(body, {static_cast<std::uint8_t>(Request::upload_position), exchange.bytes()});
+  EXPECT_EQ(name.text(), "request-0102030405060708-00000009.spool");
+  EXPECT_EQ(to_hex(body), "040c000000030000000000000000000000");
+  EXPECT_EQ(
+      to_hex(seal.seal(name, body, example.random)),
+      "636f6e636f726461742d73706f6f6c2d310a"                              // "concordat-spool-1\n"
+      "0707070707070707070707070707070707070707070707070707070707070707"  // federation
+      "00000000"                                                          // from site 0
+      "ffffffff"                                                          // to the coordinator
+      "27000000"                                                          // 39 bytes
+      "726571756573742d303130323033303430353036303730382d30303030303030392e73706f6f6c"  // the name
+      "4100000000000000"                                                  // 65 bytes are sealed
+      "f62977828e891a027ce3a211ee34a62bc1cb5bed5cd1f5b010e4d8dcccc9e9e5"  // their SHA-256
+      "47b47312592d3b8425b87f6c1c0651f2d84229d1c1f7689b860d4898d596d9e2"  // signature
+      "1436cef006ed832574d555e577fe9651a8acdfde19ba2803f1e153e33344f600"
+      "11235a134e76dc2e8fda7b107b48facff172b0525e611e6f09d540aaac032d4b"      // HPKE enc
+      "5d3242e004d69215568a66f54d61d5cfb5e7b5f00b6e6088a23e9e410f351a6659");  // text and tag
 }
 
 }  // namespace
