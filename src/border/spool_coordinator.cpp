@@ -76,16 +76,18 @@ class Desk {
     std::ranges::sort(names, {},
                       [](const SpoolName& name) { return std::pair(name.series, name.number); });
     bool any = false;
+    std::string trouble;
     for (const SpoolName& name : names) {
       if (stopping_) break;
       try {
-        if (!answer(handler, name)) continue;
-        any = true;
+        if (answer(handler, name)) any = true;
       } catch (const Error& error) {
-        // This coordinator's own trouble: a full disk, say.
-        inbox_.complain(name, error);
+        // This coordinator's own: a full disk, say. The file stays; the others have their turn.
+        if (trouble.empty()) trouble = error.what();
       }
     }
+    if (!trouble.empty() && trouble != trouble_) log::error("spool of " + name_ + ": " + trouble);
+    trouble_ = std::move(trouble);
     return any;
   }
 
@@ -370,7 +372,8 @@ class Desk {
   std::uint32_t number_ = 0;
   std::map<Digest, Put> put_;  ///< messages that lie in the spool or are on their way
   std::chrono::nanoseconds look_again_{};
-  SpoolName newest_{};  ///< request that was answered last
+  std::string trouble_;  ///< of the last look
+  SpoolName newest_{};   ///< request that was answered last
   std::optional<BlockRefusal> block_refusal_;
 };
 

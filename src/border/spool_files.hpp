@@ -104,10 +104,10 @@ class SpoolInbox {
   /// nullopt: it is gone, or left for now: not whole yet, or none of ours.
   std::optional<Bytes> open(const SpoolName& name, std::uint64_t size);
   void leave(const SpoolName& name, std::uint64_t size, const Error& why);
-  /// Once for each file, and not for ever.
-  void complain(const SpoolName& name, const Error& why);
 
  private:
+  /// Once for each file, and not for ever.
+  void complain(const SpoolName& name, const Error& why);
   struct Left {
     std::uint64_t size = 0;
     std::chrono::nanoseconds at{};
