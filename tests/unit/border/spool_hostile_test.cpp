@@ -231,6 +231,8 @@ TEST(HostileSpool, AReplayedRequestGetsItsAnswerAgain) {
   for (int i = 0; i < 3; ++i) {
     scene.place(scene.up(alba) / request_1.text(), wire);
     EXPECT_EQ(scene.answers(alba, request_1).at(0).code(), "done");
+    // It is removed after its answer was put: the next copy must not come before.
+    until([&] { return !fs::exists(scene.up(alba) / request_1.text()); });
   }
   // Of a site's later request it is not: nobody waits for that answer.
   const SpoolName later{.kind = SpoolKind::request, .series = 7, .number = 0x10000};
