@@ -13,6 +13,18 @@ SpoolName request_in(const fs::path& folder) {
   return {};
 }
 
+/// Waits for a whole one.
+std::string first_file_in(const fs::path& folder) {
+  std::string first;
+  until([&] {
+    for (const std::string& name : names_in(folder)) {
+      if (spool_name_from(name)) first = name;
+    }
+    return !first.empty();
+  });
+  return first;
+}
+
 // At every change of the file system in turn: the call says that the road is down, nothing piles
 // up, and the same call succeeds when there is room again.
 TEST(SpoolCrash, AFullDiskAtASiteIsARoadThatIsDown) {
@@ -300,15 +312,13 @@ TEST(SpoolCrash, ACoordinatorThatComesBackPutsItsMessageOnceMore) {
   const Envelope message = scene.go(alba, "go");
   scene.desk.post(alba, message.wire());
   scene.start();
-  until([&] { return !names_in(scene.down(alba)).empty(); });
-  const std::string before = names_in(scene.down(alba)).at(0);
+  const std::string before = first_file_in(scene.down(alba));
   const fs::path folder = scene.world.folder.path / "alba-spool";
   auto road = scene.site_at(folder, alba);
   fs::rename(scene.down(alba) / before, folder / "down" / before);
   scene.stop();
   scene.start();
-  until([&] { return !names_in(scene.down(alba)).empty(); });
-  const std::string after = names_in(scene.down(alba)).at(0);
+  const std::string after = first_file_in(scene.down(alba));
   fs::rename(scene.down(alba) / after, folder / "down" / after);
   // Twice the same, and then nothing.
   for (int i = 0; i < (before == after ? 1 : 2); ++i) {
