@@ -11,7 +11,7 @@ program_packages=(g++ cmake ninja-build pkg-config libopenmpi-dev openmpi-bin li
   libspdlog-dev libfmt-dev libsentencepiece-dev)
 quickstart_packages=(groff-base procps)
 policy_file=/usr/sbin/policy-rc.d
-test_packages=(libgtest-dev clang-format clang-tidy libomp-dev python3 python3-venv python3-h5py openssl git groff-base procps slurm-wlm munge)
+test_packages=(libgtest-dev clang-format clang-tidy libomp-dev python3 python3-venv python3-h5py openssl git groff-base procps slurm-wlm munge rsync)
 
 concordat_missing() {
   local package

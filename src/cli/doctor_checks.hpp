@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "cli/doctor.hpp"
+#include "cli/spool_text.hpp"
 #include "concordat/border/reach.hpp"
 #include "concordat/comm/runtime.hpp"
 #include "concordat/core/clock.hpp"
@@ -175,6 +176,21 @@ Findings check_reach(const ReachRequest& request, const ReachSeams& seams);
 Findings check_listen(const std::string& listen, const std::string& announced,
                       const std::string& running, const ReachSeams& seams,
                       const std::function<void(const border::Address&)>& bind);
+
+// ---- doctor_spool.cpp
+
+struct SpoolRequest {
+  Path folder;                           ///< with up/ and down/
+  SpoolEnd end = SpoolEnd::site;         ///< who asks
+  std::string site{};                    ///< at the coordinator: whose it is
+  std::string key = "federation.spool";  ///< of the configuration, that says where it lies
+  std::uint64_t needed_bytes = 0;        ///< of a round, both ways; 0: not known
+  bool runs = false;                     ///< who takes what arrives here
+  bool only_border = false;              ///< this is a training job, which needs no road
+};
+/// Whether both folders can be written and renamed in durably, the space, and what has waited too
+/// long to be carried or taken. `now`: seconds since 1970.
+Findings check_spool(FileSystem& fs, const SpoolRequest& request, std::int64_t now);
 
 // ---- doctor_rates.cpp
 

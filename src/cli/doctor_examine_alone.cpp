@@ -61,6 +61,32 @@ FolderRequest run_folder_request(const Options& options, const Subject& subject)
   return request;
 }
 
+Findings spool_of_site(const Subject& subject, int ranks) {
+  const site::SiteSettings& site = *subject.site;
+  return check_spool(posix_files(),
+                     {.folder = site.federation->spool,
+                      .needed_bytes = subject.exchange_bytes,
+                      .runs = role_holder(site.folder / "border.lock").has_value(),
+                      .only_border = ranks > 1},
+                     system_clock().unix_seconds());
+}
+
+Findings spools_of_coordinator(const CoordinatorSubject& subject,
+                               const federation::Roster& roster) {
+  const bool runs = role_holder(subject.folder / "coordinator.lock").has_value();
+  Findings findings;
+  for (const auto& member : roster.sites) {
+    append(findings, check_spool(posix_files(),
+                                 {.folder = subject.spool / member.name,
+                                  .end = SpoolEnd::coordinator,
+                                  .site = member.name,
+                                  .key = "coordinator.spool",
+                                  .runs = runs},
+                                 system_clock().unix_seconds()));
+  }
+  return findings;
+}
+
 Findings reach_of_site(const Subject& subject, const Papers& papers, int ranks) {
   const site::SiteSettings& site = *subject.site;
   if (!site.federation) return {ok("reach", "this site trains alone: it needs no coordinator")};
@@ -73,6 +99,7 @@ Findings reach_of_site(const Subject& subject, const Papers& papers, int ranks) 
     request.trouble = page->end.empty() ? page->trouble : "";
   }
   if (subject.takes_mpi_road()) return check_mpi_road(papers.roster ? &*papers.roster : nullptr);
+  if (site.spools()) return spool_of_site(subject, ranks);
   if (!papers.roster) {
     return {warn("reach", "not checked: the roster does not verify", "see the findings on keys")};
   }
@@ -94,17 +121,21 @@ Findings reach_of_coordinator(const Subject& parties, const Papers& papers) {
     return {
         warn("reach", "not checked: keys or roster cannot be used", "see the findings on keys")};
   }
-  return check_listen(subject.listen, papers.roster->roster.address,
-                      role_holder(subject.folder / "coordinator.lock").value_or(""),
-                      machine_road(papers), [&](const border::Address& own) {
-                        border::TlsCoordinatorOptions options;
-                        options.listen = own.host;
-                        options.port = own.port;
-                        options.spill_folder = subject.folder / "spill";
-                        border::make_tls_coordinator_road(
-                            options, papers.keys->tls, papers.keys->name,
-                            federation::make_directory(*papers.roster));
-                      });
+  Findings findings;
+  if (!subject.spool.empty()) findings = spools_of_coordinator(subject, papers.roster->roster);
+  if (subject.road == "spool") return findings;
+  append(findings, check_listen(subject.listen, papers.roster->roster.address,
+                                role_holder(subject.folder / "coordinator.lock").value_or(""),
+                                machine_road(papers), [&](const border::Address& own) {
+                                  border::TlsCoordinatorOptions options;
+                                  options.listen = own.host;
+                                  options.port = own.port;
+                                  options.spill_folder = subject.folder / "spill";
+                                  border::make_tls_coordinator_road(
+                                      options, papers.keys->tls, papers.keys->name,
+                                      federation::make_directory(*papers.roster));
+                                }));
+  return findings;
 }
 
 Findings papers_of(Papers& papers, const Path& folder, const DocumentRequest& request) {

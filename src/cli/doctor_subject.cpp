@@ -70,7 +70,12 @@ void read_coordinator_subject(const Options& options, Subject& subject) {
                          .listen = config.text("coordinator.listen"),
                          .roster = resolve(config, config.text("federation.roster")),
                          .agreement = resolve(config, config.text("federation.agreement")),
-                         .road = config.text("federation.road")};
+                         .road = config.text("federation.road"),
+                         .spool = {}};
+  CoordinatorSubject& hub = *subject.coordinator;
+  if (hub.road == "spool" || !config.text("coordinator.spool").empty()) {
+    hub.spool = spool_folder(config, "coordinator.spool", hub.folder);
+  }
 }
 
 }  // namespace

@@ -40,6 +40,7 @@ struct CoordinatorSubject {
   std::filesystem::path roster;
   std::filesystem::path agreement;
   std::string road{};
+  std::filesystem::path spool{};  ///< empty: none is served
 };
 
 struct Subject {

@@ -26,6 +26,7 @@ std::string help() {
          "the site is and what it waits for, steps and rounds done, loss, rate without waits,\n"
          "time left, newest checkpoint, who runs (host, process, job), and whether STOP, SAVE or\n"
          "REQUEUE lie there. Of a coordinator: the exchange that is under way and who is missing.\n"
+         "On the road spool: how many files wait to be carried up and down, and for how long.\n"
          "Of a site or a coordinator also what has crossed the border so far, by kind.\n"
          "Opens no socket and needs no secret. Locks of another host are not seen on every file\n"
          "system; the newest step and the border's page (border.json) then say who is alive.\n";

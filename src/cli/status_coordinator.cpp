@@ -2,6 +2,7 @@
 #include <array>
 #include <charconv>
 
+#include "cli/spool_text.hpp"
 #include "cli/status_print.hpp"
 #include "cli/status_view.hpp"
 #include "concordat/core/error.hpp"
@@ -14,8 +15,8 @@ namespace {
 using Path = std::filesystem::path;
 
 /// Keys of status.json that stand in other rows, or only repeat one.
-constexpr std::array<std::string_view, 6> told{"coordinator", "round",       "rounds",
-                                               "phase",       "waiting_for", "end"};
+constexpr std::array<std::string_view, 7> told{"coordinator", "round", "rounds", "phase",
+                                               "waiting_for", "spool", "end"};
 
 std::uint64_t number_of(const std::string& text) {
   std::uint64_t value = 0;
@@ -56,6 +57,21 @@ std::string running_text(const Holder& holder, const std::string& end) {
   return text;
 }
 
+/// A row for each site with a folder in the spool, which `said` names. Of a copy, or seen from
+/// another machine, that may not be there.
+std::string spool_rows(FileSystem& fs, const std::string& said, const Path& folder,
+                       std::int64_t now) {
+  if (said.empty()) return "";
+  const Path spool = fs.is_directory(said) ? Path(said) : folder / "spool";
+  std::string rows;
+  for (const std::string& site : fs.list(spool)) {
+    if (!fs.is_directory(spool / site / "up")) continue;
+    const auto look = border::look_at_spool(fs, spool / site);
+    rows += status_row("spool " + site, spool_text(look, SpoolEnd::coordinator, now));
+  }
+  return rows;
+}
+
 }  // namespace
 
 std::string coordinator_status(const Path& folder, std::int64_t now) {
@@ -69,6 +85,7 @@ std::string coordinator_status(const Path& folder, std::int64_t now) {
   std::string rows;
   std::string name;
   std::string end;
+  std::string spool;
   try {
     const std::string where = path.string();
     const JsonValue json = JsonValue::parse(read_text(fs, path), where);
@@ -77,13 +94,14 @@ std::string coordinator_status(const Path& folder, std::int64_t now) {
       const std::string text = is_text ? value.text(where) : value.described();
       if (key == "coordinator") name = text;
       if (key == "end") end = text;
+      if (key == "spool") spool = text;
       rows += member_row(key, text, now);
     }
   } catch (const Error& error) {
     rows = status_row("state", std::string("unknown: ") + error.what());
   }
   return status_row("coordinator", (name.empty() ? "" : name + ", ") + running_text(holder, end)) +
-         rows;
+         rows + spool_rows(fs, spool, folder, now);
 }
 
 }  // namespace concordat::cli

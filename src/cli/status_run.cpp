@@ -1,6 +1,7 @@
 #include <cmath>
 #include <cstdio>
 
+#include "cli/spool_text.hpp"
 #include "cli/status_print.hpp"
 #include "cli/status_view.hpp"
 #include "concordat/observe/progress.hpp"
@@ -138,6 +139,10 @@ std::string run_status(const Path& run, const Path& site, std::int64_t now) {
   if (federated) {
     text += status_row("  border", holder_text(border));
     if (!over) text += status_row("  waits", waits_text(view, border, now));
+    if (const Path spool = spool_of(fs, view, site); !spool.empty()) {
+      text +=
+          status_row("  spool", spool_text(border::look_at_spool(fs, spool), SpoolEnd::site, now));
+    }
   }
   if (view.idle_starts && !view.ranks.held && !over) {
     text += status_row("  no progress", std::to_string(view.idle_starts->jobs) +

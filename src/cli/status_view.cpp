@@ -113,7 +113,8 @@ std::optional<RunPlan> plan_of(FileSystem& fs, const Path& folder) {
         Config::load_text(site_schema(SiteNeeded::no), read_text(fs, path), path.string());
     return RunPlan{.rounds = config.integer("run.rounds"),
                    .inner_steps = config.integer("run.inner_steps"),
-                   .federated = !config.text("federation.roster").empty()};
+                   .federated = !config.text("federation.roster").empty(),
+                   .spools = config.text("federation.road") == "spool"};
   } catch (const Error&) {
     return std::nullopt;  // of another version: the rest can still be told
   }
@@ -190,6 +191,13 @@ Holder look_at_lock(FileSystem& fs, const Path& lock) {
     // Whoever wrote it says no more.
   }
   return {};
+}
+
+Path spool_of(FileSystem& fs, const RunView& view, const Path& site) {
+  const std::string said = view.border ? view.border->spool : "";
+  if (said.empty() && !(view.plan && view.plan->spools)) return {};
+  // Of a copy, or seen from another machine, what the border said may not be there.
+  return !said.empty() && fs.is_directory(said) ? Path(said) : site / "spool";
 }
 
 RunView look_at_run(FileSystem& fs, const Path& folder) {

@@ -30,6 +30,7 @@ struct RunPlan {
   std::int64_t rounds = 0;
   std::int64_t inner_steps = 0;
   bool federated = false;
+  bool spools = false;  ///< federation.road
   std::int64_t total_steps() const { return rounds * inner_steps; }
 };
 
@@ -73,6 +74,10 @@ struct RunView {
   /// Where the site is in the round, in one clause.
   std::string where() const;
 };
+
+/// Where the run's site has its spool, as far as its files tell; empty without one.
+std::filesystem::path spool_of(FileSystem& fs, const RunView& view,
+                               const std::filesystem::path& site);
 
 RunView look_at_run(FileSystem& fs, const std::filesystem::path& folder);
 

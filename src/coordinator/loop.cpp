@@ -151,6 +151,7 @@ struct CoordinatorLoop::State {
     if (!desk->finished()) seen.insert(ids.begin(), ids.end());
     StatusPage page;
     page.name = name;
+    page.spool = plan.spool.lexically_normal().string();
     page.desk = desk->status();
     for (SiteId id : ids) page.connected.push_back(peers.at(id).name);
     std::sort(page.connected.begin(), page.connected.end());

@@ -30,6 +30,7 @@ Papers load_papers(const CoordinatorSettings& settings) {
   CoordinatorPlan plan;
   plan.folder = settings.folder;
   plan.deadline = settings.deadline;
+  if (!settings.spool.empty()) plan.spool = std::filesystem::absolute(settings.spool);
   plan.keep_rounds = settings.keep_rounds;
   plan.roster = federation::load_roster(fs, settings.roster);
   plan.agreement = federation::load_agreement(fs, settings.agreement, plan.roster);

@@ -43,6 +43,7 @@ std::string to_json(const StatusPage& page) {
            page.desk.begins_unix ? utc_text(*page.desk.begins_unix) + " UTC" : std::string());
   for (const auto& [site, progress] : page.desk.uploads) json.add("upload of " + site, progress);
   json.add("connected", joined(page.connected));
+  json.add("spool", page.spool);
   json.add("last_closed", page.desk.last_closed);
   json.add("final_state", page.desk.final_state);
   json.add("refused_messages", std::to_string(page.desk.num_refused));

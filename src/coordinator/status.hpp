@@ -9,6 +9,7 @@ struct StatusPage {
   std::string name;  ///< of the coordinator
   DeskStatus desk;
   std::vector<std::string> connected;
+  std::string spool{};  ///< absolute folder of the spool road; empty: none is served
   std::uint64_t peak_in_flight_bytes = 0;
   std::uint64_t peak_resident_bytes = 0;  ///< of the process: VmHWM
   std::int64_t unix_seconds = 0;

@@ -60,7 +60,13 @@ ExitCode run_loop(const SiteSettings& settings, const std::string& address, bord
   Clock& clock = system_clock();
   BorderPages pages(
       fs, clock, settings.run_folder(),
-      {.site = settings.name, .coordinator = address, .rounds = plan.agreement.agreement.rounds});
+      {.site = settings.name,
+       .coordinator = address,
+       .spool =
+           settings.spools()
+               ? std::filesystem::absolute(settings.federation->spool).lexically_normal().string()
+               : "",
+       .rounds = plan.agreement.agreement.rounds});
   WatchedRoad watched(road, clock, [&] { pages.show(watched); });
   BorderLoop loop({fs, clock, crypto::system_random(), watched}, std::move(plan), keys);
   log::info("coordinator at " + address + ", " + loop.status());

@@ -37,6 +37,7 @@ void write_border_page(FileSystem& fs, const FileSystem::Path& run_folder, const
   JsonValue json = JsonValue::object();
   json.add("site", page.site)
       .add("coordinator", page.coordinator)
+      .add("spool", page.spool)
       .add("round", page.round)
       .add("rounds", page.rounds)
       .add("phase", page.phase)
@@ -64,6 +65,8 @@ std::optional<BorderPage> read_border_page(FileSystem& fs, const FileSystem::Pat
     };
     return BorderPage{.site = text("site"),
                       .coordinator = text("coordinator"),
+                      // Pages of before there was such a road have none.
+                      .spool = json.find("spool") == nullptr ? "" : text("spool"),
                       .round = count("round"),
                       .rounds = count("rounds"),
                       .phase = text("phase"),

@@ -143,6 +143,31 @@ doctor 65 "a wrong port" "$site" --only=keys,reach "--federation.address=127.0.0
 says FAIL reach 'refused' 'check the port in federation.address'
 doctor 65 "a name that nobody has" "$site" --only=reach --federation.address=nobody.invalid:7443
 says FAIL reach 'nobody.invalid is not known here' 'DNS'
+# ---- the road spool: folders instead of an address, at both ends
+spooled=(--only=reach --federation.road=spool --federation.address=nobody.invalid:7443)
+doctor 0 "a spool that is not there yet" "$site" "${spooled[@]}"
+says ok reach 'alba/spool is not there yet, where it will be made: files can be written, synced and renamed'
+! grep -q 'nobody.invalid' "$work/report" || fail "an address is dialled on the road spool: $(cat "$work/report")"
+[ ! -e "$work/run/alba/spool" ] || fail "the doctor made a spool"
+mkdir -p "$work/run/alba/spool"/{up,down}
+echo sealed >"$work/run/alba/spool/up/1.spool"
+doctor 0 "a file that waits for the mover" "$site" "${spooled[@]}"
+says ok reach 'up 1 file, 7 B'
+touch -d '20 minutes ago' "$work/run/alba/spool/up/1.spool"
+doctor 0 "a mover that does not come" "$site" "${spooled[@]}"
+says warn reach 'nobody has carried up/ on' 'concordat slurm init --role=mover'
+rm -r "$work/run/alba/spool"
+echo file >"$work/run/alba/spool"
+doctor 65 "a file in the spool's place" "$site" "${spooled[@]}"
+says FAIL reach 'cannot be used' 'federation.spool'
+rm "$work/run/alba/spool"
+doctor 0 "a coordinator with a spool beside its address" "$work/run/hub/coordinator.toml" --only=keys,reach "--coordinator.spool=$work/run/hub/spool"
+says ok reach "the spool of brio $work/run/hub/spool/brio is not there yet"
+says ok reach 'the coordinator runs: role=coordinator'
+doctor 0 "a coordinator with spools alone" "$work/run/hub/coordinator.toml" --only=reach --federation.road=spool
+says ok reach 'the spool of cala '
+! grep -q 'the coordinator runs' "$work/report" || fail "an address is looked at where there is none: $(cat "$work/report")"
+
 # ---- the mpi road: all parties in one mpirun, and no address that anybody dials
 doctor 65 "a roster without the mpi road" "$site" --only=reach,mpi --road=mpi --federation.address=nobody.invalid:7443
 says FAIL reach 'the roster does not allow that road' 'roster create --allow-mpi-road'

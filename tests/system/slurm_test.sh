@@ -3,7 +3,8 @@
 # nodes. A federation in one heterogeneous job gives the state to compare with; then the same
 # federation as jobs of its members in two partitions, while one site is held in the queue: USR1 and
 # requeue, a true time limit, preemption, scancel, half the ranks, a job that leaves to its border
-# twice and is brought back, and the same state in the end. Beside it runs alone: a chain, an array,
+# twice and is brought back, one without a road outward whose files a job carries, and the same state
+# in the end. Beside it runs alone: a chain, an array,
 # and a job that is held since it makes no progress.
 . "$(dirname "$0")/small_federation.sh"
 . scripts/lib/one-node-slurm.sh
@@ -119,6 +120,9 @@ fresh_copy "$template" "$run"
 while [ "$(cat "$run/port")" = "$(cat "$one/port")" ]; do fresh_copy "$template" "$run"; done
 sed -i "s|^bring_back = .*|bring_back = \"sbatch --output=train.log $work/half.sbatch\"|; s/^patience_s = .*/patience_s = 5/" "$run/alba/site.toml"
 sed -i 's/^stop_margin_s = .*/stop_margin_s = 3/' "$run/brio/site.toml"
+# cala has no road outward: it has a spool, from which a mover carries.
+sed -i 's/^address = .*/road = "spool"/' "$run/cala/site.toml"
+sed -i 's/^listen = .*/&\nspool = "spool"/' "$run/hub/coordinator.toml"
 cd "$run/hub"
 hub=$(submit --partition=south --output="$run/hub/job.out" "$top/slurm/coordinator.sbatch")
 small=(--nodes=1 --ntasks-per-node=2 --cpus-per-task=1)
@@ -126,6 +130,9 @@ for site in alba cala; do
   cd "$run/$site"
   declare "border_$site=$(submit --partition=south --output="$run/$site/border.out" "$top/slurm/border.sbatch")"
 done
+cd "$run/cala"
+sed "s|^to='hub/spool/alba'|to='$run/hub/spool/cala'|; s/^every=60 /every=1 /" "$top/slurm/transfer.sbatch" >"$work/mover.sbatch"
+mover=$(submit --partition=south --output="$run/cala/mover.out" "$work/mover.sbatch")
 cd "$run/alba"
 alba=$(submit --partition=north "${small[@]}" --output="$run/alba/train.log" "$top/slurm/train-srun.sbatch")
 cd "$run/brio"
@@ -147,6 +154,14 @@ wait_for "alba running again" state_is "$alba" RUNNING
 wait_for "alba where it was" says "$run/alba/train.log" 'restored step-000002'
 wait_for "alba's script to say that it comes back" says "$run/alba/train.log" 'saved; back into the queue'
 ok "USR1: saved, requeued, resumed"
+
+# ---- a mover leaves in time, too, and what it carries goes on
+wait_for "the mover at work" state_is "$mover" RUNNING
+wait_for "a pass of the mover" test -d "$run/cala/spool/up"
+scancel --batch --signal=USR1 "$mover"
+wait_for "the mover back in the queue after USR1" restarted "$mover" 1
+wait_for "the mover running again" state_is "$mover" RUNNING
+ok "a mover is requeued"
 
 # ---- one centre is done by now, and has the state that all must end with
 wait_for "the federation of one centre" state_is "$one_job" COMPLETED
@@ -218,6 +233,7 @@ ok "a time limit: saved and requeued"
 [ ! -e "$run/alba/runs/quickstart/outbox/round-0.0.0/COMMIT" ] || fail "alba committed without cala"
 waits_for_cala() { grep -q cala <("$concordat" status "$run/hub"); }
 wait_for "the coordinator to say that it waits for cala" waits_for_cala
+grep -q '^spool cala  *up: .*; down: ' <("$concordat" status "$run/hub") || fail "the coordinator says nothing of cala's spool"
 wait_for "cala to be held in the queue" state_is "$cala" PENDING
 cd "$run/alba"
 sed -i 's/^exit_between_rounds = false/exit_between_rounds = true/' site.toml
@@ -243,11 +259,15 @@ wait_for "the exchange closed while alba's job was gone" says "$run/alba/border.
 ok "a border ended the exchange without its training job"
 
 # ---- the run ends as it must
-for job in brio cala border_alba border_cala hub; do wait_for "$job at the end" state_is "${!job}" COMPLETED; done
+for job in brio cala border_alba border_cala mover hub; do wait_for "$job at the end" state_is "${!job}" COMPLETED; done
 wait_for "alba's last job" gone_from north
 found=$(final_state "$run")
 [ "$found" = "$expected" ] || fail "the final state is $found, in one job $expected"
 audit_all "$run"
 [ "$(grep -c 'the ranks can go on; running' "$run/alba/border.out")" -ge 2 ] || fail "alba's border did not bring the job back twice"
 ok "the same state as in one job"
+says "$run/cala/mover.out" 'nothing is left to carry' || fail "the mover does not say why it ends"
+[ -z "$(find "$run/cala/spool/up" -name '*.spool')" ] || fail "the mover left something behind"
+grep -q '  spool  *up: nothing; down: ' <("$concordat" status "$run/cala") || fail "the site says nothing of its spool"
+ok "a site without a road outward"
 echo "slurm: $passed passed"

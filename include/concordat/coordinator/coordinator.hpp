@@ -53,6 +53,7 @@ struct CoordinatorPlan {
   std::chrono::milliseconds deadline{0};
   /// Most rounds whose aggregates are kept for sites that missed them.
   std::uint32_t keep_rounds = 32;
+  FileSystem::Path spool{};                     ///< of the spool road, for the status page
   std::chrono::milliseconds poll_wait{100};     ///< longest wait in one turn
   std::chrono::milliseconds say_every{30'000};  ///< between two lines about who is waited for
   /// Longest that a finished coordinator waits for sites to fetch their last acknowledgement.

@@ -16,7 +16,8 @@ namespace concordat::site {
 
 struct BorderPage {
   std::string site{};
-  std::string coordinator{};  ///< HOST:PORT
+  std::string coordinator{};  ///< HOST:PORT, or what stands for it on other roads
+  std::string spool{};        ///< absolute folder of the road spool; empty: another road
   std::uint32_t round = 0;
   std::uint32_t rounds = 0;
   std::string phase{};           ///< federation::SitePhase

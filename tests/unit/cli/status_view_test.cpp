@@ -1,7 +1,9 @@
 // What `concordat status` makes of a run folder: of whole ones, of half ones and of none.
 #include "cli/status_view.hpp"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <fstream>
 
@@ -20,6 +22,13 @@ class StatusView : public testing::Test {
     const auto path = folder_.path() / name;
     std::filesystem::create_directories(path.parent_path());
     std::ofstream(path) << text;
+  }
+  void put(const std::filesystem::path& path, std::int64_t unix_seconds) {
+    std::filesystem::create_directories(path.parent_path());
+    std::ofstream(path) << std::string(2048, 'x');
+    const timespec time{.tv_sec = unix_seconds, .tv_nsec = 0};
+    const timespec both[2] = {time, time};
+    ASSERT_EQ(::utimensat(AT_FDCWD, path.c_str(), both, 0), 0);
   }
   void plan(bool federated) {
     write("effective.toml",
@@ -160,6 +169,31 @@ TEST_F(StatusView, SaysWhatTheBorderWaitsFor) {
   EXPECT_NE(text().find("no border runs"), std::string::npos) << text();
 }
 
+TEST_F(StatusView, SaysWhatLiesInTheSpool) {
+  plan(true);
+  EXPECT_EQ(text().find("spool"), std::string::npos);
+  write("effective.toml",
+        "[run]\nrounds = 3\ninner_steps = 4\n[federation]\nroster = \"r\"\nagreement = \"a\"\n"
+        "road = \"spool\"\nspool = \"somewhere\"\n");
+  EXPECT_NE(text().find("  spool      up: nothing; down: nothing\n"), std::string::npos) << text();
+  put(folder_.path() / "site/spool/down/a.spool", start + 70);
+  put(folder_.path() / "site/spool/up/a.spool", start + 100 - 720);
+  put(folder_.path() / "site/spool/up/b.spool", start);
+  EXPECT_NE(text().find("up: 2 files, 4.0 KiB, the oldest for 12:00; down: 1 file, 2.0 KiB, the "
+                        "oldest for 0:30; the mover has not come for 12:00\n"),
+            std::string::npos)
+      << text();
+  // What the border said goes first, where it is there.
+  site::BorderPage page{.site = "alba", .spool = (folder_.path() / "elsewhere").string()};
+  site::write_border_page(posix_files(), folder_.path(), page);
+  EXPECT_NE(text().find("up: 2 files"), std::string::npos) << text();
+  put(folder_.path() / "elsewhere/down/c.spool", start - 3600);
+  EXPECT_NE(text().find("up: nothing; down: 1 file, 2.0 KiB, the oldest for 1:01:40; the border "
+                        "has not taken what came for 1:01:40\n"),
+            std::string::npos)
+      << text();
+}
+
 // The clock was set back: what was written before it is of the future, and proves no life.
 TEST_F(StatusView, AFileOfTheFutureIsNotFresh) {
   plan(true);
@@ -230,6 +264,30 @@ TEST_F(StatusView, ACoordinatorsPageIsSpokenNotQuoted) {
   for (const char* raw : {"_", "refused", "final", "phase"}) {
     EXPECT_EQ(found.find(raw), std::string::npos) << raw << " in\n" << found;
   }
+}
+
+TEST_F(StatusView, ACoordinatorHasALineForEachSiteWithASpool) {
+  const auto page = [&](const std::string& spool) {
+    write("status.json", "{\"coordinator\": \"hub\", \"spool\": \"" + spool + "\"}");
+    return coordinator_status(folder_.path(), start + 100);
+  };
+  put(folder_.path() / "hub/alba/up/a.spool", start);
+  put(folder_.path() / "hub/brio/down/a.spool", start - 620);
+  std::filesystem::create_directories(folder_.path() / "hub/brio/up");
+  std::filesystem::create_directories(folder_.path() / "hub/other");
+  EXPECT_EQ(page("").find("spool"), std::string::npos);
+  const std::string found = page((folder_.path() / "hub").string());
+  EXPECT_NE(found.find("spool alba   up: 1 file, 2.0 KiB, the oldest for 1:40; down: nothing\n"),
+            std::string::npos)
+      << found;
+  EXPECT_NE(found.find("spool brio   up: nothing; down: 1 file, 2.0 KiB, the oldest for 12:00; the "
+                       "mover has not come for 12:00\n"),
+            std::string::npos)
+      << found;
+  EXPECT_EQ(found.find("other"), std::string::npos) << found;
+  // A copy, seen where that folder is not.
+  std::filesystem::rename(folder_.path() / "hub", folder_.path() / "spool");
+  EXPECT_NE(page("/nowhere/spool").find("spool alba "), std::string::npos);
 }
 
 TEST_F(StatusView, APageThatCannotBeReadIsNoFailure) {

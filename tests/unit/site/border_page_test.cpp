@@ -55,6 +55,7 @@ TEST_F(BorderPageTest, ReadsBackWhatWasWritten) {
   EXPECT_EQ(read_border_page(posix_files(), folder_.path()), std::nullopt);
   const BorderPage page{.site = "alba",
                         .coordinator = "hub:1",
+                        .spool = "/data/alba/spool",
                         .round = 3,
                         .rounds = 9,
                         .phase = "agreed",
@@ -67,6 +68,18 @@ TEST_F(BorderPageTest, ReadsBackWhatWasWritten) {
   write_border_page(posix_files(), folder_.path(), page);
   EXPECT_EQ(read(), page);
   EXPECT_EQ(posix_files().mode(folder_.path() / border_page_name) & 0077U, 0U);
+}
+
+TEST_F(BorderPageTest, APageOfBeforeTheSpoolIsRead) {
+  write_border_page(posix_files(), folder_.path(), {.site = "alba", .phase = "idle"});
+  const auto path = folder_.path() / border_page_name;
+  std::string text = read_text(posix_files(), path);
+  const std::string line = "  \"spool\": \"\",\n";
+  ASSERT_NE(text.find(line), std::string::npos) << text;
+  text.erase(text.find(line), line.size());
+  testing_support::overwrite(path, as_bytes(text));
+  EXPECT_EQ(read().phase, "idle");
+  EXPECT_EQ(read().spool, "");
 }
 
 TEST_F(BorderPageTest, EveryPhaseHasAClauseOfItsOwn) {
