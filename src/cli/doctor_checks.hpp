@@ -180,7 +180,7 @@ Findings check_listen(const std::string& listen, const std::string& announced,
 // ---- doctor_spool.cpp
 
 struct SpoolRequest {
-  Path folder;                           ///< with up/ and down/
+  Path folder{};                         ///< with up/ and down/
   SpoolEnd end = SpoolEnd::site;         ///< who asks
   std::string site{};                    ///< at the coordinator: whose it is
   std::string key = "federation.spool";  ///< of the configuration, that says where it lies

@@ -96,7 +96,9 @@ void check_movement(Findings& findings, FileSystem& fs, const SpoolRequest& requ
 Findings check_spool(FileSystem& fs, const SpoolRequest& request, std::int64_t now) {
   Findings findings;
   check_folders(findings, fs, request);
-  attempt(findings, topic, [&] { check_movement(findings, fs, request, now); });
+  if (exit_code(findings) == ExitCode::done) {
+    attempt(findings, topic, [&] { check_movement(findings, fs, request, now); });
+  }
   if (!request.only_border) return findings;
   for (Finding& finding : findings) {
     if (finding.level != Level::fail) continue;

@@ -159,7 +159,7 @@ says warn reach 'nobody has carried up/ on' 'concordat slurm init --role=mover'
 rm -r "$work/run/alba/spool"
 echo file >"$work/run/alba/spool"
 doctor 65 "a file in the spool's place" "$site" "${spooled[@]}"
-says FAIL reach 'cannot be used' 'federation.spool'
+says FAIL reach 'cannot be used: a file lies where the folder would be made' 'choose another folder'
 rm "$work/run/alba/spool"
 doctor 0 "a coordinator with a spool beside its address" "$work/run/hub/coordinator.toml" --only=keys,reach "--coordinator.spool=$work/run/hub/spool"
 says ok reach "the spool of brio $work/run/hub/spool/brio is not there yet"

@@ -50,7 +50,7 @@ make_template "$template"
 # ---- the scripts of slurm/ are what the command writes
 # alba once more, with a spool.
 mkdir "$template/spooled"
-sed 's/^folder = .*/folder = "..\/alba"/; s/^address = .*/road = "spool"/' "$template/alba/site.toml" >"$template/spooled/site.toml"
+sed 's/^folder = .*/folder = "..\/alba"/; s/^road = .*/road = "spool"/' "$template/alba/site.toml" >"$template/spooled/site.toml"
 for file in slurm/*.sbatch; do
   read -r -a words < <(sed -n 's/^# Made by: concordat slurm init //p' "$file")
   case $file in
@@ -121,8 +121,8 @@ while [ "$(cat "$run/port")" = "$(cat "$one/port")" ]; do fresh_copy "$template"
 sed -i "s|^bring_back = .*|bring_back = \"sbatch --output=train.log $work/half.sbatch\"|; s/^patience_s = .*/patience_s = 5/" "$run/alba/site.toml"
 sed -i 's/^stop_margin_s = .*/stop_margin_s = 3/' "$run/brio/site.toml"
 # cala has no road outward: it has a spool, from which a mover carries.
-sed -i 's/^address = .*/road = "spool"/' "$run/cala/site.toml"
-sed -i 's/^listen = .*/&\nspool = "spool"/' "$run/hub/coordinator.toml"
+sed -i 's/^road = .*/road = "spool"/' "$run/cala/site.toml"
+sed -i 's/^spool = .*/spool = "spool"/' "$run/hub/coordinator.toml"
 cd "$run/hub"
 hub=$(submit --partition=south --output="$run/hub/job.out" "$top/slurm/coordinator.sbatch")
 small=(--nodes=1 --ntasks-per-node=2 --cpus-per-task=1)
