@@ -76,11 +76,13 @@ function(concordat_area name)
   endif()
 endfunction()
 
-# concordat_test(NAME SOURCES file... AREAS area... [RANKS n] [TIMEOUT s] [LABELS l...] [PRIVATE t...])
-#   One test program. RANKS n starts it under mpirun with n ranks and demands tests/support/mpi_main.
+# concordat_test(NAME SOURCES file... [ALONE file...] AREAS area... [RANKS n] [TIMEOUT s] [LABELS l...] [PRIVATE t...])
+#   One test program, its sources compiled five at a time (CONCORDAT_UNITE_TESTS), so that what they
+#   include and instantiate is compiled once: names in their anonymous namespaces differ, and a source
+#   of which that is asked too much stays ALONE. RANKS n starts it under mpirun with n ranks and demands tests/support/mpi_main.
 #   Every test has a watchdog (TIMEOUT, 60 s unless given).
 function(concordat_test name)
-  cmake_parse_arguments(ARG "" "RANKS;TIMEOUT" "SOURCES;AREAS;LABELS;PRIVATE" ${ARGN})
+  cmake_parse_arguments(ARG "" "RANKS;TIMEOUT" "SOURCES;ALONE;AREAS;LABELS;PRIVATE" ${ARGN})
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 60)
   endif()
@@ -93,6 +95,10 @@ function(concordat_test name)
     CONCORDAT_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
   concordat_flags(${name} test)
   concordat_precompile(${name} test)
+  if(CONCORDAT_UNITE_TESTS)
+    set_target_properties(${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 5)
+    set_source_files_properties(${ARG_ALONE} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+  endif()
   if(ARG_RANKS)
     target_link_libraries(${name} PRIVATE ${ARG_PRIVATE} GTest::gtest concordat_test_mpi_main)
     add_test(NAME ${name} COMMAND ${PROJECT_SOURCE_DIR}/tests/support/mpirun.sh ${ARG_RANKS}

@@ -8,7 +8,7 @@ using ledger::CrossingKind;
 using ledger::Entry;
 
 /// Four sites; rounds 1 to 3 go without dora, which comes back from alba's state of round 3.
-void play(SimulatedRun& run) {
+void play_forgone(SimulatedRun& run) {
   run.play_until(0, CrossingKind::closed);
   run.go_without(dora);
   for (std::uint32_t round = 1; round < 4; ++round) run.play_until(round, CrossingKind::closed);
@@ -22,8 +22,8 @@ void play(SimulatedRun& run) {
   run.play_until(5, CrossingKind::ready);
 }
 
-AuditReport audit_of(const std::filesystem::path& folder, SimulatedRun::Lie lie = {}) {
-  return report_of(folder, 4, play, std::move(lie));
+AuditReport forgone_audit_of(const std::filesystem::path& folder, SimulatedRun::Lie lie = {}) {
+  return report_of(folder, 4, play_forgone, std::move(lie));
 }
 
 SimulatedRun::Lie claim(const std::string& field, const std::string& value) {
@@ -31,7 +31,7 @@ SimulatedRun::Lie claim(const std::string& field, const std::string& value) {
 }
 
 TEST_F(AuditTest, site_that_goes_on_from_a_donors_state_verifies_and_is_named) {
-  const AuditReport report = audit_of(folder);
+  const AuditReport report = forgone_audit_of(folder);
   EXPECT_TRUE(report.verified()) << all_faults(report);
   EXPECT_TRUE(has_note(report,
                        "dora goes on without the aggregates of exchanges 1.0.0 to 2.0.0, which "
@@ -61,14 +61,14 @@ TEST_F(AuditTest, site_that_has_not_come_back_yet_is_named) {
 }
 
 TEST_F(AuditTest, claim_to_go_without_what_the_coordinator_keeps_is_a_fault) {
-  const AuditReport report = audit_of(folder, [](SiteId party, Entry& entry) {
+  const AuditReport report = forgone_audit_of(folder, [](SiteId party, Entry& entry) {
     return party != coordinator_id || entry.key != "forgone/2.0.0/site-3";
   });
   EXPECT_TRUE(has_fault(report, "forgone.let_go", "dora")) << all_faults(report);
 }
 
 TEST_F(AuditTest, site_that_is_ready_again_without_a_donors_state_is_found) {
-  const AuditReport report = audit_of(folder, [](SiteId, Entry& entry) {
+  const AuditReport report = forgone_audit_of(folder, [](SiteId, Entry& entry) {
     return entry.kind != ledger::kinds::state_blocks && entry.kind != ledger::kinds::passed_on;
   });
   EXPECT_TRUE(has_fault(report, "forgone.donated", "dora")) << all_faults(report);
@@ -108,13 +108,13 @@ TEST_F(AuditTest, claim_about_an_exchange_that_nobody_knows_is_found) {
 
 TEST_F(AuditTest, forged_claim_is_found) {
   const std::string other = digest_of("a lie").hex();
-  const AuditReport root = audit_of(folder / "a", claim("root", other));
+  const AuditReport root = forgone_audit_of(folder / "a", claim("root", other));
   EXPECT_TRUE(has_fault(root, "facts.aggregate", "dora")) << all_faults(root);
-  const AuditReport manifest = audit_of(folder / "b", claim("manifest", other));
+  const AuditReport manifest = forgone_audit_of(folder / "b", claim("manifest", other));
   EXPECT_TRUE(has_fault(manifest, "facts.manifest", "dora")) << all_faults(manifest);
-  const AuditReport party = audit_of(folder / "c", claim("site", "site-0"));
+  const AuditReport party = forgone_audit_of(folder / "c", claim("site", "site-0"));
   EXPECT_TRUE(has_fault(party, "forgone.party", "dora")) << all_faults(party);
-  const AuditReport form = audit_of(folder / "d", claim("site", "somebody"));
+  const AuditReport form = forgone_audit_of(folder / "d", claim("site", "somebody"));
   EXPECT_TRUE(has_fault(form, "entry.form", "dora")) << all_faults(form);
 }
 

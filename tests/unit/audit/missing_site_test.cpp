@@ -10,7 +10,7 @@ using ledger::CrossingKind;
 using ledger::Entry;
 
 /// Four sites; rounds 1 and 2 go without dora.
-void play(SimulatedRun& run) {
+void play_without_dora(SimulatedRun& run) {
   run.play_until(0, CrossingKind::closed);
   run.go_without(dora);
   run.play_until(1, CrossingKind::closed);
@@ -20,12 +20,12 @@ void play(SimulatedRun& run) {
   run.play_until(4, CrossingKind::ready);
 }
 
-AuditReport audit_of(const std::filesystem::path& folder, SimulatedRun::Lie lie = {}) {
-  return report_of(folder, 4, play, std::move(lie));
+AuditReport missing_audit_of(const std::filesystem::path& folder, SimulatedRun::Lie lie = {}) {
+  return report_of(folder, 4, play_without_dora, std::move(lie));
 }
 
 TEST_F(AuditTest, run_that_goes_without_a_site_for_two_rounds_verifies) {
-  const AuditReport report = audit_of(folder);
+  const AuditReport report = missing_audit_of(folder);
   EXPECT_TRUE(report.verified()) << all_faults(report);
   EXPECT_EQ(report.notes, (std::vector<std::string>{"exchange 1.0.0 went without dora",
                                                     "exchange 2.0.0 went without dora"}));
@@ -69,7 +69,7 @@ TEST_F(AuditTest, coordinator_that_leaves_out_a_site_whose_ready_it_took_is_foun
 
 TEST_F(AuditTest, fewer_participants_than_the_agreement_wants_are_found) {
   SimulatedRun run(folder, {}, 4);
-  play(run);
+  play_without_dora(run);
   run.sign_all();
   for (const auto& [minimum, colluding] : {std::pair{4U, 1U}, std::pair{3U, 2U}}) {
     AuditInput input = run.input();
@@ -82,7 +82,7 @@ TEST_F(AuditTest, fewer_participants_than_the_agreement_wants_are_found) {
 
 TEST_F(AuditTest, what_is_assumed_for_want_of_an_agreement_is_said) {
   SimulatedRun run(folder, {}, 4);
-  play(run);
+  play_without_dora(run);
   run.sign_all();
   AuditInput input = run.input();
   const auto said = [&] {
@@ -105,10 +105,6 @@ struct ForgedOmission {
   const char* check;
   const char* ledger;
 };
-
-SimulatedRun::Lie leave_out(SiteId liar, std::string key) {
-  return [=](SiteId party, Entry& entry) { return party != liar || entry.key != key; };
-}
 
 TEST_F(AuditTest, forged_omission_is_found) {
   const SiteId hub = coordinator_id;
@@ -150,7 +146,7 @@ TEST_F(AuditTest, forged_omission_is_found) {
        "decision.exists", "hub"},
   };
   for (const ForgedOmission& forged : lies) {
-    const AuditReport report = audit_of(folder, forged.lie);
+    const AuditReport report = missing_audit_of(folder, forged.lie);
     EXPECT_TRUE(has_fault(report, forged.check, forged.ledger)) << forged.what << "\n"
                                                                 << all_faults(report);
   }

@@ -9,10 +9,6 @@ namespace {
 
 using ledger::Entry;
 
-SimulatedRun::Lie leave_out(SiteId liar, std::string key) {
-  return [=](SiteId party, Entry& entry) { return party != liar || entry.key != key; };
-}
-
 AuditInput without(AuditInput input, SiteId party) {
   std::erase_if(input.parties, [party](const AuditParty& one) { return one.id == party; });
   return input;

@@ -250,4 +250,8 @@ std::filesystem::path SimulatedRun::checkpoint_file(SiteId party) const {
   return folder_ / name_of(party) / "checkpoint";
 }
 
+SimulatedRun::Lie leave_out(SiteId liar, std::string key) {
+  return [=](SiteId party, ledger::Entry& entry) { return party != liar || entry.key != key; };
+}
+
 }  // namespace concordat::audit::testing

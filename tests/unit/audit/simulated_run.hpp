@@ -89,6 +89,9 @@ class SimulatedRun {
   std::uint32_t round_ = 0;
 };
 
+/// The party leaves out the entry with this key.
+SimulatedRun::Lie leave_out(SiteId liar, std::string key);
+
 inline constexpr std::uint32_t num_sites = 3;
 
 }  // namespace concordat::audit::testing

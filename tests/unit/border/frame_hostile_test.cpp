@@ -4,7 +4,7 @@
 namespace concordat::border::testing {
 namespace {
 
-struct Scene {
+struct HostileFrames {
   World world;
   Upload upload;
   Announcement up = upload.announce(world, world.header(MessageType::header));
@@ -13,7 +13,7 @@ struct Scene {
 };
 
 TEST(HostileFrame, EveryFlippedByteIsNoticed) {
-  Scene scene;
+  HostileFrames scene;
   Bytes frame = scene.frame(4);  // the weight: a short one
   for (std::size_t i = 0; i < frame.size(); ++i) {
     frame[i] ^= 1U;
@@ -27,7 +27,7 @@ TEST(HostileFrame, EveryFlippedByteIsNoticed) {
 }
 
 TEST(HostileFrame, EveryCutIsMalformed) {
-  Scene scene;
+  HostileFrames scene;
   Bytes frame = scene.frame(4);
   for (std::size_t size = 0; size < frame.size(); ++size) {
     EXPECT_EQ(code_of([&] { scene.opener.open(ByteView(frame).first(size)); }), "core.malformed");
@@ -42,7 +42,7 @@ TEST(HostileFrame, NothingButAnAnnouncementOpensFrames) {
 }
 
 TEST(HostileFrame, AFrameOfAnotherSenderHasNoHeader) {
-  Scene scene;
+  HostileFrames scene;
   Announcement of_brio =
       scene.upload.announce(scene.world, scene.world.header(MessageType::header, brio));
   Bytes frame = scene.upload.frame(of_brio.frames, 0);
@@ -50,7 +50,7 @@ TEST(HostileFrame, AFrameOfAnotherSenderHasNoHeader) {
 }
 
 TEST(HostileFrame, AFrameDoesNotMoveToAnotherExchange) {
-  Scene scene;
+  HostileFrames scene;
   Header next = scene.world.header(MessageType::header);
   next.exchange.round = Round{4};
   Announcement later = scene.upload.announce(scene.world, next);  // same key, same blocks
@@ -62,7 +62,7 @@ TEST(HostileFrame, AFrameDoesNotMoveToAnotherExchange) {
 }
 
 TEST(HostileFrame, EveryFieldOfTheAnnouncementBindsTheFrame) {
-  Scene scene;
+  HostileFrames scene;
   const OpenedMessage right = scene.world.open(scene.up.message.wire());
   Bytes frame = scene.frame(0);
   auto code_with = [&](auto&& change) {
@@ -81,7 +81,7 @@ TEST(HostileFrame, EveryFieldOfTheAnnouncementBindsTheFrame) {
 }
 
 TEST(HostileFrame, AFrameDoesNotMoveToAnotherManifest) {
-  Scene scene;
+  HostileFrames scene;
   Header other = scene.world.header(MessageType::header);
   other.manifest = World::digest_of(1);
   Announcement announced = scene.upload.announce(scene.world, other);
@@ -90,14 +90,14 @@ TEST(HostileFrame, AFrameDoesNotMoveToAnotherManifest) {
 }
 
 TEST(HostileFrame, AnUploadIsNoAggregate) {
-  Scene scene;
+  HostileFrames scene;
   Bytes frame = scene.frame(0);
   frame[5] = 11;
   EXPECT_EQ(code_of([&] { scene.opener.open(frame); }), "border.no_header");
 }
 
 TEST(HostileFrame, BlocksDoNotChangePlaces) {
-  Scene scene;
+  HostileFrames scene;
   Bytes frame = scene.frame(1);
   frame[52] = 2;  // index 1 becomes 2
   EXPECT_EQ(code_of([&] { scene.opener.open(frame); }), "border.not_authentic");
@@ -105,7 +105,7 @@ TEST(HostileFrame, BlocksDoNotChangePlaces) {
 
 // A sender that holds the key and changes a block after signing: AES-GCM is content, the path not.
 TEST(HostileFrame, AuthenticityComesFromTheSignedRootAlone) {
-  Scene scene;
+  HostileFrames scene;
   Upload other(1000, 256, 2);  // other bytes, other root, same key
   Announcement announced = other.announce(scene.world, scene.world.header(MessageType::header));
   Bytes frame = other.frame(announced.frames, 0);
@@ -113,7 +113,7 @@ TEST(HostileFrame, AuthenticityComesFromTheSignedRootAlone) {
 }
 
 TEST(HostileFrame, AFrameOfTheWrongLengthIsMalformed) {
-  Scene scene;
+  HostileFrames scene;
   Upload longer(1001, 256);  // the last block of `update` has one lane more
   Announcement announced = longer.announce(scene.world, scene.world.header(MessageType::header));
   EXPECT_EQ(code_of([&] { scene.opener.open(longer.frame(announced.frames, 3)); }),
@@ -121,7 +121,7 @@ TEST(HostileFrame, AFrameOfTheWrongLengthIsMalformed) {
 }
 
 TEST(HostileFrame, OrderAndRepetitionDoNotMatterToTheOpener) {
-  Scene scene;
+  HostileFrames scene;
   for (std::uint64_t at : {4U, 0U, 4U, 2U}) {
     EXPECT_EQ(scene.opener.open(scene.frame(at)).bytes, scene.upload.blocks[at]);
   }

@@ -9,7 +9,7 @@
 namespace concordat::border::testing {
 namespace {
 
-struct Scene {
+struct ReceiptScene {
   World world;
   FileSystem::Path folder = world.folder.path / "receipts";
   Bytes first = copy(world.seal(world.header(MessageType::ready), as_bytes("one")).wire());
@@ -19,7 +19,7 @@ struct Scene {
 };
 
 TEST(Receipts, ARepetitionIsKnownAlsoAfterARestart) {
-  Scene scene;
+  ReceiptScene scene;
   OpenedMessage message = scene.opened(scene.first);
   {
     auto book = scene.book();
@@ -34,7 +34,7 @@ TEST(Receipts, ARepetitionIsKnownAlsoAfterARestart) {
 }
 
 TEST(Receipts, AnotherMessageUnderOneIdentityIsKeptAsEvidence) {
-  Scene scene;
+  ReceiptScene scene;
   auto book = scene.book();
   book.record(scene.opened(scene.first));
   OpenedMessage contradiction = scene.opened(scene.second);
@@ -52,7 +52,7 @@ TEST(Receipts, AnotherMessageUnderOneIdentityIsKeptAsEvidence) {
 }
 
 TEST(Receipts, EvidenceIsWholeAlsoWhenTheFirstMessageCameBeforeARestart) {
-  Scene scene;
+  ReceiptScene scene;
   {
     OpenedMessage first = scene.opened(scene.first);
     // As a journal replays it: without wire and body.
@@ -70,7 +70,7 @@ TEST(Receipts, EvidenceIsWholeAlsoWhenTheFirstMessageCameBeforeARestart) {
 }
 
 TEST(Evidence, WhatDoesNotContradictOrVerifyIsNone) {
-  Scene scene;
+  ReceiptScene scene;
   const Statement first = statement_of(scene.first);
   const Statement second = statement_of(scene.second);
   const PeerDirectory& peers = scene.world.peers;
@@ -99,7 +99,7 @@ TEST(Evidence, WhatDoesNotContradictOrVerifyIsNone) {
 }
 
 TEST(Receipts, OneContradictionIsEvidenceEnough) {
-  Scene scene;
+  ReceiptScene scene;
   auto book = scene.book();
   book.record(scene.opened(scene.first));
   for (int i = 0; i < 3; ++i) {
@@ -111,7 +111,7 @@ TEST(Receipts, OneContradictionIsEvidenceEnough) {
 }
 
 TEST(Receipts, EquivocationIsNoticedAfterClosingToo) {
-  Scene scene;
+  ReceiptScene scene;
   scene.book().record(scene.opened(scene.first));
   scene.book().close(scene.world.header(MessageType::ready).exchange);
   EXPECT_EQ(code_of([&] { scene.book().require_new(scene.opened(scene.second)); }),
@@ -119,7 +119,7 @@ TEST(Receipts, EquivocationIsNoticedAfterClosingToo) {
 }
 
 TEST(Receipts, AClosedExchangeTakesNothingNewAlsoAfterARestart) {
-  Scene scene;
+  ReceiptScene scene;
   OpenedMessage known = scene.opened(scene.first);
   scene.book().record(known);
   scene.book().close(known.header.exchange);
@@ -132,7 +132,7 @@ TEST(Receipts, AClosedExchangeTakesNothingNewAlsoAfterARestart) {
 }
 
 TEST(Receipts, IdentitiesAreSenderExchangeTypeAndIndex) {
-  Scene scene;
+  ReceiptScene scene;
   auto book = scene.book();
   book.record(scene.opened(scene.first));
   Header header = scene.world.header(MessageType::ready);
@@ -146,7 +146,7 @@ TEST(Receipts, IdentitiesAreSenderExchangeTypeAndIndex) {
 
 // SIGKILL between the append and its sync, a restart that acknowledges, then a power cut.
 TEST(Receipts, WhatIsAcknowledgedSurvivesAPowerCut) {
-  Scene scene;
+  ReceiptScene scene;
   OpenedMessage message = scene.opened(scene.first);
   const ExchangeId exchange = message.header.exchange;
   using Ask = std::function<void(ReceiptBook&)>;
@@ -170,7 +170,7 @@ TEST(Receipts, WhatIsAcknowledgedSurvivesAPowerCut) {
 }
 
 TEST(Receipts, ATornRecordIsDroppedAndWrittenAgain) {
-  Scene scene;
+  ReceiptScene scene;
   OpenedMessage message = scene.opened(scene.first);
   scene.book().record(message);
   FileSystem::Path path = scene.folder / (message.header.exchange.text() + ".receipts");
@@ -185,7 +185,7 @@ TEST(Receipts, ATornRecordIsDroppedAndWrittenAgain) {
 }
 
 TEST(Receipts, AnAcknowledgedRecordThatIsDamagedIsAnError) {
-  Scene scene;
+  ReceiptScene scene;
   OpenedMessage message = scene.opened(scene.first);
   scene.book().record(message);
   scene.book().close(message.header.exchange);

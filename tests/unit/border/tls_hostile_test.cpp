@@ -25,12 +25,12 @@ Socket dial(std::uint16_t port) {
   return socket;
 }
 
-struct Scene {
+struct HostileTlsScene {
   World world;
   Desk desk{world};
   std::unique_ptr<TlsCoordinatorRoad> hub;
 
-  explicit Scene(milliseconds stall = milliseconds(30'000)) {
+  explicit HostileTlsScene(milliseconds stall = milliseconds(30'000)) {
     TlsCoordinatorOptions options;
     options.handshake_limit = milliseconds(500);
     options.stall_limit = stall;
@@ -41,7 +41,7 @@ struct Scene {
                                     world.peers);
     hub->start(desk);
   }
-  ~Scene() { hub->stop(); }
+  ~HostileTlsScene() { hub->stop(); }
 
   std::unique_ptr<SiteRoad> site(SiteId id) { return site_with(world.parties.at(id).tls); }
   std::unique_ptr<SiteRoad> site_with(const crypto::SigningKey& tls) {
@@ -73,7 +73,7 @@ struct Scene {
 };
 
 TEST(HostileTls, AKeyOutsideTheRosterGetsNowhere) {
-  Scene scene;
+  HostileTlsScene scene;
   auto stranger = crypto::SigningKey::generate(crypto::system_random());
   EXPECT_EQ(code_of([&] { scene.site_with(stranger)->deliver(scene.ready(alba)); }),
             "border.road_down");
@@ -86,7 +86,7 @@ TEST(HostileTls, AKeyOutsideTheRosterGetsNowhere) {
 }
 
 TEST(HostileTls, ASiteRefusesACoordinatorThatIsNotPinned) {
-  Scene scene;
+  HostileTlsScene scene;
   PeerDirectory other(scene.world.peers.federation());
   Peer coordinator = scene.world.peers.at(coordinator_id);
   coordinator.tls = scene.world.parties.at(cala).tls.verify_key();
@@ -98,7 +98,7 @@ TEST(HostileTls, ASiteRefusesACoordinatorThatIsNotPinned) {
 }
 
 TEST(HostileTls, NothingOlderThanTls13IsSpoken) {
-  Scene scene;
+  HostileTlsScene scene;
   std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> context(SSL_CTX_new(TLS_client_method()),
                                                             SSL_CTX_free);
   SSL_CTX_set_max_proto_version(context.get(), TLS1_2_VERSION);
@@ -109,7 +109,7 @@ TEST(HostileTls, NothingOlderThanTls13IsSpoken) {
 }
 
 TEST(HostileTls, NoTicketsAreGiven) {
-  Scene scene;
+  HostileTlsScene scene;
   auto raw = scene.raw(alba);
   // A full request and answer pass, so a ticket would have come; the session is not resumable.
   raw->stream.write(frame_head(static_cast<std::uint8_t>(Request::fetch), 4), milliseconds(1000));
@@ -121,7 +121,7 @@ TEST(HostileTls, NoTicketsAreGiven) {
 }
 
 TEST(HostileTls, BoundsAreCheckedBeforeAnythingIsRead) {
-  Scene scene;
+  HostileTlsScene scene;
   for (std::uint8_t kind : Bytes{0, 1, 2, 3, 4, 5, 6, 7, 8, 255}) {
     auto raw = scene.raw(alba);
     raw->stream.write(frame_head(kind, 0xffff'ffffU), milliseconds(1000));
@@ -131,7 +131,7 @@ TEST(HostileTls, BoundsAreCheckedBeforeAnythingIsRead) {
 }
 
 TEST(HostileTls, ARangeBeyondItsBoundDropsTheConnection) {
-  Scene scene;
+  HostileTlsScene scene;
   auto raw = scene.raw(alba);
   ByteWriter out;
   write_exchange(out, {});
@@ -144,7 +144,7 @@ TEST(HostileTls, ARangeBeyondItsBoundDropsTheConnection) {
 }
 
 TEST(HostileTls, StrangersThatSayNothingBlockNobody) {
-  Scene scene;
+  HostileTlsScene scene;
   std::vector<Socket> silent;
   for (int i = 0; i < 20; ++i) silent.push_back(dial(scene.hub->bound_port()));
   auto road = scene.site(alba);
@@ -157,7 +157,7 @@ TEST(HostileTls, StrangersThatSayNothingBlockNobody) {
 }
 
 TEST(HostileTls, PlainTextIsNoHandshake) {
-  Scene scene;
+  HostileTlsScene scene;
   Socket socket = dial(scene.hub->bound_port());
   std::string hello = "GET / HTTP/1.1\r\n\r\n";
   EXPECT_EQ(::send(socket.get(), hello.data(), hello.size(), 0),
@@ -169,8 +169,8 @@ TEST(HostileTls, PlainTextIsNoHandshake) {
 // Two members send the largest frame and stop before its last byte. The budget holds one such
 // frame; if a half-read frame held any of it, the third could not get through.
 TEST(HostileTls, SlowPeersHoldNoneOfTheBudget) {
-  Scene scene;
-  std::vector<std::unique_ptr<Scene::Raw>> slow;
+  HostileTlsScene scene;
+  std::vector<std::unique_ptr<HostileTlsScene::Raw>> slow;
   for (SiteId id : {brio, cala}) {
     slow.push_back(scene.raw(id));
     Bytes most(max_frame_wire_bytes() - 1);
@@ -191,7 +191,7 @@ TEST(HostileTls, SlowPeersHoldNoneOfTheBudget) {
 }
 
 TEST(HostileTls, APeerThatStopsInsideARequestIsDropped) {
-  Scene scene(milliseconds(300));
+  HostileTlsScene scene(milliseconds(300));
   auto raw = scene.raw(brio);
   raw->stream.write(frame_head(static_cast<std::uint8_t>(Request::deliver), 1000),
                     milliseconds(1000));
@@ -200,7 +200,7 @@ TEST(HostileTls, APeerThatStopsInsideARequestIsDropped) {
 }
 
 TEST(HostileTls, GarbageInsideTheTunnelIsRefusedAndCounted) {
-  Scene scene;
+  HostileTlsScene scene;
   auto raw = scene.raw(brio);
   raw->stream.write(frame_head(static_cast<std::uint8_t>(Request::deliver), 1000),
                     milliseconds(1000));

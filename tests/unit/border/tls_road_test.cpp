@@ -6,14 +6,14 @@
 namespace concordat::border::testing {
 namespace {
 
-struct Scene {
+struct TlsScene {
   World world;
   Desk desk{world};
   std::shared_ptr<ByteBudget> budget = std::make_shared<ByteBudget>(64U << 20U);
   std::unique_ptr<TlsCoordinatorRoad> hub = listen();
 
-  Scene() { hub->start(desk); }
-  ~Scene() { hub->stop(); }
+  TlsScene() { hub->start(desk); }
+  ~TlsScene() { hub->stop(); }
   std::unique_ptr<TlsCoordinatorRoad> listen() {
     TlsCoordinatorOptions options;
     options.budget = budget;
@@ -29,7 +29,7 @@ struct Scene {
 };
 
 TEST(TlsRoad, CarriesLargeBlocksBothWays) {
-  Scene scene;
+  TlsScene scene;
   Upload upload(3U << 20U, 1U << 20U);  // three blocks of 2 MiB and the weight
   Announcement up = upload.announce(scene.world, scene.world.header(MessageType::header));
   scene.desk.opener.emplace(scene.world.open(up.message.wire()), scene.world.peers);
@@ -58,7 +58,7 @@ TEST(TlsRoad, CarriesLargeBlocksBothWays) {
 }
 
 TEST(TlsRoad, ASecondConnectionOfASiteReplacesTheFirst) {
-  Scene scene;
+  TlsScene scene;
   auto first = scene.site(alba);
   auto second = scene.site(alba);
   Envelope up = scene.world.seal(scene.world.header(MessageType::ready), as_bytes("x"));

@@ -2,11 +2,11 @@
 
 #include <gtest/gtest.h>
 
-#include <map>
 #include <numeric>
 
 #include "concordat/comm/errors.hpp"
 #include "support/expect_error.hpp"
+#include "unit/comm/environment.hpp"
 
 namespace concordat::comm {
 namespace {
@@ -29,13 +29,6 @@ std::vector<Placement> unbound(int ranks, int threads, const std::vector<int>& p
                    .granted = "a test"});
   }
   return all;
-}
-
-auto environment(std::map<std::string, std::string> values) {
-  return [values = std::move(values)](const char* name) -> const char* {
-    auto found = values.find(name);
-    return found == values.end() ? nullptr : found->second.c_str();
-  };
 }
 
 using Own = std::vector<std::vector<int>>;

@@ -1,19 +1,11 @@
 #include <gtest/gtest.h>
 
-#include <map>
-
 #include "concordat/comm/runtime.hpp"
 #include "support/expect_error.hpp"
+#include "unit/comm/environment.hpp"
 
 namespace concordat::comm {
 namespace {
-
-auto environment(std::map<std::string, std::string> values) {
-  return [values = std::move(values)](const char* name) -> const char* {
-    auto found = values.find(name);
-    return found == values.end() ? nullptr : found->second.c_str();
-  };
-}
 
 TEST(Launcher, no_launcher_is_fine_with_one_rank) {
   EXPECT_NO_THROW(check_launcher(1, environment({})));

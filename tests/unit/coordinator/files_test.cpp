@@ -58,7 +58,7 @@ TEST(ExchangeLog, AForeignRecordIsRefused) {
 }
 
 // An upload of a few blocks, announced by site 0.
-struct Scene {
+struct FilesScene {
   testing_support::TemporaryFolder temporary;
   Federation federation;
   CoordinatorFolder folder{posix_files(), temporary.path() / "hub"};
@@ -71,7 +71,7 @@ struct Scene {
   crypto::SiteKeys site = federation.keys(SiteId(0));
   crypto::SiteKeys hub = federation.keys(coordinator_id);
 
-  Scene() {
+  FilesScene() {
     for (std::uint64_t at = 0; at < table.num_leaves(); ++at) {
       leaves.push_back(
           border::block_leaf(table.place(at), masked_block(terms, everybody, SiteId(0), at)));
@@ -107,7 +107,7 @@ struct Scene {
 };
 
 TEST(UploadFile, TakesFramesInOrderAndOnce) {
-  Scene scene;
+  FilesScene scene;
   Upload upload = scene.open();
   EXPECT_ERROR(upload.accept(scene.frame(1)), errors::out_of_order);
   for (std::uint64_t at = 0; at < scene.table.num_leaves(); ++at) {
@@ -125,7 +125,7 @@ TEST(UploadFile, TakesFramesInOrderAndOnce) {
 }
 
 TEST(UploadFile, HoldsNoPlaintext) {
-  Scene scene;
+  FilesScene scene;
   Upload upload = scene.open();
   upload.accept(scene.frame(0));
   upload.flush();
@@ -135,7 +135,7 @@ TEST(UploadFile, HoldsNoPlaintext) {
 }
 
 TEST(UploadFile, GoesOnAfterEveryTornLength) {
-  Scene scene;
+  FilesScene scene;
   {
     Upload upload = scene.open();
     for (std::uint64_t at = 0; at < scene.table.num_leaves(); ++at) upload.accept(scene.frame(at));
@@ -157,7 +157,7 @@ TEST(UploadFile, GoesOnAfterEveryTornLength) {
 
 // A power cut may leave the length without the bytes.
 TEST(UploadFile, UnsyncedNoiseIsCut) {
-  Scene scene;
+  FilesScene scene;
   {
     Upload upload = scene.open();
     upload.accept(scene.frame(0));
@@ -170,7 +170,7 @@ TEST(UploadFile, UnsyncedNoiseIsCut) {
 }
 
 TEST(UploadFile, ADamagedBlockIsNamed) {
-  Scene scene;
+  FilesScene scene;
   Upload upload = scene.open();
   upload.accept(scene.frame(0));
   upload.flush();

@@ -9,7 +9,7 @@
 namespace concordat::device::testing {
 namespace {
 
-constexpr double tolerance = 1e-5;
+constexpr double golden_tolerance = 1e-5;
 
 class AgainstPyTorch : public ::testing::TestWithParam<std::string> {
  protected:
@@ -26,7 +26,7 @@ class AgainstPyTorch : public ::testing::TestWithParam<std::string> {
   }
   Exec& exec() { return lab_.exec(); }
   void expect(const Tensor& found, const std::string& name) {
-    expect_near(lab_.get(found), golden(name), tolerance, name);
+    expect_near(lab_.get(found), golden(name), golden_tolerance, name);
   }
   Lab<float> lab_{GetParam()};
   test::Golden golden_{"device_ops.txt"};

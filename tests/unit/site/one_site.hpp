@@ -43,7 +43,7 @@ inline Outcome outcome_of(comm::Communicator& comm, ToyRank& rank) {
 }
 
 /// One site of two ranks in a federation of three whose others exist on paper only.
-class OneSite : public testing::Test {
+class OneSite : public ::testing::Test {
  protected:
   void run(const std::function<void(ToyRank&, comm::Communicator&)>& body) {
     comm::run_threads(2, [&](comm::Communicator& comm) {

@@ -11,7 +11,7 @@ namespace concordat::site {
 namespace {
 
 /// One rank that holds the whole toy model.
-class OuterStateTest : public testing::Test {
+class OuterStateTest : public ::testing::Test {
  protected:
   OuterStateTest() {
     state.begin();

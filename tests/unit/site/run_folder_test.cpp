@@ -18,7 +18,7 @@ constexpr std::string_view nonce = "00112233445566778899aabbccddeeff";
 
 Digest digest_of(std::string_view text) { return crypto::sha256(as_bytes(text)); }
 
-class RunFolderTest : public testing::Test {
+class RunFolderTest : public ::testing::Test {
  protected:
   static std::string make_root() {
     std::string pattern = testing::TempDir() + "run-XXXXXX";
