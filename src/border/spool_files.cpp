@@ -1,5 +1,6 @@
 #include "border/spool_files.hpp"
 
+#include <algorithm>
 #include <charconv>
 
 #include "concordat/border/errors.hpp"
