@@ -18,8 +18,7 @@ enum class SpoolKind : std::uint8_t {
   answer = 2,   ///< down: a part of the answers to one request file
   message = 3,  ///< down: a message that nobody asked for
   blocks = 4,   ///< up: blocks whose flush comes in a request
-  note =
-      5,  ///< up: what nobody waits for: acknowledgements, a goodbye, or nothing but that it came
+  note = 5,     ///< up: acknowledgements, a goodbye, or no more than that a border came
 };
 
 /// A record besides the requests of the tls road.

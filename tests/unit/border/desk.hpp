@@ -81,4 +81,33 @@ class Desk : public RoadHandler {
   World& world_;
 };
 
+/// A handler before another one: what a test changes it overrides.
+class PassOn : public RoadHandler {
+ public:
+  explicit PassOn(RoadHandler& handler) : handler_(handler) {}
+  void accept_message(SiteId peer, ByteView wire) override { handler_.accept_message(peer, wire); }
+  std::optional<Envelope> next_message(SiteId to, std::chrono::milliseconds wait) override {
+    return handler_.next_message(to, wait);
+  }
+  void acknowledged(SiteId by, const Digest& message) override {
+    handler_.acknowledged(by, message);
+  }
+  std::uint64_t upload_position(SiteId of, const ExchangeId& exchange) override {
+    return handler_.upload_position(of, exchange);
+  }
+  void accept_block(SiteId peer, ByteView wire) override { handler_.accept_block(peer, wire); }
+  std::uint64_t flush_blocks(SiteId of, const ExchangeId& exchange) override {
+    return handler_.flush_blocks(of, exchange);
+  }
+  std::uint64_t largest_frame_bytes(const ExchangeId& exchange) override {
+    return handler_.largest_frame_bytes(exchange);
+  }
+  Envelope aggregate_block(SiteId to, const ExchangeId& exchange, std::uint64_t position) override {
+    return handler_.aggregate_block(to, exchange, position);
+  }
+
+ private:
+  RoadHandler& handler_;
+};
+
 }  // namespace concordat::border::testing

@@ -195,32 +195,14 @@ TEST(SpoolCrash, ABorderThatIsKilledAtAnyChangeOfItsFilesIsFollowedByAnother) {
 }
 
 /// A desk whose machine fails at a block, as often as it is told to.
-class FailsAtABlock final : public RoadHandler {
+class FailsAtABlock final : public PassOn {
  public:
-  explicit FailsAtABlock(Desk& desk) : desk_(desk) {}
-  void accept_message(SiteId peer, ByteView wire) override { desk_.accept_message(peer, wire); }
-  std::optional<Envelope> next_message(SiteId to, milliseconds wait) override {
-    return desk_.next_message(to, wait);
-  }
-  void acknowledged(SiteId by, const Digest& message) override { desk_.acknowledged(by, message); }
-  std::uint64_t upload_position(SiteId of, const ExchangeId& exchange) override {
-    return desk_.upload_position(of, exchange);
-  }
-  void accept_block(SiteId peer, ByteView wire) override { desk_.accept_block(peer, wire); }
-  std::uint64_t flush_blocks(SiteId of, const ExchangeId& exchange) override {
-    return desk_.flush_blocks(of, exchange);
-  }
-  std::uint64_t largest_frame_bytes(const ExchangeId& exchange) override {
-    return desk_.largest_frame_bytes(exchange);
-  }
+  using PassOn::PassOn;
   Envelope aggregate_block(SiteId to, const ExchangeId& exchange, std::uint64_t position) override {
     if (position == fails_at) throw Error(errors::road_down, {.what = "the machine stops"});
-    return desk_.aggregate_block(to, exchange, position);
+    return PassOn::aggregate_block(to, exchange, position);
   }
   std::atomic<std::uint64_t> fails_at{~0ULL};
-
- private:
-  Desk& desk_;
 };
 
 struct Downloading : SpoolScene {

@@ -1,7 +1,6 @@
 #include "unit/border/spool_road_rig.hpp"
 
 #include <filesystem>
-#include <type_traits>
 
 #include "border/spool_files.hpp"
 #include "concordat/border/errors.hpp"
@@ -25,40 +24,21 @@ std::vector<fs::path> spool_files(const fs::path& folder) {
 }
 
 /// Notes when a site's queue was found empty.
-class Watched final : public RoadHandler {
+class Watched final : public PassOn {
  public:
-  explicit Watched(RoadHandler& handler) : handler_(handler) {}
+  using PassOn::PassOn;
   int found_empty(SiteId site) {
     std::lock_guard lock(mutex_);
     return empty_[site];
   }
-
-  void accept_message(SiteId peer, ByteView wire) override { handler_.accept_message(peer, wire); }
   std::optional<Envelope> next_message(SiteId to, milliseconds wait) override {
-    auto message = handler_.next_message(to, wait);
+    auto message = PassOn::next_message(to, wait);
     std::lock_guard lock(mutex_);
     if (!message) ++empty_[to];
     return message;
   }
-  void acknowledged(SiteId by, const Digest& message) override {
-    handler_.acknowledged(by, message);
-  }
-  std::uint64_t upload_position(SiteId of, const ExchangeId& exchange) override {
-    return handler_.upload_position(of, exchange);
-  }
-  void accept_block(SiteId peer, ByteView wire) override { handler_.accept_block(peer, wire); }
-  std::uint64_t flush_blocks(SiteId of, const ExchangeId& exchange) override {
-    return handler_.flush_blocks(of, exchange);
-  }
-  std::uint64_t largest_frame_bytes(const ExchangeId& exchange) override {
-    return handler_.largest_frame_bytes(exchange);
-  }
-  Envelope aggregate_block(SiteId to, const ExchangeId& exchange, std::uint64_t position) override {
-    return handler_.aggregate_block(to, exchange, position);
-  }
 
  private:
-  RoadHandler& handler_;
   std::mutex mutex_;
   std::map<SiteId, int> empty_;
 };
@@ -159,15 +139,10 @@ class Patient final : public SiteRoad {
  private:
   template <typename Act>
   std::invoke_result_t<Act&> until_answered(Act&& act) {
-    for (;;) {
-      try {
-        return act();
-      } catch (const Error& error) {
-        if (error.code() != errors::road_waits) throw;
-        const bool lost = rig_.movers_.at(id_)->lost();
-        if (lost || !rig_.listening_) rig_.clock_.jump(2 * answer_limit);
-      }
-    }
+    return testing::until_answered(act, [&] {
+      const bool lost = rig_.movers_.at(id_)->lost();
+      if (lost || !rig_.listening_) rig_.clock_.jump(2 * answer_limit);
+    });
   }
   SpoolRig& rig_;
   SiteId id_;

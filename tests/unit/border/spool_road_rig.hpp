@@ -9,7 +9,9 @@
 
 #include <atomic>
 #include <thread>
+#include <type_traits>
 
+#include "concordat/border/errors.hpp"
 #include "concordat/border/spool_road.hpp"
 #include "unit/border/road_rig.hpp"
 
@@ -50,6 +52,19 @@ class SpoolMover {
   std::atomic<bool> lost_{false}, stopping_{false};
   std::thread thread_;
 };
+
+/// Asks again until there is an answer. `waits` is called each time that there is none yet.
+template <typename Act, typename Waits>
+std::invoke_result_t<Act&> until_answered(Act&& act, Waits&& waits) {
+  for (;;) {
+    try {
+      return act();
+    } catch (const Error& error) {
+      if (error.code() != errors::road_waits) throw;
+      waits();
+    }
+  }
+}
 
 std::unique_ptr<RoadRig> make_spool_rig(World& world);
 

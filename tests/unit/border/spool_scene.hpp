@@ -20,16 +20,9 @@ void until(Condition&& condition) {
   while (!condition()) std::this_thread::sleep_for(milliseconds(1));
 }
 
-/// Asks again until there is an answer.
 template <typename Act>
 std::invoke_result_t<Act&> until_answered(Act&& act) {
-  for (;;) {
-    try {
-      return act();
-    } catch (const Error& error) {
-      if (error.code() != errors::road_waits) throw;
-    }
-  }
+  return until_answered(act, [] {});
 }
 
 inline std::vector<std::string> names_in(const fs::path& folder) {
