@@ -2,6 +2,7 @@
 // written once, here.
 #include <algorithm>
 
+#include "cli/slurm_mover_text.hpp"
 #include "cli/slurm_plan.hpp"
 #include "cli/slurm_text.hpp"
 #include "concordat/core/error.hpp"

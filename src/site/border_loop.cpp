@@ -100,6 +100,7 @@ bool BorderLoop::turn() {
     bool acted = state.step();
     state.retry_wait = std::chrono::nanoseconds(0);
     state.next_complaint = std::chrono::nanoseconds(0);
+    state.next_wait_note = std::chrono::nanoseconds(0);
     if (!acted) state.pause(state.plan.poll_wait);
   } catch (const Error& error) {
     if (error.code() == border::errors::road_stopped) return !state.stop_asked();
@@ -233,9 +234,9 @@ void BorderLoop::State::back_off(const Error& error) {
 // The first minute is nothing to speak of.
 void BorderLoop::State::note_wait(const Error& error) {
   const auto now = seams.clock.monotonic();
-  if (next_complaint.count() == 0) next_complaint = now + complaint_every;
-  if (now < next_complaint) return;
-  next_complaint = now + long_wait_every;
+  if (next_wait_note.count() == 0) next_wait_note = now + complaint_every;
+  if (now < next_wait_note) return;
+  next_wait_note = now + long_wait_every;
   log::info("still waits for the coordinator: " + error.fields().found + " (" +
             error.fields().where + ")");
 }

@@ -177,6 +177,7 @@ struct BorderLoop::State {
   ExitCode code = ExitCode::done;
   std::chrono::nanoseconds retry_wait{0};
   std::chrono::nanoseconds next_complaint{0};
+  std::chrono::nanoseconds next_wait_note{0};
   std::optional<ExchangeId> left_behind;     ///< seen by the last look back
   std::optional<ExchangeId> announces_lost;  ///< and by the one before
 };

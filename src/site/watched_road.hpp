@@ -1,9 +1,9 @@
 // WatchedRoad: a site's road that remembers when the coordinator last answered, and what was wrong
 // since.
 //
-//   WatchedRoad road(*tls, clock, [&] { page.write(...); });   // called when an answer or a
-//   failure road.reached_unix_seconds();                               // changes what there is to
-//   say road.trouble();                                            // "" while it answers
+//   WatchedRoad road(*tls, clock, [&] { page.write(...); });   // when there is news
+//   road.reached_unix_seconds();
+//   road.trouble();                                            // "" while it answers
 //
 // A refusal is an answer. Threads: as SiteRoad.
 #pragma once

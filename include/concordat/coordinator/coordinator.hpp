@@ -18,7 +18,7 @@
 //
 // Folder: keys/ ledger/ journal/ exchanges/ spill/ status.json coordinator.lock
 // (docs/formats/coordinator-folder.md). Memory: a few blocks, whatever the model and however many
-// sites. Threads: one loop, one thread per connection of the road.
+// sites. Threads: one loop, those of the roads: one per connection and per site with a spool.
 #pragma once
 
 #include <functional>

@@ -2,6 +2,7 @@
 #include "concordat/site/border_loop.hpp"
 
 #include "concordat/border/errors.hpp"
+#include "concordat/core/log.hpp"
 #include "concordat/crypto/errors.hpp"
 #include "concordat/site/errors.hpp"
 #include "site/border_records.hpp"
@@ -92,6 +93,24 @@ TEST(BorderLoop, ARoadThatTakesItsTimeLeavesTheLedgerOfOneThatDoesNot) {
     return std::count(log.begin(), log.end(), '\n');
   };
   EXPECT_EQ(entries(3), entries(0));
+}
+
+TEST(BorderLoop, WhatIsOverdueIsSaidHoweverLongTheBorderHasSaidThatItWaits) {
+  BorderWorld world(1);
+  DamagedRoad& road = *world.roads[0];
+  road.waits = 1 << 30;
+  world.turn_until([&] { return world.ranks[0].folder().key_nonces({}).size() == 1; });
+  for (int i = 0; i < 5; ++i) world.turn();
+  log::set_level(log::Level::info);
+  ::testing::internal::CaptureStderr();
+  world.clock.sleep(std::chrono::minutes(2));
+  world.turn();
+  road.overdue = true;
+  for (int i = 0; i < 5; ++i) world.turn();
+  log::set_level(log::Level::error);
+  const std::string said = ::testing::internal::GetCapturedStderr();
+  EXPECT_NE(said.find("still waits for the coordinator"), std::string::npos) << said;
+  EXPECT_NE(said.find("the answer is overdue"), std::string::npos) << said;
 }
 
 TEST(BorderLoop, SurvivesARestartedCoordinator) {

@@ -94,7 +94,8 @@ class DamagedRoad final : public border::SiteRoad {
   bool damage_frame = false;
   std::string refuse_with;  ///< the next delivery is refused, once, with this in the code's place
   int acknowledged = 0;
-  int waits = 0;  ///< how often each call says that there is no answer yet
+  int waits = 0;         ///< how often each call says that there is no answer yet
+  bool overdue = false;  ///< the next call that waits says that this takes too long, once
 
   Manner manner() const override { return {.answers_at_once = waits == 0}; }
   void deliver(const border::Envelope& message) override {
@@ -152,6 +153,9 @@ class DamagedRoad final : public border::SiteRoad {
 
  private:
   void take_time() {
+    if (std::exchange(overdue, false)) {
+      throw Error(border::errors::road_down, {.what = "the answer is overdue", .where = "a road"});
+    }
     if (++waited_ <= waits) {
       throw Error(border::errors::road_waits, {.what = "no answer yet", .where = "a road"});
     }
