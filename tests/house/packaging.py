@@ -144,7 +144,7 @@ def paths():
 
 def keys():
     """The example configurations use keys that exist."""
-    schema = (TOP / "src/cli/schema.cpp").read_text()
+    schema = "".join(path.read_text() for path in (TOP / "src/cli").glob("*schema.cpp"))
     known = set(re.findall(r'\.(?:text|integer|real|boolean|list)\(\s*"([a-z]+\.[a-z0-9_]+)"', schema))
     for path in PACKAGING.rglob("*.toml"):
         section = ""

@@ -32,14 +32,19 @@ for command in "${commands[@]}"; do
 done
 
 # Every key of the schema's source stands in the help of train, eval and generate.
-mapfile -t keys < <(sed -n '/^ConfigSchema coordinator_schema/q;p' src/cli/schema.cpp |
-  grep -oE '\.(text|integer|real|boolean|list)\("[a-z]+\.[a-z0-9_]+"' | cut -d'"' -f2)
+keys_of() { grep -oE '\.(text|integer|real|boolean|list)\("[a-z]+\.[a-z0-9_]+"' "$1" | cut -d'"' -f2; }
+mapfile -t keys < <(keys_of src/cli/schema.cpp)
 [ "${#keys[@]}" -gt 45 ] || fail "only ${#keys[@]} keys found in the schema"
 for command in train eval generate; do
   "$concordat" "$command" --help >"$work/help"
   for key in "${keys[@]}"; do grep -qF -- "--$key = " "$work/help" || fail "$key is not in $command --help"; done
   ok
 done
+mapfile -t keys < <(keys_of src/cli/coordinator_schema.cpp)
+[ "${#keys[@]}" -ge 10 ] || fail "only ${#keys[@]} keys found in the coordinator's schema"
+"$concordat" coordinate --help >"$work/help"
+for key in "${keys[@]}"; do grep -qF -- "--$key = " "$work/help" || fail "$key is not in coordinate --help"; done
+ok
 "$concordat" roster --help >"$work/help"
 grep -q -- --jurisdiction "$work/help" || fail "roster --help does not name --jurisdiction"
 
