@@ -7,6 +7,9 @@ namespace concordat::checkpoint {
 
 namespace {
 
+// How far ahead memory is asked for: what has left the cache arrives twice as fast as on demand.
+constexpr std::size_t bytes_ahead = 4096;
+
 /// Four running sums, and sums of these, instead of products: a vector register adds several at
 /// once. With n rounds, x_k of a lane is in its sums' sum n - k times.
 template <typename Bits>
@@ -18,6 +21,7 @@ std::uint64_t sum_of(const std::uint8_t* bytes, std::size_t count, std::uint64_t
   for (std::size_t k = 0; k < rounds; ++k, bytes += lanes * sizeof(Bits)) {
     std::array<Bits, lanes> next;
     std::memcpy(next.data(), bytes, sizeof next);
+    __builtin_prefetch(bytes + bytes_ahead);  // beyond the end it does nothing
     for (std::size_t l = 0; l < lanes; ++l) {
       sums[l] += next[l];
       sums_of_sums[l] += sums[l];

@@ -73,6 +73,8 @@ Advice advice_on(int error) {
 
 constexpr std::size_t large_write = std::size_t{1} << 20U;
 constexpr std::size_t smallest_direct = std::size_t{256} << 10U;
+// Several requests of this size at once keep more of a disk busy than few large ones.
+constexpr std::size_t most_read_at_once = std::size_t{1} << 20U;
 
 class PosixFile final : public File {
  public:
@@ -161,7 +163,8 @@ class PosixFile final : public File {
   std::size_t read_direct(std::uint64_t offset, ByteSpan into) {
     return move_direct(offset, into.data(), into.size(),
                        [&](std::size_t at, std::size_t count, off_t place) {
-                         return ::pread(direct_.get(), into.data() + at, count, place);
+                         return ::pread(direct_.get(), into.data() + at,
+                                        std::min(count, most_read_at_once), place);
                        });
   }
 
