@@ -24,6 +24,8 @@ constexpr std::uint64_t max_head_bytes = 512;
 // A spool full of rubbish must neither fill the log nor be read through at every look.
 constexpr std::size_t max_complaints = 64;
 constexpr std::chrono::seconds read_again{30};
+// Of a file that is not whole: after so long without a byte more nobody is copying it.
+constexpr std::chrono::minutes stands_still{10};
 
 std::string_view text_of(SpoolKind kind) {
   switch (kind) {
@@ -232,7 +234,6 @@ std::optional<std::uint64_t> SpoolInbox::size_of(const SpoolName& name) {
   if (!size || left == left_.end()) return size;
   const bool same = left->second.size == *size;
   if (same && clock_.monotonic() - left->second.at < read_again) return std::nullopt;
-  left_.erase(left);
   return size;
 }
 
@@ -241,7 +242,11 @@ std::optional<Bytes> SpoolInbox::open(const SpoolName& name, std::uint64_t size)
     const auto wire = way_.read(name);
     if (!wire) return std::nullopt;
     auto body = seal_.open(name, *wire);
-    if (!body) left_[name] = {wire->size(), clock_.monotonic()};
+    if (body) {
+      left_.erase(name);
+    } else {
+      await_rest(name, wire->size());
+    }
     return body;
   } catch (const Error& error) {
     leave(name, size, error);
@@ -249,8 +254,24 @@ std::optional<Bytes> SpoolInbox::open(const SpoolName& name, std::uint64_t size)
   }
 }
 
+void SpoolInbox::await_rest(const SpoolName& name, std::uint64_t size) {
+  const auto now = clock_.monotonic();
+  const auto before = left_.find(name);
+  const bool same = before != left_.end() && before->second.size == size;
+  const auto since = same ? before->second.since : now;
+  left_[name] = {.size = size, .at = now, .since = since};
+  if (now - since < stands_still) return;
+  complain(name, Error(concordat::errors::malformed,
+                       {.what = "a file in the spool is not whole and does not grow",
+                        .where = (way_.folder() / name.text()).string(),
+                        .found = std::to_string(size) + " bytes for ten minutes and more",
+                        .expected = "as many as its sender signed",
+                        .remedy = "have the mover copy it again; it is taken when it is whole"}));
+}
+
 void SpoolInbox::leave(const SpoolName& name, std::uint64_t size, const Error& why) {
-  left_[name] = {size, clock_.monotonic()};
+  const auto now = clock_.monotonic();
+  left_[name] = {.size = size, .at = now, .since = now};
   complain(name, why);
 }
 

@@ -91,7 +91,8 @@ class SpoolWay {
 };
 
 /// What comes in through a folder. What cannot be opened stays where it is, is named once, and is
-/// not read again before it has another size or some time went by.
+/// not read again before it has another size or some time went by. Nor can what is not whole yet,
+/// which is named when it has not grown for long.
 class SpoolInbox {
  public:
   /// `whose` begins what is said.
@@ -107,9 +108,11 @@ class SpoolInbox {
  private:
   /// Once for each file, and not for ever.
   void complain(const SpoolName& name, const Error& why);
+  void await_rest(const SpoolName& name, std::uint64_t size);
   struct Left {
     std::uint64_t size = 0;
-    std::chrono::nanoseconds at{};
+    std::chrono::nanoseconds at{};     ///< when it was last read
+    std::chrono::nanoseconds since{};  ///< when it was first seen with this size
   };
   SpoolWay& way_;
   const SpoolSeal& seal_;

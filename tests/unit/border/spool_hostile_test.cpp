@@ -161,6 +161,33 @@ TEST(HostileSpool, AFileThatIsStillBeingCopiedIsActedOnWhenItIsWhole) {
   EXPECT_EQ(scene.num_messages(), 1U);
 }
 
+TEST(HostileSpool, AFileThatStaysCutIsNamedAndStillTakenWhenItIsWhole) {
+  SpoolScene scene;
+  scene.start();
+  const Bytes wire = scene.seal(alba).seal(
+      request_1, SpoolScene::record(Request::deliver, scene.ready(alba).wire()));
+  auto file = posix_files().open(scene.up(alba) / request_1.text(), OpenMode::create_exclusive);
+  const auto said_after = [&](std::chrono::minutes time, ByteView more) {
+    ::testing::internal::CaptureStderr();
+    file->write(more);
+    scene.looked(alba);
+    scene.clock.jump(time);
+    scene.looked(alba);
+    return ::testing::internal::GetCapturedStderr();
+  };
+  const std::size_t half = wire.size() / 2;
+  EXPECT_EQ(said_after(std::chrono::minutes(9), ByteView(wire).first(half)), "");
+  EXPECT_EQ(said_after(std::chrono::minutes(9), ByteView(wire).subspan(half, 9)), "");
+  const std::string said = said_after(std::chrono::minutes(2), {});
+  for (const std::string& part : {request_1.text(), std::to_string(half + 9) + " bytes",
+                                  std::string("not whole"), std::string("copy it again")}) {
+    EXPECT_NE(said.find(part), said.npos) << said;
+  }
+  EXPECT_EQ(said_after(std::chrono::minutes(20), {}), "");  // once
+  file->write(ByteView(wire).subspan(half + 9));
+  EXPECT_EQ(scene.answers(alba, request_1).at(0).code(), "done");
+}
+
 // The site's end of the same, and the file has its whole length before its content.
 TEST(HostileSpool, AMessageThatIsStillBeingCopiedIsFetchedWhenItIsWhole) {
   SpoolScene scene;
