@@ -33,10 +33,10 @@ RunCheck check_run(const SiteSettings& settings, const federation::RunAgreement&
   RunCheck check;
   check.mesh = mesh_of(settings.layout, num_ranks);
   train::TrainSettings t = train_settings(settings);
-  t.validate(check.mesh);
+  const auto backend = device::make_backend(settings.local.device, {.tf32 = settings.local.tf32});
+  t.validate(check.mesh, *backend);
   check_exchange(terms);
-  check.memory = job_memory(
-      t, check.mesh, *device::make_backend(settings.local.device, {.tf32 = settings.local.tf32}));
+  check.memory = job_memory(t, check.mesh, *backend);
   if (t.reproducible) {
     check.logical_unit = train::logical_unit(t);
     check.logical_groups = train::num_logical_groups(t);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "concordat/device/errors.hpp"
 #include "concordat/model/declaration.hpp"
 #include "concordat/model/stage.hpp"
 #include "concordat/train/errors.hpp"
@@ -80,6 +81,29 @@ void TrainSettings::validate(const parallel::MeshShape& mesh) const {
     }
   }
   need(bucket_elements > 0, "bucket_elements", std::to_string(bucket_elements), "at least 1");
+}
+
+void TrainSettings::validate(const parallel::MeshShape& mesh,
+                             const device::Backend& backend) const {
+  validate(mesh);
+  if (reproducible && mesh.size() > 1 && !backend.sums_in_fixed_order()) {
+    throw Error(device::errors::not_on_this_device,
+                {.what = "reproducible mode needs sums over ranks in an order that layouts do not "
+                         "change, and NCCL's is its own",
+                 .where = "train.reproducible with train.device=" + std::string(backend.name()),
+                 .found = std::to_string(mesh.size()) + " ranks",
+                 .expected = "1",
+                 .remedy = "start one rank, set train.reproducible=false, or set "
+                           "train.device=cpu"});
+  }
+  if (graphs && !backend.captures()) {
+    throw Error(device::errors::not_on_this_device,
+                {.what = "this device replays no work",
+                 .where = "train.graphs",
+                 .found = "train.device=" + std::string(backend.name()),
+                 .expected = "train.device=cuda",
+                 .remedy = "set train.graphs=false"});
+  }
 }
 
 Dtype precision_named(std::string_view name) {

@@ -2,7 +2,6 @@
 
 #include <cmath>
 
-#include "concordat/device/errors.hpp"
 #include "concordat/device/ops/elementwise.hpp"
 #include "concordat/device/pending.hpp"
 #include "concordat/train/errors.hpp"
@@ -14,27 +13,9 @@ namespace concordat::train {
 namespace {
 const TrainSettings& validated(const TrainSettings& settings, parallel::ProcessMesh& mesh,
                                const device::Backend& backend) {
-  settings.validate(mesh.shape());
+  settings.validate(mesh.shape(), backend);
   CONCORDAT_REQUIRE(backend.reached_by(mesh.all()),
                     "a mesh that is not of the back end's own communicator");
-  if (settings.reproducible && mesh.all().size() > 1 && !backend.sums_in_fixed_order()) {
-    throw Error(device::errors::not_on_this_device,
-                {.what = "reproducible mode needs sums over ranks in an order that layouts do not "
-                         "change, and NCCL's is its own",
-                 .where = "train.reproducible with train.device=" + std::string(backend.name()),
-                 .found = std::to_string(mesh.all().size()) + " ranks",
-                 .expected = "1",
-                 .remedy = "start one rank, set train.reproducible=false, or set "
-                           "train.device=cpu"});
-  }
-  if (settings.graphs && !backend.captures()) {
-    throw Error(device::errors::not_on_this_device,
-                {.what = "this device replays no work",
-                 .where = "train.graphs",
-                 .found = "train.device=" + std::string(backend.name()),
-                 .expected = "train.device=cuda",
-                 .remedy = "set train.graphs=false"});
-  }
   return settings;
 }
 

@@ -22,6 +22,7 @@ alike cuda cpu 4 1e-4 # f32: a few ulp a step, which AdamW may turn into more wh
 CONCORDAT_CUDA_PLUGIN=$emulated trained 0 "$work/graphs.log" 1 "$site" --run.name=graphs --train.device=cuda --train.graphs=true
 alike graphs cuda 4 0
 says 64 'this device replays no work' train "$site" --run.name=none --train.device=cpu --train.graphs=true
+says 64 'this device replays no work' train --check "$site" --train.device=cpu --train.graphs=true
 # auto never takes a plug-in yet, and its digits are the CPU's.
 CONCORDAT_CUDA_PLUGIN=$emulated trained 0 "$work/auto.log" 1 "$site" --run.name=auto --train.device=auto
 alike auto cpu 4 0

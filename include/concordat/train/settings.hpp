@@ -52,6 +52,8 @@ struct TrainSettings {
   /// @throws Error(train.bad_settings | model.bad_config | model.bad_layout) with key, value and
   /// what would fit.
   void validate(const parallel::MeshShape& mesh) const;
+  /// Also that the back end can do it. @throws Error(device.not_on_this_device) in addition.
+  void validate(const parallel::MeshShape& mesh, const device::Backend& backend) const;
 };
 
 /// "fp32", "bf16", "fp16", and "none", "attention", "block".
