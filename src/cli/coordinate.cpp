@@ -19,10 +19,9 @@ std::string help() {
          "It holds no model and sees no single site's update, but it does see the sums, and with\n"
          "the initial state it could know the model. Its memory depends neither on the model's\n"
          "size nor on the number of sites. It waits for a missing site for as long as it takes,\n"
-         "or as coordinator.deadline_s says, and says for whom. It ends by itself, with 0, when "
-         "every site has proved the same final\n"
-         "state; USR1, TERM or a file STOP in its folder end it with 75. Killed, it goes on with\n"
-         "the same command.\n\n"
+         "or as coordinator.deadline_s says, and says for whom. It ends by itself, with 0, when\n"
+         "every site has proved the same final state; USR1, TERM or a file STOP in its folder end\n"
+         "it with 75. Killed, it goes on with the same command.\n\n"
          "With --road=mpi it is one process of the mpirun that holds all parties, if the roster\n"
          "allows that, and ends with it (docs/formats/mpi-road.md).\n\n"
          "keys:\n" +

@@ -1,6 +1,7 @@
 // The schema of a configuration and typed access to a loaded one.
 #include "concordat/core/config.hpp"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -9,6 +10,25 @@
 #include "core/config_text.hpp"
 
 namespace concordat {
+namespace {
+
+/// Lines of at most 100 columns, indented.
+void append_wrapped(std::string& text, std::string_view words) {
+  constexpr std::size_t columns = 100;
+  constexpr std::string_view new_line = "\n        ";
+  std::size_t column = columns;
+  while (!words.empty()) {
+    const std::string_view word = words.substr(0, words.find(' '));
+    words.remove_prefix(std::min(words.size(), word.size() + 1));
+    const bool fits = column + 1 + word.size() <= columns;
+    text += fits ? " " : new_line;
+    text += word;
+    column = (fits ? column + 1 : new_line.size() - 1) + word.size();
+  }
+  text += "\n";
+}
+
+}  // namespace
 
 ConfigSchema& ConfigSchema::section(std::string name, const std::string& title) {
   section_ = title.empty() ? std::move(name) : name + ": " + title;
@@ -169,7 +189,7 @@ std::string ConfigSchema::help() const {
     if (!key.with.first.empty()) {
       text += "; only with " + key.with.first + " = " + key.with.second;
     }
-    text += "\n        " + key.help + "\n";
+    append_wrapped(text, key.help);
   }
   return text;
 }

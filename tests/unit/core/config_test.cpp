@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <sstream>
 
 #include "concordat/core/error.hpp"
 #include "support/expect_error.hpp"
@@ -169,6 +170,20 @@ TEST(Config, HelpListsEveryKeyWithItsRangeAndDefault) {
     EXPECT_NE(help.find("--" + key.name), std::string::npos);
   }
   EXPECT_NE(help.find("from 1 to 100; default 10"), std::string::npos);
+}
+
+TEST(Config, HelpIsWrappedBetweenWords) {
+  ConfigSchema one;
+  std::string words;
+  for (int i = 0; i < 40; ++i) words += (i == 0 ? "word" : " word") + std::to_string(i);
+  one.section("long", "").text("long.text", "", {}, words);
+  std::istringstream help(one.help());
+  std::string found, line;
+  while (std::getline(help, line)) {
+    EXPECT_LE(line.size(), 100U) << line;
+    if (line.starts_with("        ")) found += (found.empty() ? "" : " ") + line.substr(8);
+  }
+  EXPECT_EQ(found, words);
 }
 
 }  // namespace
