@@ -16,6 +16,8 @@ import sys
 
 TOP = pathlib.Path(__file__).resolve().parents[1]
 SOURCES = TOP / "src/device/cuda"
+DEVICE = "tests/unit/device/cuda/unit_device_cuda"
+GRAPHS = "tests/unit/train/unit_train_graphs"
 # A bug may leave a name without use, which is an error elsewhere.
 LENIENT = "".join(f'#pragma GCC diagnostic ignored "-Wunused-{name}"\n' for name in ("parameter", "variable", "but-set-variable"))
 
@@ -25,11 +27,13 @@ def caught_by(build, program):
     made = subprocess.run(["cmake", "--build", build, "--target", program.rsplit("/", 1)[1]], capture_output=True, text=True)
     if made.returncode != 0:
         sys.exit("a planted bug does not compile:\n" + made.stdout[-2000:])
+    settings = {"OMP_NUM_THREADS": "1",
+                "CONCORDAT_CUDA_PLUGIN": f"{build}/tests/support/cuda_emulator/libconcordat_cuda_plugin_emulated.so"}
+    if program == GRAPHS:
+        settings["CUDA_EMULATOR_DEVICES"] = "6"
     try:
         done = subprocess.run([f"{build}/{program}", "--gtest_brief=1", "--gtest_fail_fast"], capture_output=True, text=True,
-                              timeout=120, env=os.environ | {
-                                  "OMP_NUM_THREADS": "1", "CUDA_EMULATOR_DEVICES": "6", "CONCORDAT_CUDA_PLUGIN":
-                                  f"{build}/tests/support/cuda_emulator/libconcordat_cuda_plugin_emulated.so"})
+                              timeout=120, env=os.environ | settings)
     except subprocess.TimeoutExpired:
         return "it hangs"
     failed = re.findall(r"^\[  FAILED  \] (\S+?)(?:,| \(|$)", done.stdout, re.M)
@@ -41,6 +45,10 @@ def caught_by(build, program):
 def main():
     build = sys.argv[1]
     only = sys.argv[2] if len(sys.argv) > 2 else ""
+    # Tests that fail without a bug would catch every bug.
+    for program in (DEVICE, GRAPHS):
+        if found := caught_by(build, program):
+            sys.exit(f"{program} fails with no bug planted: {found}")
     alive = count = 0
     for line in (TOP / "tests/support/cuda_emulator/mutants.txt").read_text().splitlines():
         if not line.strip() or line.startswith("#") or only not in line:
@@ -48,7 +56,7 @@ def main():
         name, text, replacement, what = (part.strip(" ").replace("\\n", "\n") for part in line.split(" | "))
         ours = "/" not in name
         path = (SOURCES if ours else TOP / "src") / name
-        program = "tests/unit/device/cuda/unit_device_cuda" if ours else "tests/unit/train/unit_train_graphs"
+        program = DEVICE if ours else GRAPHS
         original = path.read_text()
         if original.count(text) != 1:
             sys.exit(f"{name}: '{text}' stands there {original.count(text)} times")
