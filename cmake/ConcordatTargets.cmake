@@ -76,13 +76,19 @@ function(concordat_area name)
   endif()
 endfunction()
 
-# concordat_test(NAME SOURCES file... [ALONE file...] AREAS area... [RANKS n] [TIMEOUT s] [LABELS l...] [PRIVATE t...])
+# concordat_test(NAME SOURCES file... [ALONE file...] AREAS area... [RANKS n] [TIMEOUT s] [LABELS l...] [PRIVATE t...]
+#                [ENVIRONMENT e=v...] [FULL pattern...] [MANY_FILES])
 #   One test program, its sources compiled five at a time (CONCORDAT_UNITE_TESTS), so that what they
 #   include and instantiate is compiled once: names in their anonymous namespaces differ, and a source
 #   of which that is asked too much stays ALONE. RANKS n starts it under mpirun with n ranks and demands tests/support/mpi_main.
 #   Every test has a watchdog (TIMEOUT, 60 s unless given).
+#   FULL: the program's tests of these names (--gtest_filter) are long: NAME, of the quick suite, runs
+#   all others, and NAME_full, of the full one, runs these.
+#   MANY_FILES: its thousands of small files lie in memory where it can be; a disk that others sync
+#   makes them ten times as slow.
 function(concordat_test name)
-  cmake_parse_arguments(ARG "" "RANKS;TIMEOUT" "SOURCES;ALONE;AREAS;LABELS;PRIVATE" ${ARGN})
+  cmake_parse_arguments(ARG "MANY_FILES" "RANKS;TIMEOUT"
+                        "SOURCES;ALONE;AREAS;LABELS;PRIVATE;ENVIRONMENT;FULL" ${ARGN})
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 60)
   endif()
@@ -101,17 +107,32 @@ function(concordat_test name)
   endif()
   if(ARG_RANKS)
     target_link_libraries(${name} PRIVATE ${ARG_PRIVATE} GTest::gtest concordat_test_mpi_main)
-    add_test(NAME ${name} COMMAND ${PROJECT_SOURCE_DIR}/tests/support/mpirun.sh ${ARG_RANKS}
-             $<TARGET_FILE:${name}>)
-    set_tests_properties(${name} PROPERTIES PROCESSORS 2)
+    set(command ${PROJECT_SOURCE_DIR}/tests/support/mpirun.sh ${ARG_RANKS} $<TARGET_FILE:${name}>)
   else()
     target_link_libraries(${name} PRIVATE ${ARG_PRIVATE} GTest::gtest_main)
-    add_test(NAME ${name} COMMAND ${name})
+    set(command ${name})
   endif()
   if(NOT ARG_LABELS)
     set(ARG_LABELS quick)
   endif()
-  set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}")
+  if(ARG_MANY_FILES AND IS_DIRECTORY /dev/shm)
+    list(APPEND ARG_ENVIRONMENT TMPDIR=/dev/shm TEST_TMPDIR=/dev/shm/)
+  endif()
+  if(ARG_FULL)
+    list(JOIN ARG_FULL ":" long)
+    add_test(NAME ${name} COMMAND ${command} --gtest_filter=-${long})
+    add_test(NAME ${name}_full COMMAND ${command} --gtest_filter=${long})
+    set_tests_properties(${name}_full PROPERTIES LABELS full FAIL_REGULAR_EXPRESSION "Running 0 tests")
+    set(tests ${name} ${name}_full)
+  else()
+    add_test(NAME ${name} COMMAND ${command})
+    set(tests ${name})
+  endif()
+  set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}")
+  set_tests_properties(${tests} PROPERTIES TIMEOUT ${ARG_TIMEOUT} ENVIRONMENT "${ARG_ENVIRONMENT}")
+  if(ARG_RANKS GREATER 1)
+    set_tests_properties(${tests} PROPERTIES PROCESSORS 2)
+  endif()
 endfunction()
 
 # concordat_must_not_compile(NAME SOURCE file AREAS area...)

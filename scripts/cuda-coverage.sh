@@ -9,7 +9,7 @@ build=build/cuda-coverage
 cmake -S . -B $build -G Ninja -DCMAKE_BUILD_TYPE=Release -DCONCORDAT_CUDA_COVERAGE=ON >/dev/null
 ninja -C $build unit_device_cuda >$build/build.log || { tail -20 $build/build.log; exit 1; }
 find $build -name '*.gcda' -delete
-ctest --test-dir $build -R '^unit_device_cuda$' --output-on-failure >$build/test.log || { tail -40 $build/test.log; exit 1; }
+ctest --test-dir $build -R '^unit_device_cuda(_full)?$' --output-on-failure >$build/test.log || { tail -40 $build/test.log; exit 1; }
 python3 - "$build" "$least" <<'PY'
 import collections
 import json

@@ -28,7 +28,7 @@ export LSAN_OPTIONS="suppressions=$PWD/tests/support/lsan.supp:print_suppression
 export UBSAN_OPTIONS=print_stacktrace=1
 case "$suite" in
   quick) ctest --test-dir build/dev -L quick --output-on-failure -j 2 ;;
-  asan) ctest --test-dir build/asan -R "^(hostile_bytes|unit_($(IFS='|'; echo "${sanitized[*]}")))\$" --output-on-failure -j 2 ;;
+  asan) ctest --test-dir build/asan -R "^(hostile_bytes|unit_($(IFS='|'; echo "${sanitized[*]}"))(_full)?)\$" --output-on-failure -j 2 ;;
   all) ctest --test-dir build/dev --output-on-failure -j 2 ;;
   *) echo "test.sh: unknown suite '$suite' (all, quick, asan)" >&2; exit 64 ;;
 esac

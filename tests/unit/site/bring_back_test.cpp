@@ -1,6 +1,8 @@
 // When the border submits a training job again.
 #include "site/bring_back.hpp"
 
+#include <sys/wait.h>
+
 #include "support/expect_error.hpp"
 #include "support/temporary_folder.hpp"
 #include "unit/site/test_clock.hpp"
@@ -11,6 +13,8 @@ namespace {
 class Back : public ::testing::Test {
  protected:
   Back() {
+    while (::waitpid(-1, nullptr, WNOHANG) > 0) {
+    }
     for (const char* folder : {"inbox/round-3.0.0", "outbox/round-3.0.0"}) {
       posix_files().make_directories(run() / folder);
     }
@@ -19,12 +23,21 @@ class Back : public ::testing::Test {
   void put(const std::string& name, const std::string& text = "") {
     write_atomically(posix_files(), run() / name, as_bytes(text));
   }
-  /// Looks until the command had time to end, and again.
+  /// Until a command that was started has ended, which is to be seen still.
+  static void wait_for_command() {
+    for (;;) {
+      siginfo_t ended{};
+      if (::waitid(P_ALL, 0, &ended, WEXITED | WNOHANG | WNOWAIT) != 0) return;
+      if (ended.si_pid != 0) return;
+      system_clock().sleep(std::chrono::milliseconds(1));
+    }
+  }
+  /// Looks until the command has ended, and again.
   void look(BringBack& back, const std::string& masking = "") {
     for (int i = 0; i < 100; ++i) {
       clock_.sleep(std::chrono::seconds(2));
       back.look(masking);
-      system_clock().sleep(std::chrono::milliseconds(5));
+      wait_for_command();
     }
   }
   std::size_t times() {
