@@ -21,7 +21,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds idle_limit{600'000};
-constexpr milliseconds accept_slice{200};
+constexpr milliseconds accept_slice{50};
 
 Socket listen_on(const TlsCoordinatorOptions& options) {
   addrinfo hints{};
